@@ -1,0 +1,89 @@
+#include "base/digest.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
+#include "base/check.h"
+#include "base/reason.h"
+
+namespace baton {
+
+Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
+  CHECK(context_ != nullptr);
+  CHECK(EVP_DigestInit_ex(context_, EVP_sha256(), nullptr) == 1);
+}
+
+Sha256::~Sha256() { EVP_MD_CTX_free(context_); }
+
+void Sha256::Update(absl::string_view bytes) {
+  CHECK(EVP_DigestUpdate(context_, bytes.data(), bytes.size()) == 1);
+}
+
+std::string Sha256::Finish() {
+  unsigned char raw[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  CHECK(EVP_DigestFinal_ex(context_, raw, &size) == 1);
+  return absl::StrCat("sha256:",
+                      absl::BytesToHexString(absl::string_view(
+                          reinterpret_cast<const char*>(raw), size)));
+}
+
+std::string Sha256Of(absl::string_view bytes) {
+  Sha256 sha;
+  sha.Update(bytes);
+  return sha.Finish();
+}
+
+absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    const auto code = errno == ENOENT ? absl::StatusCode::kNotFound
+                                      : absl::StatusCode::kUnavailable;
+    return ErrorWithReason(
+        code, "FILE_UNREADABLE",
+        absl::StrCat("cannot open '", path, "': ", std::strerror(errno)));
+  }
+  Sha256 sha;
+  std::vector<char> buffer(size_t{1} << 20);
+  ssize_t got = 0;
+  while ((got = read(fd, buffer.data(), buffer.size())) > 0) {
+    sha.Update({buffer.data(), static_cast<size_t>(got)});
+  }
+  const int error = errno;
+  close(fd);
+  if (got < 0) {
+    return ErrorWithReason(
+        absl::StatusCode::kUnavailable, "FILE_UNREADABLE",
+        absl::StrCat("cannot read '", path, "': ", std::strerror(error)));
+  }
+  return sha.Finish();
+}
+
+bool IsSha256(absl::string_view text) {
+  if (!absl::ConsumePrefix(&text, "sha256:") || text.size() != 64) return false;
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+  });
+}
+
+std::string Digest128::ToString() const {
+  return absl::StrFormat("%016x%016x", high, low);
+}
+
+Digest128 Xxh3Of(const void* data, size_t bytes) {
+  const XXH128_hash_t hash = XXH3_128bits(data, bytes);
+  return {.high = hash.high64, .low = hash.low64};
+}
+
+}  // namespace baton
