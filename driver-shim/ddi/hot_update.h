@@ -52,10 +52,12 @@ static inline UINT64 BatonKsrPages(DXGK_KSR_MEMORY_RANGE range) {
   return range.MemoryRangeDesc >> 40;
 }
 
-// Exactly one of pDataMemoryRanges, pDataMdl and pData is not NULL. [ours] The
-// metadata is copied before the callback returns; it belongs to the caller.
-// Pages stay the driver's, unchanged, until it is unloaded or the update is
-// cancelled.
+// Exactly one of pDataMemoryRanges, pDataMdl and pData is not NULL [D]. [ours]
+// What the structure points to (metadata, page lists, range arrays) is read
+// before the callback returns and stays the caller's. From then on the host
+// holds the pages themselves: the driver does not change them unless the update
+// is cancelled, and frees all of its memory when it is removed, as ever; the
+// host keeps what they hold until the restored driver has it.
 typedef struct _DXGKARGCB_SAVEMEMORYFORHOTUPDATE {
   UINT NumDataMemoryRanges;
   DXGK_KSR_MEMORY_RANGE* pDataMemoryRanges;
