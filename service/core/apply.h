@@ -1,0 +1,67 @@
+#ifndef SERVICE_CORE_APPLY_H_
+#define SERVICE_CORE_APPLY_H_
+
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "service/core/audit.h"
+#include "service/core/event.h"
+#include "service/core/fleet.h"
+
+namespace baton::core {
+
+// What an event changed, by key: the values are in the fleet. A key that the
+// fleet no longer has was removed.
+struct Changes {
+  // To be stored.
+  std::set<std::string> hosts = {};
+  std::set<std::string> drivers = {};
+  std::set<std::string> rollouts = {};  // without their updates
+  std::set<std::pair<std::string, std::string>> updates = {};  // rollout, host
+  std::set<std::string> requests = {};
+  std::vector<AuditRecord> audit = {};  // in order of sequence
+
+  // Changed for whoever looks, with nothing to be stored.
+  std::set<std::string> seen_hosts = {};
+
+  // Whether something must be made durable. Then the fleet's own numbers must
+  // be, too.
+  bool durable() const { return !audit.empty(); }
+
+  // Whether nobody can see a difference.
+  bool empty() const { return audit.empty() && seen_hosts.empty(); }
+
+  void Merge(Changes other);
+};
+
+// Folds `event` into `fleet` and returns what that changed. All or nothing: on
+// an error `fleet` is as it was. Each durable change comes with exactly one
+// audit record; an event that repeats an earlier one changes nothing.
+//
+// Errors, each with a reason:
+//   INVALID_ARGUMENT     the event itself is wrong; never retry it. BAD_NAME,
+//                        BAD_SPEC, BAD_SELECTOR, WAVES_EXCEED_WHOLE,
+//                        WAVES_LEAVE_HOSTS, BAD_REASON, BAD_LABELS,
+//                        BAD_REQUEST_ID, REQUEST_ID_REUSED, BAD_REPORT,
+//                        BAD_DRIVER
+//   NOT_FOUND            HOST_NOT_FOUND, DRIVER_NOT_FOUND, ROLLOUT_NOT_FOUND,
+//                        UPDATE_NOT_FOUND
+//   ALREADY_EXISTS       ROLLOUT_EXISTS, DRIVER_EXISTS
+//   FAILED_PRECONDITION  it does not fit the state: ROLLOUT_FINISHED,
+//                        ROLLOUT_NOT_PLANNED, ROLLOUT_STARTED,
+//                        ROLLOUT_NOT_RUNNING, ROLLOUT_NOT_HELD,
+//                        ROLLOUT_ABORTING, EMPTY_SELECTION,
+//                        FAILURE_TOLERANCE_EXCEEDED, HOST_CORDONED,
+//                        HOST_NOT_CORDONED, DRIVER_IN_USE, UPDATE_ENDED,
+//                        ATTEMPT_UNKNOWN, SERVICE_BEHIND
+//   ABORTED              a race was lost; read again: ETAG_MISMATCH,
+//                        PLAN_CHANGED, STALE_ATTEMPT, STREAM_REPLACED
+//   RESOURCE_EXHAUSTED   a bound of fleet.h: TOO_MANY_HOSTS and so on
+absl::StatusOr<Changes> Apply(const Event& event, Fleet& fleet);
+
+}  // namespace baton::core
+
+#endif  // SERVICE_CORE_APPLY_H_

@@ -1,0 +1,188 @@
+#ifndef SERVICE_CORE_EVENT_H_
+#define SERVICE_CORE_EVENT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "absl/time/time.h"
+#include "service/core/driver.h"
+#include "service/core/host.h"
+#include "service/core/rollout.h"
+#include "service/core/update.h"
+
+namespace baton::core {
+
+// ---- What operators ask for. `etag` empty: whatever is there now.
+// `request_id` empty: a repeat is a new request.
+
+struct CreateRollout {
+  std::string name = "";
+  RolloutSpec spec = {};
+  std::string request_id = "";
+};
+
+struct PlanRollout {
+  std::string name = "";
+  std::string etag = "";
+  std::string request_id = "";
+};
+
+struct StartRollout {
+  std::string name = "";
+  std::string digest = "";
+  std::string etag = "";
+  std::string request_id = "";
+};
+
+struct HoldRollout {
+  std::string name = "";
+  std::string reason = "";
+  std::string etag = "";
+  std::string request_id = "";
+};
+
+struct ResumeRollout {
+  std::string name = "";
+  bool accept_failures = false;
+  std::string etag = "";
+  std::string request_id = "";
+};
+
+struct AbortRollout {
+  std::string name = "";
+  std::string reason = "";
+  std::string etag = "";
+  std::string request_id = "";
+};
+
+struct CordonHost {
+  std::string host = "";
+  std::string reason = "";
+  std::string etag = "";
+  std::string request_id = "";
+};
+
+struct UncordonHost {
+  std::string host = "";
+  std::string etag = "";
+  std::string request_id = "";
+};
+
+struct UpdateHostLabels {
+  std::string host = "";
+  Labels labels = {};  // all of the operator's; what is missing is removed
+  std::string etag = "";
+  std::string request_id = "";
+};
+
+// The package is verified and at rest in the depot. The service sets author,
+// create_time and version of `driver`.
+struct DriverStored {
+  Driver driver = {};
+  std::string request_id = "";
+};
+
+struct DriverDeleted {
+  std::string name = "";
+  std::string etag = "";
+  std::string request_id = "";
+};
+
+// ---- What agents say. `stream` numbers the stream it came on: a word from a
+// stream that was replaced is refused.
+
+struct HostConnected {
+  std::string host = "";
+  uint64_t stream = 0;
+  std::string boot_id = "";
+  std::string agent_version = "";
+  Labels labels = {};
+  Inventory inventory = {};
+  uint64_t epoch = 0;             // the highest that the agent obeyed
+  uint64_t finished_attempt = 0;  // the last one that ended there
+};
+
+struct HostHeard {
+  std::string host = "";
+  uint64_t stream = 0;
+  std::optional<Inventory> inventory = std::nullopt;  // nullopt: unchanged
+};
+
+struct HostDisconnected {
+  std::string host = "";
+  uint64_t stream = 0;
+};
+
+struct UpdateReported {
+  std::string host = "";
+  uint64_t stream = 0;
+  UpdateReport report = {};
+};
+
+// ---- Time and life of the service.
+
+struct Tick {};
+struct ServiceStarted {};
+
+// ---- What the service decides by itself: only Decide() makes these.
+
+// Nothing was heard of the host for too long.
+struct LoseHost {
+  std::string host = "";
+  uint64_t stream = 0;
+};
+
+// Gives `host` a slot and a new attempt.
+struct AdmitHost {
+  std::string rollout = "";
+  std::string host = "";
+  uint64_t attempt = 0;
+};
+
+struct SkipHost {
+  std::string rollout = "";
+  std::string host = "";
+  std::string reason = "";
+  std::string message = "";
+};
+
+struct HoldForFailures {
+  std::string rollout = "";
+};
+
+// All hosts of the wave have ended: it bakes from now.
+struct EndWave {
+  std::string rollout = "";
+};
+
+struct AdvanceWave {
+  std::string rollout = "";
+};
+
+struct FinishRollout {
+  std::string rollout = "";
+};
+
+using EventBody =
+    std::variant<Tick, ServiceStarted, CreateRollout, PlanRollout, StartRollout,
+                 HoldRollout, ResumeRollout, AbortRollout, CordonHost,
+                 UncordonHost, UpdateHostLabels, DriverStored, DriverDeleted,
+                 HostConnected, HostHeard, HostDisconnected, UpdateReported,
+                 LoseHost, AdmitHost, SkipHost, HoldForFailures, EndWave,
+                 AdvanceWave, FinishRollout>;
+
+// Who the service is in its own decisions.
+inline constexpr char kServiceActor[] = "batond";
+
+// Something that happened, or that somebody asks for.
+struct Event {
+  absl::Time at = absl::InfinitePast();  // the service's time
+  std::string actor = kServiceActor;  // caller, "agent:{host}", or the service
+  EventBody body = Tick{};
+};
+
+}  // namespace baton::core
+
+#endif  // SERVICE_CORE_EVENT_H_

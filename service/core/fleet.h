@@ -1,0 +1,78 @@
+#ifndef SERVICE_CORE_FLEET_H_
+#define SERVICE_CORE_FLEET_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "absl/time/time.h"
+#include "service/core/audit.h"
+#include "service/core/driver.h"
+#include "service/core/host.h"
+#include "service/core/rollout.h"
+#include "service/core/update.h"
+
+namespace baton::core {
+
+// A change that was carried out for a caller who named it. A repeat finds it
+// here and changes nothing.
+struct RecordedRequest {
+  uint64_t sequence = 0;         // of its audit record: the oldest goes first
+  std::string fingerprint = "";  // "sha256:…" over what was asked
+
+  bool operator==(const RecordedRequest&) const = default;
+};
+
+// What the operator of the service set; given anew at each start.
+struct Settings {
+  absl::Duration heartbeat = absl::Seconds(5);
+  absl::Duration lost_after = absl::Seconds(15);  // without a heartbeat
+
+  bool operator==(const Settings&) const = default;
+};
+
+// All that the service knows. Owned by the fleet loop and confined to its
+// thread; only Apply() changes it. Keys are full resource names.
+struct Fleet {
+  // Grows with each change that somebody can see. Its upper 32 bits are the
+  // epoch, so that it also grows over a restart.
+  uint64_t revision = 0;
+  uint64_t epoch = 0;  // grows by one, durably, with each start of the service
+  // The service's time: never goes back, and does not jump within a process.
+  absl::Time now = absl::UnixEpoch();
+  uint64_t audit_sequence = 0;
+  std::string audit_hash = kAuditGenesis;
+  Settings settings = {};
+
+  std::map<std::string, Host> hosts = {};
+  std::map<std::string, Driver> drivers = {};
+  std::map<std::string, Rollout> rollouts = {};
+  std::map<std::string, RecordedRequest> requests = {};  // by request_id
+
+  bool operator==(const Fleet&) const = default;
+};
+
+// Bounds of what a fleet holds: past them RESOURCE_EXHAUSTED.
+inline constexpr size_t kHostsMax = 100'000;
+inline constexpr size_t kDriversMax = 10'000;
+inline constexpr size_t kRolloutsMax = 10'000;
+// Older requests are forgotten: a repeat that late is a new request.
+inline constexpr size_t kRequestsMax = 10'000;
+
+// Each returns null when there is none.
+const Host* FindHost(const Fleet& fleet, const std::string& name);
+const Driver* FindDriver(const Fleet& fleet, const std::string& name);
+const Rollout* FindRollout(const Fleet& fleet, const std::string& name);
+const Update* FindUpdate(const Fleet& fleet, const std::string& rollout,
+                         const std::string& host);
+
+// Returns the active rollout in which `host` has not ended yet, whether it has
+// a slot there or waits for one; null when there is none.
+const Rollout* ClaimantOf(const Fleet& fleet, const std::string& host);
+
+// Returns the etag of a record with `version`.
+std::string EtagOf(uint64_t version);
+
+}  // namespace baton::core
+
+#endif  // SERVICE_CORE_FLEET_H_

@@ -1,0 +1,121 @@
+#ifndef SERVICE_CORE_HOST_H_
+#define SERVICE_CORE_HOST_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace baton::core {
+
+// What the service knows of one hypervisor host. Fields mean what the fields of
+// the same name in baton.v1.Host mean.
+
+using Labels = std::map<std::string, std::string>;
+
+struct VirtualGpu {
+  uint32_t partition_id = 0;
+  std::string luid = "";
+  std::string profile = "";
+  std::string guest = "";
+  uint64_t vram_bytes = 0;
+
+  bool operator==(const VirtualGpu&) const = default;
+};
+
+struct Adapter {
+  std::string name = "";
+  std::string model = "";
+  std::string pci_id = "";
+  std::string driver = "";
+  std::string driver_version = "";
+  std::string image_digest = "";
+  bool hot_update_capable = false;
+  std::vector<VirtualGpu> vgpus = {};
+  std::string fault = "";
+
+  bool operator==(const Adapter&) const = default;
+};
+
+struct Inventory {
+  std::vector<Adapter> adapters = {};
+  std::string fault = "";
+
+  bool operator==(const Inventory&) const = default;
+};
+
+struct Cordon {
+  std::string by = "";
+  std::string reason = "";
+  absl::Time time = absl::InfinitePast();
+
+  bool operator==(const Cordon&) const = default;
+};
+
+// Why a person must look before the host is used again.
+struct Quarantine {
+  std::string rollout = "";
+  std::string reason = "";
+  std::string message = "";
+
+  bool operator==(const Quarantine&) const = default;
+};
+
+// Derived, never stored: see StateOf().
+enum class HostState : uint8_t {
+  kReady,
+  kUpdating,
+  kQuarantined,
+  kOffline,
+  kUnhealthy
+};
+
+struct Host {
+  std::string name = "";  // "hosts/{host}"
+  Labels agent_labels = {};
+  Labels operator_labels = {};
+  std::string boot_id = "";
+  std::string agent_version = "";
+  Inventory inventory = {};
+  std::optional<Cordon> cordon = std::nullopt;
+  std::optional<Quarantine> quarantine = std::nullopt;
+  std::string rollout = "";  // that holds the slot; empty: the slot is free
+  uint64_t attempt = 0;      // the last one given out
+  uint64_t version = 0;      // the fleet's revision at the last visible change
+
+  // Below: true of this process only, never stored. A stream's number is unique
+  // in the life of the process; 0: no stream is open.
+  uint64_t stream = 0;
+  absl::Time last_heard = absl::InfinitePast();
+
+  bool connected() const { return stream != 0; }
+  bool operator==(const Host&) const = default;
+};
+
+// Returns the state. Where several are true the first of: QUARANTINED,
+// UPDATING, OFFLINE, UNHEALTHY.
+HostState StateOf(const Host& host);
+
+// Returns why the state is what it is, for people; "" when READY.
+std::string StateMessageOf(const Host& host);
+
+// Returns what selectors match: the agent's labels, overlaid with the
+// operator's.
+Labels LabelsOf(const Host& host);
+
+// Returns how many virtual GPUs the host has.
+uint32_t VirtualGpusOf(const Host& host);
+
+// Returns the driver versions of the adapters, each once, joined by ','.
+std::string DriverVersionsOf(const Host& host);
+
+// Returns "READY" and so on.
+absl::string_view Name(HostState state);
+
+}  // namespace baton::core
+
+#endif  // SERVICE_CORE_HOST_H_

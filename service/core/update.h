@@ -1,0 +1,134 @@
+#ifndef SERVICE_CORE_UPDATE_H_
+#define SERVICE_CORE_UPDATE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace baton::core {
+
+// One host's part in a rollout. Fields mean what the fields of the same name in
+// baton.v1.Update mean; the numbers of the enums are those of the wire.
+
+enum class Step : uint8_t {
+  kNone = 0,
+  kPrepare = 1,
+  kCloseGate = 2,
+  kPause = 3,
+  kSave = 4,
+  kCancel = 5,
+  kUnload = 6,
+  kSwitch = 7,
+  kRestore = 8,
+  kVerify = 9,
+  kResume = 10,
+  kConfirm = 11,
+  kCommit = 12,
+  kReopenGate = 13
+};
+
+enum class UpdateState : uint8_t {
+  kPending = 1,
+  kRunning = 2,
+  kDone = 3,
+  kCancelled = 4,
+  kRolledBack = 5,
+  kQuarantined = 6,
+  kSkipped = 7
+};
+
+struct StepRecord {
+  Step step = Step::kNone;
+  absl::Time start_time = absl::InfinitePast();
+  absl::Duration elapsed = absl::ZeroDuration();
+  int32_t code = 0;
+  std::string reason = "";
+  std::string message = "";
+  std::optional<uint32_t> nt_status = std::nullopt;
+  std::string entry_point = "";
+  std::string rule = "";
+  bool backward = false;
+
+  bool operator==(const StepRecord&) const = default;
+};
+
+struct VirtualGpuResult {
+  uint32_t partition_id = 0;
+  std::string guest = "";
+  bool preserved = false;
+  std::optional<absl::Duration> blackout = std::nullopt;
+  std::string difference = "";
+
+  bool operator==(const VirtualGpuResult&) const = default;
+};
+
+struct SavedState {
+  uint32_t blocks = 0;
+  uint64_t size_bytes = 0;
+
+  bool operator==(const SavedState&) const = default;
+};
+
+// An agent's word of where an attempt stands; as baton.v1.UpdateReport.
+struct UpdateReport {
+  std::string rollout = "";
+  uint64_t attempt = 0;
+  uint64_t sequence = 0;
+  UpdateState state = UpdateState::kRunning;
+  Step step = Step::kNone;
+  bool past_no_return = false;
+  std::vector<StepRecord> steps = {};
+  std::vector<VirtualGpuResult> vgpus = {};
+  std::string reason = "";
+  std::string message = "";
+  std::optional<SavedState> saved = std::nullopt;
+
+  bool operator==(const UpdateReport&) const = default;
+};
+
+struct Update {
+  UpdateState state = UpdateState::kPending;
+  uint64_t attempt = 0;  // 0: no slot yet
+  uint32_t wave = 0;     // index into the plan's waves
+  std::string from_version = "";
+  bool cancel_requested = false;
+  absl::Time start_time = absl::InfinitePast();  // InfinitePast: not yet
+  absl::Time end_time = absl::InfinitePast();    // InfinitePast: not yet
+
+  // What the agent said last.
+  uint64_t sequence = 0;
+  Step step = Step::kNone;
+  bool past_no_return = false;
+  std::vector<StepRecord> steps = {};
+  std::vector<VirtualGpuResult> vgpus = {};
+  std::optional<SavedState> saved = std::nullopt;
+
+  // Why it ended other than DONE.
+  std::string reason = "";
+  std::string message = "";
+
+  bool operator==(const Update&) const = default;
+};
+
+// Whether no report can change it any more.
+bool HasEnded(UpdateState state);
+
+// Whether `update` ended in a way that the failure tolerance counts: other than
+// DONE, and not skipped because there was nothing to do.
+bool CountsAsFailure(const Update& update);
+
+// Returns one line on why `update` ended other than DONE, e.g. "CANCELLED:
+// SAVE_FAILED in DxgkDdiSaveMemoryForHotUpdate returned 0xC0000001".
+std::string CauseOf(const Update& update);
+
+// Returns "PENDING" and so on, "SAVE" and so on.
+absl::string_view Name(UpdateState state);
+absl::string_view Name(Step step);
+
+}  // namespace baton::core
+
+#endif  // SERVICE_CORE_UPDATE_H_

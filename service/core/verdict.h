@@ -1,0 +1,44 @@
+#ifndef SERVICE_CORE_VERDICT_H_
+#define SERVICE_CORE_VERDICT_H_
+
+#include <string>
+
+#include "service/core/fleet.h"
+
+namespace baton::core {
+
+// Whether a host can be hot updated to a driver now. Reasons: ADAPTER_FAULT is
+// not one of them, since it makes the host unhealthy.
+//
+//   HOST_QUARANTINED         a person must look first
+//   ALREADY_AT_VERSION       every adapter runs it
+//   HELD_BY_ROLLOUT          another rollout has not finished with the host
+//   HOST_OFFLINE             no agent is connected
+//   HOST_UNHEALTHY           the agent or an adapter reports a fault
+//   NO_ADAPTER               it has no GPU
+//   HOST_CORDONED            somebody keeps rollouts away
+//   DEVICE_NOT_SUPPORTED     the package is not for one of its GPUs
+//   HOT_UPDATE_UNSUPPORTED   the driver that runs cannot be hot updated
+//   STATE_FORMAT_UNREADABLE  the package cannot read what the driver that runs
+//                            saves; said only where the depot has that driver
+struct Verdict {
+  std::string reason = "";  // empty: it can
+  std::string message = "";
+
+  bool hot() const { return reason.empty(); }
+  bool operator==(const Verdict&) const = default;
+};
+
+// Returns the first of the reasons above that is true of `host`.
+//
+// `rollout`  who asks: what it holds itself does not count against it
+Verdict VerdictOf(const Fleet& fleet, const Host& host, const Driver& driver,
+                  const std::string& rollout);
+
+// Whether `reason` may go away by itself or by an operator's word on the host,
+// so that a host that was planned waits rather than being skipped.
+bool IsPassing(const std::string& reason);
+
+}  // namespace baton::core
+
+#endif  // SERVICE_CORE_VERDICT_H_

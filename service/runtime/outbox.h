@@ -1,0 +1,56 @@
+#ifndef SERVICE_RUNTIME_OUTBOX_H_
+#define SERVICE_RUNTIME_OUTBOX_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/time/time.h"
+#include "service/core/apply.h"
+#include "service/core/fleet.h"
+#include "service/core/plan.h"
+#include "service/runtime/ports.h"
+
+namespace baton::runtime {
+
+// The streams of the connected agents, and what was last sent on each: an order
+// goes out when it differs from that, and again after a while, so that nothing
+// depends on one message. Confined to the loop thread.
+class Outbox {
+ public:
+  // `repeat`  how long until an order that still stands is sent again
+  explicit Outbox(absl::Duration repeat) : repeat_(repeat) {}
+
+  // Takes `link` as the stream of `host`. The stream that it replaces, if any,
+  // is closed with ABORTED (STREAM_REPLACED).
+  void Attach(const std::string& host, uint64_t stream,
+              std::shared_ptr<Link> link);
+
+  // Sends what `changes` made due: orders of changed hosts and of hosts whose
+  // update changed. Streams that the fleet no longer counts as connected are
+  // closed with DEADLINE_EXCEEDED (HEARTBEAT_LOST) and forgotten.
+  void Flush(const core::Fleet& fleet, const core::Changes& changes);
+
+  // Sends again what was last sent more than `repeat` ago and still stands.
+  void Repeat(const core::Fleet& fleet);
+
+ private:
+  struct Stream {
+    uint64_t number = 0;
+    std::shared_ptr<Link> link = nullptr;
+    std::optional<core::Order> sent = std::nullopt;
+    absl::Time sent_at = absl::InfinitePast();
+  };
+
+  void FlushHost(const core::Fleet& fleet, const std::string& host);
+
+  const absl::Duration repeat_;
+  std::map<std::string, Stream> streams_;
+  absl::Time repeated_at_ = absl::InfinitePast();
+};
+
+}  // namespace baton::runtime
+
+#endif  // SERVICE_RUNTIME_OUTBOX_H_
