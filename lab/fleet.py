@@ -1,0 +1,240 @@
+"""A whole fleet on one machine: the real service, and per host a software GPU,
+a driver shim, an agent, and a guest on every virtual GPU. The demo and the
+end-to-end tests run on it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+
+from lab.process import Failed, Process
+
+# Kind of fault -> (board revision on which the faulty builds misbehave,
+# whether it is the old driver that misbehaves).
+FAULTS = {
+    "save-fails": (1, True),
+    "save-hangs": (2, True),
+    "start-fails": (3, False),
+    "start-crashes": (4, False),
+    "loses-vgpu": (5, False),
+    "wrong-state": (6, False),
+}
+
+PROGRAMS = {
+    "batond": "service/batond",
+    "agent": "agent/baton-agent",
+    "shim": "driver-shim/baton-shim",
+    "softgpu": "driver-shim/softgpu/baton-softgpu",
+    "guest": "driver-shim/softgpu/guest/baton-guest",
+    "baton": "cli/baton",
+}
+
+PCI_ID = "1b47:5001"
+_SHM = "/dev/shm"
+_PREFIX = "baton-lab-"
+
+
+def image(version, faulty):
+    """Returns the path of a reference miniport below the binaries' folder."""
+    suffix = "_faulty" if faulty else ""
+    return f"driver-shim/miniport/softgpu_{version.replace('.', '_')}{suffix}.so"
+
+
+def sweep():
+    """Removes what a fleet left that was killed and could not clean up."""
+    for name in os.listdir(_SHM):
+        path = os.path.join(_SHM, name)
+        if not name.startswith(_PREFIX) or os.path.exists(f"{path}/kept"):
+            continue
+        owner = name[len(_PREFIX):].split("-")[0]
+        if owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+class Host:
+    """One hypervisor host and what runs on it."""
+
+    def __init__(self, fleet, number):
+        self.name = f"host-{number}"
+        self.shm = f"{fleet.shm}/{self.name}"
+        self.disk = f"{fleet.disk}/{self.name}"
+        self.fault = fleet.faults.get(self.name)
+        self.gpu = self.shim = self.agent = None
+        self.guests = []
+        os.makedirs(self.shm)
+        os.makedirs(self.disk)
+
+    @property
+    def revision(self):
+        return FAULTS[self.fault][0] if self.fault else 0
+
+    @property
+    def old_driver_faulty(self):
+        return bool(self.fault) and FAULTS[self.fault][1]
+
+
+class Fleet:
+    """Starts and ends everything. Use it as a context manager."""
+
+    def __init__(self, binaries, hosts=8, vgpus=4, faults=None, vram_mib=64,
+                 guest_rate=8000, keep=False, say=lambda line: None):
+        """Nothing runs yet.
+
+        binaries    folder that Bazel built into
+        faults      host name -> kind, of FAULTS
+        vram_mib    VRAM of one virtual GPU
+        guest_rate  most commands a second of one guest
+        keep        whether the processes outlive us
+        say         takes a line for people
+        """
+        sweep()
+        self.bin = {name: os.path.join(binaries, path) for name, path in PROGRAMS.items()}
+        self.binaries, self.vgpus, self.faults = binaries, vgpus, faults or {}
+        self.vram_mib, self.guest_rate = vram_mib, guest_rate
+        self.keep, self.say = keep, say
+        self.shm = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_SHM)
+        self.disk = tempfile.mkdtemp(prefix="baton-lab-")
+        self.address = f"unix:{self.shm}/batond.sock"
+        self.service = None
+        self.processes = []
+        self.hosts = [Host(self, number + 1) for number in range(hosts)]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if not self.keep or kind is not None:
+            self.close()
+
+    def _start(self, name, argv, nice=0):
+        process = Process(name, argv, f"{self.disk}/{name}.log", nice, self.keep)
+        self.processes.append(process)
+        return process
+
+    # -- the service ------------------------------------------------------
+
+    def start_service(self):
+        self.service = self._start("batond", [
+            self.bin["batond"], f"--listen={self.address}", f"--data={self.disk}/batond"])
+        self.service.wait_ready()
+
+    def kill_service(self):
+        """As a crash would."""
+        self.service.kill()
+        self.processes.remove(self.service)
+
+    # -- hosts ------------------------------------------------------------
+
+    def start_hosts(self):
+        """Starts every device, shim and agent, then a guest on every vGPU."""
+        self._pack()
+        for host in self.hosts:
+            host.gpu = self._start(f"{host.name}.gpu", [
+                self.bin["softgpu"], f"--dir={host.shm}/gpu", f"--functions={self.vgpus}",
+                f"--vram-mib={self.vram_mib}", f"--board-revision={host.revision}"], nice=5)
+        self._all_ready("gpu")
+        for host in self.hosts:
+            host.shim = self.start_shim(host)
+        self._all_ready("shim")
+        for host in self.hosts:
+            host.agent = self.start_agent(host)
+        self._all_ready("agent")
+
+    def start_shim(self, host):
+        vgpus = [f"--vgpu=vm-{host.name[5:]}-{n}:S1-{self.vram_mib}" for n in range(self.vgpus)]
+        return self._start(f"{host.name}.shim", [
+            self.bin["shim"], f"--listen=unix:{host.shm}/shim.sock",
+            f"--device={host.shm}/gpu", "--adapter-name=gpu0", f"--state-dir={host.shm}/shim",
+            f"--driver={os.path.join(self.binaries, image('1.0', host.old_driver_faulty))}",
+            "--driver-name=softgpu", "--driver-version=1.0"] + vgpus)
+
+    def start_agent(self, host):
+        installed = "1.0-faulty" if host.old_driver_faulty else "1.0"
+        return self._start(f"{host.name}.agent", [
+            self.bin["agent"], f"--host={host.name}", f"--service={self.address}",
+            f"--shim=unix:{host.shm}/shim.sock", f"--root={host.disk}/agent",
+            f"--installed={self.package(installed)}", "--label=lab=demo",
+            f"--label=zone={'ab'[int(host.name[5:]) % 2]}"])
+
+    def start_guests(self):
+        for host in self.hosts:
+            for function in range(self.vgpus):
+                name = f"vm-{host.name[5:]}-{function}"
+                host.guests.append(self._start(f"{host.name}.{name}", [
+                    self.bin["guest"], f"--dir={host.shm}/gpu", f"--function={function}",
+                    f"--name={name}", f"--rate={self.guest_rate}",
+                    f"--report={self.disk}/{name}.json"], nice=10))
+        for host in self.hosts:
+            for guest in host.guests:
+                guest.wait_ready()
+
+    def _all_ready(self, part):
+        for host in self.hosts:
+            getattr(host, part).wait_ready()
+
+    def stop_guests(self):
+        """Stops every guest, and returns what each one reports."""
+        guests = [guest for host in self.hosts for guest in host.guests]
+        for guest in guests:
+            guest.signal(signal.SIGTERM)
+        reports = []
+        for guest in guests:
+            guest.wait(30)
+            path = f"{self.disk}/{guest.name.split('.')[1]}.json"
+            if not os.path.exists(path):
+                raise Failed(f"{guest.name} left no report\n{guest.tail()}")
+            with open(path, encoding="utf-8") as report:
+                reports.append(json.load(report))
+        return reports
+
+    # -- drivers and the command line --------------------------------------
+
+    def package(self, version):
+        return f"{self.disk}/softgpu-{version}.pkg"
+
+    def _pack(self):
+        """Packs the drivers. Where a host has a fault, the 2.0 of everybody is
+        the build that misbehaves on that host's board revision."""
+        self._pack_one("1.0", "1.0", False)
+        self._pack_one("1.0-faulty", "1.0", True)
+        self._pack_one("2.0", "2.0", bool(self.faults))
+
+    def _pack_one(self, file, version, faulty):
+        self.baton("driver", "pack", "--driver=softgpu", f"--version={version}",
+                   f"--image={os.path.join(self.binaries, image(version, faulty))}",
+                   f"--pci-id={PCI_ID}", "--writes=1", "--reads=1",
+                   f"--out={self.package(file)}")
+
+    def command(self, *arguments):
+        return [self.bin["baton"], f"--server={self.address}", "--user=lab", *arguments]
+
+    def baton(self, *arguments, check=True):
+        """Runs one command of the CLI, and returns what it printed."""
+        done = subprocess.run(self.command(*arguments), capture_output=True, text=True,
+                              check=False)
+        if check and done.returncode != 0:
+            raise Failed(f"baton {' '.join(arguments)} ended with {done.returncode}\n"
+                         f"{done.stdout}{done.stderr}")
+        return done.stdout if check else done
+
+    def baton_json(self, *arguments):
+        return json.loads(self.baton("--output=json", *arguments))
+
+    # -- the end ------------------------------------------------------------
+
+    def pids(self):
+        return [process.popen.pid for process in self.processes if process.alive()]
+
+    def close(self):
+        """Ends every process, users before what they use, and removes every
+        file."""
+        for process in reversed(self.processes):
+            process.signal(signal.SIGTERM)
+            if process in [host.shim for host in self.hosts]:
+                process.wait(5)  # it must see the device while it stops
+        for process in reversed(self.processes):
+            process.wait(5)
+        shutil.rmtree(self.shm, ignore_errors=True)
+        shutil.rmtree(self.disk, ignore_errors=True)
