@@ -1,0 +1,170 @@
+#ifndef DRIVER_SHIM_PORT_KERNEL_MEMORY_H_
+#define DRIVER_SHIM_PORT_KERNEL_MEMORY_H_
+
+#include <bitset>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "driver-shim/ddi/mdl.h"
+#include "driver-shim/port/block_index.h"
+#include "driver-shim/port/page_set.h"
+
+namespace baton::port {
+
+// Page number of the first page of the host's memory. Not 0, so that a page
+// number is never mistaken for an index.
+inline constexpr uint64_t kFirstPage = 0x1000;
+
+// The host's memory as one driver sees it: pool, page lists, contiguous memory,
+// and the pages that a driver before it saved. Its books are private to this
+// process; the bytes are in a file that outlives it.
+//
+// Saved pages that it is handed are mapped copy-on-write, so that another
+// driver can still be given the very same bytes, until Settle() makes them this
+// driver's for good. Confined to the driver host's main thread.
+class KernelMemory {
+ public:
+  // Told of every misuse: the rule of DDI.md that it breaks, and a message.
+  using OnMisuse = std::function<void(int rule, const std::string& message)>;
+
+  // What a driver has not given back.
+  struct Outstanding {
+    uint64_t pool = 0;   // allocations
+    uint64_t lists = 0;  // memory descriptor lists
+    uint64_t pages = 0;  // of lists and contiguous memory
+    std::string first = "";
+  };
+
+  // Maps the file that `fd` is open on; does not take the descriptor over.
+  //
+  // Errors: RESOURCE_EXHAUSTED, reason MEMORY_UNAVAILABLE
+  static absl::StatusOr<std::unique_ptr<KernelMemory>> Create(
+      int fd, OnMisuse on_misuse);
+
+  ~KernelMemory();
+  KernelMemory(const KernelMemory&) = delete;
+  KernelMemory& operator=(const KernelMemory&) = delete;
+
+  // ---- for the kernel's exports; see ddi/kernel.h ----
+
+  void* AllocatePool(size_t bytes, uint32_t tag);
+  void FreePool(void* address, std::optional<uint32_t> tag);
+  void* AllocateContiguous(size_t bytes, uint64_t highest_address);
+  void FreeContiguous(void* address);
+  // Pages between page numbers `lowest` and `highest`, as many as there are up
+  // to `pages`.
+  MDL* AllocatePages(size_t pages, PageRun within);
+  void Zero(const MDL* list);  // as AllocatePages() returned it
+  void FreePages(MDL* list);
+  void* MapPages(MDL* list);
+  void UnmapPages(MDL* list);
+  // The page number behind `address`; nullopt when it is not in this memory.
+  std::optional<uint64_t> PageOf(const void* address) const;
+  MDL* AllocateList(void* address, uint32_t bytes);
+  void FreeList(MDL* list);
+  void FillList(MDL* list);
+
+  // ---- for the hot update ----
+
+  // Whether every page of `run` belongs to the driver.
+  bool OwnsAll(PageRun run) const;
+  // Where the page is mapped, for reading.
+  const std::byte* AddressOf(uint64_t page) const;
+  // Keeps the pages of a saved block from being used again, whether the driver
+  // frees them or not.
+  void Keep(const SavedBlock& block);
+  // Takes pages for a copy; empty when there are not that many.
+  std::vector<PageRun> TakeForCopy(uint64_t pages);
+  // Undoes Keep() and TakeForCopy(): the update was cancelled.
+  void ReleaseKept();
+
+  // Maps the pages of `blocks` copy-on-write and keeps them from being used.
+  // Call it before the driver's first entry point.
+  absl::Status Reserve(const std::vector<SavedBlock>& blocks);
+  // Returns a list of the block's pages, which Reserve() was given, for the
+  // driver to own.
+  MDL* Deliver(const SavedBlock& block);
+  // Takes the list back, because the driver refused it. Reports R8 when the
+  // driver freed it all the same.
+  void Withdraw(MDL* list, const SavedBlock& block);
+  // Makes copy-on-write pages this driver's for good; what saved them is gone
+  // then. No code of the driver may be running.
+  absl::Status Settle();
+
+  // Kept pages do not count.
+  Outstanding outstanding() const;
+  uint64_t free_pages() const;
+
+ private:
+  enum class Use : uint8_t { kFree, kUsed, kHeld };
+  enum class Kind { kPool, kSlab, kContiguous, kList };
+
+  struct Page {
+    Use use = Use::kFree;
+    bool kept = false;    // saved: held, not free, once the driver frees it
+    bool copied = false;  // taken for a copy, never the driver's
+    bool cow = false;     // mapped copy-on-write
+    std::byte* home = nullptr;  // where it is mapped
+  };
+  struct Allocation {
+    Kind kind = Kind::kPool;
+    uint32_t tag = 0;
+    size_t bytes = 0;
+    PageRun run = {};                  // of kPool and kContiguous
+    std::vector<uint64_t> pages = {};  // of kList: its own, not freed yet
+  };
+  struct Slab {
+    size_t slot_bytes = 0;
+    std::bitset<256> used = {};
+  };
+  // Pages that are mapped in another order than they have in the file.
+  struct Window {
+    std::vector<uint64_t> pages = {};
+    const MDL* list = nullptr;  // whose mapping it is; null: their home
+  };
+
+  KernelMemory(int fd, OnMisuse on_misuse)
+      : fd_(fd), on_misuse_(std::move(on_misuse)) {}
+
+  Page& At(uint64_t page) { return pages_[page - kFirstPage]; }
+  const Page& At(uint64_t page) const { return pages_[page - kFirstPage]; }
+  bool Has(uint64_t page) const {
+    return page >= kFirstPage && page - kFirstPage < pages_.size();
+  }
+  std::byte* View(uint64_t page) const {
+    return view_ + ((page - kFirstPage) << PAGE_SHIFT);
+  }
+  std::optional<uint64_t> FindFree(uint64_t pages, uint64_t highest) const;
+  void* TakeRun(uint64_t pages, uint64_t highest, Allocation allocation);
+  void* TakeSlot(size_t bytes, uint32_t tag);
+  void Release(uint64_t page);
+  void ReturnToView(PageRun run);
+  void FreeSlot(uint64_t address);
+  bool Forget(const void* address, Kind kind, absl::string_view what);
+  MDL* NewList(const std::vector<uint64_t>& pages, uint32_t byte_offset,
+               uint64_t bytes);
+  std::optional<std::byte*> ContiguousHome(const MDL* list) const;
+  std::byte* MapWindow(const std::vector<uint64_t>& pages, int flags);
+
+  const int fd_;
+  const OnMisuse on_misuse_;
+  std::byte* view_ = nullptr;
+  std::vector<Page> pages_;
+  std::map<uint64_t, Allocation> allocations_;  // by address
+  std::set<uint64_t> freed_;                    // addresses
+  std::map<uint64_t, Slab> slabs_;              // by page number
+  std::map<uint64_t, Window> windows_;          // by first address
+};
+
+}  // namespace baton::port
+
+#endif  // DRIVER_SHIM_PORT_KERNEL_MEMORY_H_
