@@ -66,6 +66,15 @@ static inline UINT64 BatonResourceBytes(
   return descriptor->Type == CmResourceTypeMemoryLarge ? length << 8 : length;
 }
 
+// Descriptor `index` of the one list; the array is declared with one element.
+static inline CM_PARTIAL_RESOURCE_DESCRIPTOR* BatonResourceAt(
+    CM_RESOURCE_LIST* list, ULONG index) {
+  uint8_t* first =
+      (uint8_t*)list + offsetof(CM_RESOURCE_LIST,
+                                List[0].PartialResourceList.PartialDescriptors);
+  return (CM_PARTIAL_RESOURCE_DESCRIPTOR*)(void*)first + index;
+}
+
 static_assert(sizeof(CM_PARTIAL_RESOURCE_DESCRIPTOR) == 20, "descriptor");
 static_assert(offsetof(CM_RESOURCE_LIST,
                        List[0].PartialResourceList.PartialDescriptors) == 20,

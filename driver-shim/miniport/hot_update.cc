@@ -1,0 +1,182 @@
+#include <time.h>
+
+#include <cstring>
+#include <new>
+
+#include "driver-shim/miniport/adapter.h"
+
+// Saving and restoring the adapter. Sources: DDI.md R2-R11.
+
+namespace baton::miniport {
+namespace {
+
+// Longer than any host waits for a save, and yet it ends.
+constexpr timespec kHungSave = {4, 0};
+
+}  // namespace
+
+NTSTATUS Adapter::Save(const DXGKARG_SAVEMEMORYFORHOTUPDATE& arguments) {
+  if (arguments.Flags.CancelHotUpdate != 0) {
+    CancelSave();
+    return STATUS_SUCCESS;
+  }
+  if (pf_ == nullptr) return STATUS_DEVICE_NOT_READY;
+  // From here on the mailbox waits: what is saved must stay true.
+  if (update_ != Update::kSaved) before_save_ = update_;
+  update_ = Update::kSaved;
+  const NTSTATUS status = SaveAll();
+  if (!NT_SUCCESS(status)) CancelSave();
+  return status;
+}
+
+void Adapter::CancelSave() {
+  if (update_ != Update::kSaved) return;
+  for (Vgpu& vgpu : vgpus_) {
+    if (vgpu.state != nullptr) vgpu.state->ReleasePages();
+  }
+  update_ = before_save_;
+  QueueDpc();
+}
+
+NTSTATUS Adapter::SaveAll() {
+  if (Fails(Fault::kSaveHangs)) {
+    nanosleep(&kHungSave, nullptr);
+    return STATUS_IO_TIMEOUT;
+  }
+  NTSTATUS status = SaveAdapter();
+  if (Fails(Fault::kSaveFails)) return STATUS_UNSUCCESSFUL;
+  for (const Vgpu& vgpu : vgpus_) {
+    if (!NT_SUCCESS(status)) return status;
+    if (vgpu.state != nullptr) status = SaveVgpu(vgpu);
+  }
+  return status;
+}
+
+NTSTATUS Adapter::SaveAdapter() const {
+  AdapterState state;
+  state.adapter = {board_revision_, partition_count_, pf_->vram_bytes, 0,
+                   image_.build.major};
+  for (const Vgpu& vgpu : vgpus_) {
+    if (vgpu.state == nullptr) continue;
+    state.vgpus[state.adapter.vgpus++] = vgpu.record;
+  }
+  // A whole page, so that it shares none with another block.
+  void* buffer =
+      ExAllocatePoolWithTag(NonPagedPoolNx, kAdapterBytesMax, kPoolTag);
+  if (buffer == nullptr) return STATUS_NO_MEMORY;
+  const uint64_t bytes = WriteAdapter(state, buffer, kAdapterBytesMax);
+  NTSTATUS status = STATUS_INTERNAL_ERROR;
+  if (bytes != 0) {
+    DXGKARGCB_SAVEMEMORYFORHOTUPDATE block = {};
+    block.pData = buffer;
+    block.DataSize = static_cast<UINT>(bytes);
+    status = SaveBlock(&block, {.kind = BlockKind::kAdapter,
+                                .frame_bytes = static_cast<uint32_t>(bytes)});
+  }
+  ExFreePoolWithTag(buffer, kPoolTag);
+  return status;
+}
+
+NTSTATUS Adapter::SaveVgpu(const Vgpu& vgpu) const {
+  SavedPages pages;
+  NTSTATUS status = vgpu.state->PreparePages(&pages);
+  if (!NT_SUCCESS(status)) return status;
+  DXGKARGCB_SAVEMEMORYFORHOTUPDATE allocations = {};
+  allocations.pDataMdl = pages.allocations;
+  status = SaveBlock(&allocations, {.kind = BlockKind::kAllocations,
+                                    .partition_id = vgpu.record.partition_id,
+                                    .frame_bytes = pages.allocations_bytes});
+  if (!NT_SUCCESS(status)) return status;
+  DXGKARGCB_SAVEMEMORYFORHOTUPDATE contexts = {};
+  contexts.NumDataMemoryRanges = 1;
+  contexts.pDataMemoryRanges = &pages.contexts;
+  return SaveBlock(&contexts, {.kind = BlockKind::kContexts,
+                               .partition_id = vgpu.record.partition_id,
+                               .frame_bytes = pages.contexts_bytes});
+}
+
+NTSTATUS Adapter::SaveBlock(DXGKARGCB_SAVEMEMORYFORHOTUPDATE* block,
+                            BlockMetadata metadata) const {
+  block->MetaDataSize = sizeof(metadata);
+  block->pMetaData = reinterpret_cast<BYTE*>(&metadata);
+  return dxgk_.DxgkCbSaveMemoryForHotUpdate(dxgk_.DeviceHandle, block);
+}
+
+NTSTATUS Adapter::Restore(const DXGKARG_RESTOREMEMORYFORHOTUPDATE& arguments) {
+  if (arguments.Flags.RestoreComplete != 0) {
+    ForgetRestored();
+    if (update_ == Update::kRestored) update_ = Update::kNone;
+    return STATUS_SUCCESS;
+  }
+  if (pf_ != nullptr) return STATUS_INVALID_DEVICE_STATE;  // after Start
+  BlockMetadata metadata;
+  if (arguments.pDataMdl == nullptr || arguments.pMetaData == nullptr ||
+      arguments.MetaDataSize < sizeof(metadata)) {
+    return STATUS_INVALID_PARAMETER;
+  }
+  std::memcpy(static_cast<void*>(&metadata), arguments.pMetaData,
+              sizeof(metadata));
+  PMDL mdl = arguments.pDataMdl;
+  void* bytes = MmGetSystemAddressForMdlSafe(mdl, NormalPagePriority);
+  if (bytes == nullptr) return STATUS_NO_MEMORY;
+  const NTSTATUS status = TakeBlock(metadata, bytes, MmGetMdlByteCount(mdl));
+  // What was taken is a copy; on failure the list stays the host's.
+  MmUnmapLockedPages(bytes, mdl);
+  if (!NT_SUCCESS(status)) return status;
+  MmFreePagesFromMdl(mdl);
+  ExFreePool(mdl);
+  return STATUS_SUCCESS;
+}
+
+NTSTATUS Adapter::TakeBlock(const BlockMetadata& metadata, const void* bytes,
+                            uint64_t length) {
+  if (metadata.magic != kBlockMagic) return STATUS_DATA_ERROR;
+  if (metadata.format != 1) return STATUS_REVISION_MISMATCH;
+  if (metadata.frame_bytes > length) return STATUS_DATA_ERROR;
+  if (restored_ == nullptr) {
+    void* memory =
+        ExAllocatePoolWithTag(NonPagedPoolNx, sizeof(Restored), kPoolTag);
+    if (memory == nullptr) return STATUS_NO_MEMORY;
+    restored_ = new (memory) Restored();
+  }
+  if (metadata.kind == BlockKind::kAdapter) {
+    if (restored_->has_adapter) return STATUS_DATA_ERROR;
+    const NTSTATUS status =
+        ReadAdapter(bytes, metadata.frame_bytes, &restored_->adapter);
+    board_revision_ = restored_->adapter.adapter.board_revision;
+    if (NT_SUCCESS(status) && Fails(Fault::kRestoreFails)) {
+      return STATUS_UNSUCCESSFUL;
+    }
+    restored_->has_adapter = NT_SUCCESS(status);
+    return status;
+  }
+  const uint32_t n = metadata.partition_id;
+  if (n >= SOFTGPU_FUNCTIONS_MAX) return STATUS_DATA_ERROR;
+  bool* has = metadata.kind == BlockKind::kAllocations
+                  ? &restored_->has_allocations[n]
+                  : &restored_->has_contexts[n];
+  if (*has) return STATUS_DATA_ERROR;
+  NTSTATUS status = STATUS_DATA_ERROR;
+  switch (metadata.kind) {
+    case BlockKind::kAllocations:
+      status = ReadAllocations(
+          bytes, metadata.frame_bytes, &restored_->states[n],
+          image_.build.major >= 2 ? &restored_->statistics[n] : nullptr);
+      break;
+    case BlockKind::kContexts:
+      status = ReadContexts(bytes, metadata.frame_bytes,
+                            &restored_->states[n].table);
+      break;
+    case BlockKind::kAdapter:
+      break;
+  }
+  *has = NT_SUCCESS(status);
+  return status;
+}
+
+void Adapter::ForgetRestored() {
+  if (restored_ != nullptr) ExFreePoolWithTag(restored_, kPoolTag);
+  restored_ = nullptr;
+}
+
+}  // namespace baton::miniport
