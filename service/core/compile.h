@@ -3,18 +3,10 @@
 
 #include <string>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "service/core/fleet.h"
 
 namespace baton::core {
-
-// Whether `spec` makes sense by itself, the fleet aside. The message names the
-// field, what it got and what it would accept.
-//
-// Errors: INVALID_ARGUMENT with BAD_SPEC, BAD_SELECTOR, or WAVES_EXCEED_WHOLE
-// (the percentages add up to more than 100)
-absl::Status CheckSpec(const RolloutSpec& spec);
 
 // Compiles the rollout against the fleet as it is: hosts that can be updated in
 // the order of their names, cut into waves; the others with a reason each.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 
 #include "absl/time/time.h"
@@ -48,6 +49,10 @@ struct Fleet {
   std::map<std::string, Driver> drivers = {};
   std::map<std::string, Rollout> rollouts = {};
   std::map<std::string, RecordedRequest> requests = {};  // by request_id
+
+  // Names of the rollouts that are active, so that nothing walks those that
+  // have ended. Derived: kept by Apply(), never stored.
+  std::set<std::string> active = {};
 
   bool operator==(const Fleet&) const = default;
 };

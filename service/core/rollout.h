@@ -171,6 +171,10 @@ bool IsFinished(RolloutState state);
 // False before a plan.
 bool ExceedsTolerance(const Rollout& rollout);
 
+// Returns how many hosts failed, how many may, and why they did, for people.
+// Names the first few. Only of a planned rollout.
+std::string FailuresText(const Rollout& rollout);
+
 // Returns the name of the wave at `index`, as planned.
 std::string WaveNameOf(const Rollout& rollout, uint32_t index);
 

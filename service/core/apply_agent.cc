@@ -1,0 +1,282 @@
+// What agents say. A word of a host changes that host and its updates alone.
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/reason.h"
+#include "base/status_macros.h"
+#include "service/core/editor.h"
+#include "service/core/errors.h"
+#include "service/core/names.h"
+
+namespace baton::core {
+namespace {
+
+constexpr size_t kAdaptersMax = 64;
+constexpr size_t kVirtualGpusMax = 4096;
+constexpr size_t kStepsMax = 256;
+// Attempts grow by one: no honest host is ever beyond it.
+constexpr uint64_t kAttemptMax = uint64_t{1} << 48;
+
+absl::Status BadReportError(const std::string& host, absl::string_view what) {
+  return ErrorWithReason(absl::StatusCode::kInvalidArgument, "BAD_REPORT",
+                         absl::StrCat("'", host, "' reported ", what));
+}
+
+absl::Status CheckInventory(const std::string& host,
+                            const Inventory& inventory) {
+  if (inventory.adapters.size() > kAdaptersMax) {
+    return BadReportError(
+        host, absl::StrCat(inventory.adapters.size(),
+                           " adapters, want at most ", kAdaptersMax));
+  }
+  for (const Adapter& adapter : inventory.adapters) {
+    if (adapter.vgpus.size() <= kVirtualGpusMax) continue;
+    return BadReportError(
+        host, absl::StrCat(adapter.vgpus.size(), " vGPUs, want at most ",
+                           kVirtualGpusMax));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckHello(const Fleet& fleet, const HostConnected& event) {
+  RETURN_IF_ERROR(CheckHostName(event.host));
+  RETURN_IF_ERROR(CheckLabels(event.labels));
+  RETURN_IF_ERROR(CheckInventory(event.host, event.inventory));
+  if (event.stream == 0) return BadReportError(event.host, "without a stream");
+  if (event.finished_attempt > kAttemptMax) {
+    return BadReportError(
+        event.host, absl::StrCat("finished attempt ", event.finished_attempt));
+  }
+  if (event.epoch > fleet.epoch) {
+    return ErrorWithReason(
+        absl::StatusCode::kFailedPrecondition, "SERVICE_BEHIND",
+        absl::StrCat("'", event.host, "' obeyed epoch ", event.epoch,
+                     ", this service is at ", fleet.epoch,
+                     ": its store is older than what the host has seen"));
+  }
+  if (FindHost(fleet, event.host) == nullptr &&
+      fleet.hosts.size() >= kHostsMax) {
+    return ErrorWithReason(
+        absl::StatusCode::kResourceExhausted, "TOO_MANY_HOSTS",
+        absl::StrCat("the service keeps at most ", kHostsMax, " hosts"));
+  }
+  return absl::OkStatus();
+}
+
+// Returns what the hello changes for good, for people; empty when nothing.
+std::string DifferenceOf(const Host* host, const HostConnected& event) {
+  if (host == nullptr) return "registered";
+  std::vector<std::string> changed;
+  if (host->boot_id != event.boot_id) changed.push_back("boot_id");
+  if (host->agent_version != event.agent_version) {
+    changed.push_back("agent_version");
+  }
+  if (host->agent_labels != event.labels) changed.push_back("labels");
+  if (host->inventory != event.inventory) changed.push_back("inventory");
+  if (host->attempt < event.finished_attempt) changed.push_back("attempt");
+  return absl::StrJoin(changed, ",");
+}
+
+// The host that `stream` speaks for, if it is the newest one.
+absl::StatusOr<const Host*> FindOnStream(const Fleet& fleet,
+                                         const std::string& name,
+                                         uint64_t stream) {
+  const Host* host = FindHost(fleet, name);
+  if (host == nullptr) return HostNotFoundError(name);
+  if (stream != 0 && host->stream == stream) return host;
+  return ErrorWithReason(
+      absl::StatusCode::kAborted, "STREAM_REPLACED",
+      absl::StrCat("stream ", stream, " of '", name,
+                   "' is not its newest any more: connect again"));
+}
+
+// ---- Reports.
+
+// What a report does to an update.
+enum class Effect { kNone, kProgress, kEnd };
+
+absl::Status CheckReport(const UpdateReported& event) {
+  const UpdateReport& report = event.report;
+  if (report.state == UpdateState::kPending ||
+      report.state == UpdateState::kSkipped) {
+    return BadReportError(event.host,
+                          absl::StrCat("state ", Name(report.state)));
+  }
+  if (report.sequence == 0) return BadReportError(event.host, "sequence 0");
+  if (report.steps.size() > kStepsMax) {
+    return BadReportError(
+        event.host,
+        absl::StrCat(report.steps.size(), " steps, want at most ", kStepsMax));
+  }
+  if (report.vgpus.size() > kVirtualGpusMax) {
+    return BadReportError(
+        event.host, absl::StrCat(report.vgpus.size(), " vGPUs, want at most ",
+                                 kVirtualGpusMax));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AttemptError(const UpdateReported& event, const Update& update) {
+  const bool stale = event.report.attempt < update.attempt;
+  return ErrorWithReason(
+      stale ? absl::StatusCode::kAborted
+            : absl::StatusCode::kFailedPrecondition,
+      stale ? "STALE_ATTEMPT" : "ATTEMPT_UNKNOWN",
+      absl::StrCat("'", event.host, "' reported attempt ", event.report.attempt,
+                   " of '", event.report.rollout, "', current is ",
+                   update.attempt));
+}
+
+absl::StatusOr<Effect> EffectOf(const UpdateReported& event,
+                                const Update& update) {
+  const UpdateReport& report = event.report;
+  if (report.attempt != update.attempt || update.attempt == 0) {
+    return AttemptError(event, update);
+  }
+  if (report.sequence <= update.sequence) return Effect::kNone;
+  switch (update.state) {
+    case UpdateState::kRunning:
+      return HasEnded(report.state) ? Effect::kEnd : Effect::kProgress;
+    case UpdateState::kDone:
+    case UpdateState::kCancelled:
+    case UpdateState::kRolledBack:
+    case UpdateState::kQuarantined:
+      // Said again, with a number of its own: its end is what was recorded.
+      if (report.state == update.state) return Effect::kNone;
+      return ErrorWithReason(
+          absl::StatusCode::kFailedPrecondition, "UPDATE_ENDED",
+          absl::StrCat("'", event.host, "' reported ", Name(report.state),
+                       " for '", report.rollout, "', which had ended there ",
+                       Name(update.state)));
+    case UpdateState::kPending:
+    case UpdateState::kSkipped:
+      break;
+  }
+  return AttemptError(event, update);
+}
+
+// What must not be believed of a report that ends an update; empty: all fits.
+// The host is then quarantined: it is never READY on a word that contradicts
+// itself.
+std::string ContradictionOf(const UpdateReport& report) {
+  const bool lost = std::any_of(report.vgpus.begin(), report.vgpus.end(),
+                                [](const auto& v) { return !v.preserved; });
+  switch (report.state) {
+    case UpdateState::kDone:
+      if (!report.past_no_return) return "DONE, yet nothing was unloaded";
+      return lost ? "DONE, yet a vGPU is not as it was" : "";
+    case UpdateState::kCancelled:
+      if (report.past_no_return) return "CANCELLED after the unload";
+      return lost ? "CANCELLED, yet a vGPU is not as it was" : "";
+    case UpdateState::kRolledBack:
+      if (!report.past_no_return) return "ROLLED_BACK before the unload";
+      return lost ? "ROLLED_BACK, yet a vGPU is not as it was" : "";
+    case UpdateState::kPending:
+    case UpdateState::kRunning:
+    case UpdateState::kQuarantined:
+    case UpdateState::kSkipped:
+      return "";
+  }
+  return "";
+}
+
+void Take(const UpdateReport& report, Update& update) {
+  update.sequence = report.sequence;
+  update.step = report.step;
+  update.past_no_return = update.past_no_return || report.past_no_return;
+  update.steps = report.steps;
+  update.vgpus = report.vgpus;
+  update.saved = report.saved;
+  update.reason = report.reason;
+  update.message = report.message;
+}
+
+void End(const UpdateReported& event, Update& update, Editor& editor) {
+  UpdateReport report = event.report;
+  report.past_no_return = update.past_no_return;
+  const std::string contradiction = ContradictionOf(report);
+  update.state = report.state;
+  update.end_time = editor.at();
+  if (!contradiction.empty()) {
+    update.state = UpdateState::kQuarantined;
+    update.reason = "REPORT_CONTRADICTS";
+    update.message = absl::StrCat("the agent reported ", contradiction);
+  } else if (update.state != UpdateState::kDone && update.reason.empty()) {
+    update.reason = "NOT_SAID";
+  }
+  Host& host = editor.EditHost(event.host);
+  host.rollout.clear();
+  if (update.state != UpdateState::kQuarantined) return;
+  host.quarantine = Quarantine{report.rollout, update.reason, update.message};
+}
+
+}  // namespace
+
+absl::Status On(const HostConnected& event, Editor& editor) {
+  RETURN_IF_ERROR(CheckHello(editor.fleet(), event));
+  const std::string changed =
+      DifferenceOf(FindHost(editor.fleet(), event.host), event);
+  // Nothing below this line can fail.
+  Host& host = changed.empty() ? editor.TouchHost(event.host)
+                               : editor.EditHost(event.host);
+  host.boot_id = event.boot_id;
+  host.agent_version = event.agent_version;
+  host.agent_labels = event.labels;
+  host.inventory = event.inventory;
+  host.attempt = std::max(host.attempt, event.finished_attempt);
+  host.stream = event.stream;
+  editor.Hear(event.host);
+  if (!changed.empty()) editor.Audit("host.connect", event.host, changed);
+  return absl::OkStatus();
+}
+
+absl::Status On(const HostHeard& event, Editor& editor) {
+  ASSIGN_OR_RETURN(const Host* found,
+                   FindOnStream(editor.fleet(), event.host, event.stream));
+  const bool changed =
+      event.inventory.has_value() && *event.inventory != found->inventory;
+  if (changed) RETURN_IF_ERROR(CheckInventory(event.host, *event.inventory));
+  // Nothing below this line can fail.
+  editor.Hear(event.host);
+  if (!changed) return absl::OkStatus();
+  editor.EditHost(event.host).inventory = *event.inventory;
+  editor.Audit("host.inventory", event.host, DriverVersionsOf(*found));
+  return absl::OkStatus();
+}
+
+absl::Status On(const HostDisconnected& event, Editor& editor) {
+  const Host* host = FindHost(editor.fleet(), event.host);
+  if (host == nullptr) return HostNotFoundError(event.host);
+  // A stream that was replaced ends late: the host is connected all the same.
+  if (host->stream != event.stream || event.stream == 0) {
+    return absl::OkStatus();
+  }
+  editor.TouchHost(event.host).stream = 0;
+  return absl::OkStatus();
+}
+
+absl::Status On(const UpdateReported& event, Editor& editor) {
+  RETURN_IF_ERROR(CheckReport(event));
+  RETURN_IF_ERROR(
+      FindOnStream(editor.fleet(), event.host, event.stream).status());
+  const UpdateReport& report = event.report;
+  const Update* found = FindUpdate(editor.fleet(), report.rollout, event.host);
+  const std::string name = UpdateName(report.rollout, event.host);
+  if (found == nullptr) return UpdateNotFoundError(name);
+  ASSIGN_OR_RETURN(const Effect effect, EffectOf(event, *found));
+  // Nothing below this line can fail.
+  editor.Hear(event.host);
+  if (effect == Effect::kNone) return absl::OkStatus();
+  Update& update = editor.EditUpdate(report.rollout, event.host);
+  Take(report, update);
+  if (effect == Effect::kEnd) End(event, update, editor);
+  editor.Audit("update.report", name,
+               absl::StrCat(Name(update.state), " after ", Name(update.step),
+                            update.reason.empty() ? "" : ": ", update.reason));
+  return absl::OkStatus();
+}
+
+}  // namespace baton::core

@@ -1,0 +1,211 @@
+// Time, the service's own life, and what it decides by itself. A decision is
+// checked as if anybody had made it, so that no fault of Decide() can break
+// what must never break.
+
+#include <algorithm>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+#include "base/reason.h"
+#include "base/status_macros.h"
+#include "service/core/budget.h"
+#include "service/core/editor.h"
+#include "service/core/errors.h"
+#include "service/core/names.h"
+#include "service/core/verdict.h"
+#include "service/core/wave.h"
+
+namespace baton::core {
+namespace {
+
+absl::Status OvertakenError(absl::string_view what) {
+  return ErrorWithReason(absl::StatusCode::kFailedPrecondition,
+                         "DECISION_OVERTAKEN", what);
+}
+
+absl::StatusOr<const Rollout*> FindIn(const Fleet& fleet,
+                                      const std::string& name,
+                                      std::initializer_list<RolloutState> in) {
+  const Rollout* rollout = FindRollout(fleet, name);
+  if (rollout == nullptr) return RolloutNotFoundError(name);
+  if (std::find(in.begin(), in.end(), rollout->state) != in.end()) {
+    return rollout;
+  }
+  return OvertakenError(
+      absl::StrCat("'", name, "' is ", Name(rollout->state), " by now"));
+}
+
+absl::StatusOr<const Update*> FindPending(const Rollout& rollout,
+                                          const std::string& host) {
+  const auto found = rollout.updates.find(host);
+  if (found == rollout.updates.end()) {
+    return UpdateNotFoundError(UpdateName(rollout.name, host));
+  }
+  if (found->second.state == UpdateState::kPending &&
+      found->second.wave == rollout.wave) {
+    return &found->second;
+  }
+  return OvertakenError(
+      absl::StrCat("'", host, "' is not waiting in '", rollout.name, "'"));
+}
+
+absl::Status CheckBudget(const Fleet& fleet, const Rollout& rollout) {
+  const uint32_t unavailable = CountUnavailable(fleet).total();
+  if (unavailable < rollout.plan->max_unavailable) return absl::OkStatus();
+  return OvertakenError(
+      absl::StrCat(unavailable, " hosts are out of service, '", rollout.name,
+                   "' allows ", rollout.plan->max_unavailable));
+}
+
+}  // namespace
+
+absl::Status On(const Tick&, Editor&) { return absl::OkStatus(); }
+
+absl::Status On(const ServiceStarted&, Editor& editor) {
+  editor.StartEpoch();
+  editor.Audit("service.start", "",
+               absl::StrCat("epoch ", editor.fleet().epoch));
+  return absl::OkStatus();
+}
+
+absl::Status On(const LoseHost& event, Editor& editor) {
+  const Host* host = FindHost(editor.fleet(), event.host);
+  if (host == nullptr) return HostNotFoundError(event.host);
+  if (host->stream != event.stream || event.stream == 0 ||
+      editor.at() - host->last_heard < editor.fleet().settings.lost_after) {
+    return OvertakenError(absl::StrCat("'", event.host, "' was heard"));
+  }
+  editor.TouchHost(event.host).stream = 0;
+  return absl::OkStatus();
+}
+
+absl::Status On(const AdmitHost& event, Editor& editor) {
+  const Fleet& fleet = editor.fleet();
+  ASSIGN_OR_RETURN(const Rollout* rollout,
+                   FindIn(fleet, event.rollout, {RolloutState::kRunning}));
+  RETURN_IF_ERROR(FindPending(*rollout, event.host).status());
+  if (ExceedsTolerance(*rollout)) {
+    return OvertakenError(
+        absl::StrCat("'", event.rollout, "' failed too often"));
+  }
+  const Host* found = FindHost(fleet, event.host);
+  const Driver* driver = FindDriver(fleet, rollout->spec.driver);
+  if (found == nullptr) return HostNotFoundError(event.host);
+  if (driver == nullptr) return DriverNotFoundError(rollout->spec.driver);
+  const Verdict verdict = VerdictOf(fleet, *found, *driver, event.rollout);
+  if (!verdict.hot()) {
+    return OvertakenError(absl::StrCat("'", event.host, "': ", verdict.reason));
+  }
+  if (event.attempt != found->attempt + 1) {
+    return OvertakenError(absl::StrCat("'", event.host, "' is at attempt ",
+                                       found->attempt, ", got ",
+                                       event.attempt));
+  }
+  RETURN_IF_ERROR(CheckBudget(fleet, *rollout));
+  // Nothing below this line can fail.
+  Host& host = editor.EditHost(event.host);
+  host.rollout = event.rollout;
+  host.attempt = event.attempt;
+  Update& update = editor.EditUpdate(event.rollout, event.host);
+  update.state = UpdateState::kRunning;
+  update.attempt = event.attempt;
+  update.from_version = DriverVersionsOf(host);
+  update.start_time = editor.at();
+  editor.Audit("update.admit", UpdateName(event.rollout, event.host),
+               absl::StrCat("attempt ", event.attempt));
+  return absl::OkStatus();
+}
+
+absl::Status On(const SkipHost& event, Editor& editor) {
+  ASSIGN_OR_RETURN(const Rollout* rollout, FindIn(editor.fleet(), event.rollout,
+                                                  {RolloutState::kRunning}));
+  RETURN_IF_ERROR(FindPending(*rollout, event.host).status());
+  // Nothing below this line can fail.
+  Update& update = editor.EditUpdate(event.rollout, event.host);
+  update.state = UpdateState::kSkipped;
+  update.reason = event.reason;
+  update.message = event.message;
+  update.end_time = editor.at();
+  editor.Audit("update.skip", UpdateName(event.rollout, event.host),
+               event.reason);
+  return absl::OkStatus();
+}
+
+absl::Status On(const HoldForFailures& event, Editor& editor) {
+  ASSIGN_OR_RETURN(const Rollout* found, FindIn(editor.fleet(), event.rollout,
+                                                {RolloutState::kRunning}));
+  if (!ExceedsTolerance(*found)) {
+    return OvertakenError(absl::StrCat("'", event.rollout, "' tolerates it"));
+  }
+  // Nothing below this line can fail.
+  Rollout& rollout = editor.EditRollout(event.rollout);
+  editor.Enter(rollout, RolloutState::kHeld);
+  rollout.reason = "FAILURE_TOLERANCE_EXCEEDED";
+  rollout.message = FailuresText(rollout);
+  editor.Audit("rollout.hold", event.rollout, rollout.message);
+  return absl::OkStatus();
+}
+
+absl::Status On(const EndWave& event, Editor& editor) {
+  ASSIGN_OR_RETURN(const Rollout* found,
+                   FindIn(editor.fleet(), event.rollout,
+                          {RolloutState::kRunning, RolloutState::kHeld}));
+  if (found->wave_ended != absl::InfinitePast() || !WaveHasEnded(*found)) {
+    return OvertakenError(absl::StrCat("wave ", found->wave, " of '",
+                                       event.rollout, "' goes on"));
+  }
+  // Nothing below this line can fail.
+  Rollout& rollout = editor.EditRollout(event.rollout);
+  rollout.wave_ended = editor.at();
+  editor.Audit("rollout.end_wave", event.rollout,
+               WaveNameOf(rollout, rollout.wave));
+  return absl::OkStatus();
+}
+
+absl::Status On(const AdvanceWave& event, Editor& editor) {
+  ASSIGN_OR_RETURN(const Rollout* found, FindIn(editor.fleet(), event.rollout,
+                                                {RolloutState::kRunning}));
+  if (ExceedsTolerance(*found) || !MayAdvance(editor.fleet(), *found) ||
+      BakeEnd(*found) > editor.at()) {
+    return OvertakenError(absl::StrCat("wave ", found->wave, " of '",
+                                       event.rollout, "' has not baked"));
+  }
+  // Nothing below this line can fail.
+  Rollout& rollout = editor.EditRollout(event.rollout);
+  ++rollout.wave;
+  rollout.wave_ended = absl::InfinitePast();
+  editor.Audit("rollout.advance", event.rollout,
+               WaveNameOf(rollout, rollout.wave));
+  return absl::OkStatus();
+}
+
+absl::Status On(const FinishRollout& event, Editor& editor) {
+  ASSIGN_OR_RETURN(const Rollout* found,
+                   FindIn(editor.fleet(), event.rollout,
+                          {RolloutState::kRunning, RolloutState::kHeld,
+                           RolloutState::kAborting}));
+  const bool ended = std::all_of(
+      found->updates.begin(), found->updates.end(),
+      [](const auto& update) { return HasEnded(update.second.state); });
+  if (!ended) {
+    return OvertakenError(absl::StrCat("'", event.rollout, "' goes on"));
+  }
+  // Nothing below this line can fail.
+  Rollout& rollout = editor.EditRollout(event.rollout);
+  rollout.end_time = editor.at();
+  if (rollout.state == RolloutState::kAborting) {
+    editor.Enter(rollout, RolloutState::kAborted);
+  } else if (ExceedsTolerance(rollout)) {
+    editor.Enter(rollout, RolloutState::kFailed);
+    rollout.reason = "FAILURE_TOLERANCE_EXCEEDED";
+    rollout.message = FailuresText(rollout);
+  } else {
+    editor.Enter(rollout, RolloutState::kSucceeded);
+    rollout.reason.clear();
+    rollout.message.clear();
+  }
+  editor.Audit("rollout.finish", event.rollout, Name(rollout.state));
+  return absl::OkStatus();
+}
+
+}  // namespace baton::core

@@ -1,0 +1,157 @@
+#include "service/core/editor.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/reason.h"
+#include "service/core/errors.h"
+#include "service/core/selector.h"
+
+namespace baton::core {
+namespace {
+
+constexpr int kEpochShift = 32;
+constexpr size_t kReasonBytesMax = 1024;
+constexpr size_t kLabelsMax = 64;
+
+}  // namespace
+
+Editor::Editor(const Event& event, Fleet& fleet)
+    : event_(event),
+      fleet_(fleet),
+      at_(std::max(event.at, fleet.now)),
+      revision_(fleet.revision + 1) {}
+
+Host& Editor::EditHost(const std::string& name) {
+  changes_.hosts.insert(name);
+  Host& host = fleet_.hosts[name];
+  host.name = name;
+  host.version = revision_;
+  return host;
+}
+
+Driver& Editor::EditDriver(const std::string& name) {
+  changes_.drivers.insert(name);
+  Driver& driver = fleet_.drivers[name];
+  driver.version = revision_;
+  return driver;
+}
+
+Rollout& Editor::EditRollout(const std::string& name) {
+  changes_.rollouts.insert(name);
+  Rollout& rollout = fleet_.rollouts[name];
+  rollout.name = name;
+  rollout.version = revision_;
+  return rollout;
+}
+
+Update& Editor::EditUpdate(const std::string& rollout,
+                           const std::string& host) {
+  changes_.updates.insert({rollout, host});
+  return fleet_.rollouts.at(rollout).updates[host];
+}
+
+void Editor::EraseDriver(const std::string& name) {
+  changes_.drivers.insert(name);
+  fleet_.drivers.erase(name);
+}
+
+Host& Editor::TouchHost(const std::string& name) {
+  changes_.seen_hosts.insert(name);
+  Host& host = fleet_.hosts.at(name);
+  host.version = revision_;
+  return host;
+}
+
+void Editor::Hear(const std::string& host) {
+  fleet_.hosts.at(host).last_heard = at_;
+}
+
+void Editor::Enter(Rollout& rollout, RolloutState state) {
+  rollout.state = state;
+  if (IsActive(state)) {
+    fleet_.active.insert(rollout.name);
+  } else {
+    fleet_.active.erase(rollout.name);
+  }
+}
+
+void Editor::StartEpoch() {
+  ++fleet_.epoch;
+  revision_ = std::max(revision_, fleet_.epoch << kEpochShift);
+  for (auto& [name, host] : fleet_.hosts) {
+    host.stream = 0;
+    host.version = revision_;
+  }
+}
+
+void Editor::Record(const std::string& request_id,
+                    const std::string& fingerprint) {
+  fleet_.requests[request_id] = {fleet_.audit_sequence, fingerprint};
+  changes_.requests.insert(request_id);
+  if (fleet_.requests.size() <= kRequestsMax) return;
+  const auto oldest =
+      std::min_element(fleet_.requests.begin(), fleet_.requests.end(),
+                       [](const auto& a, const auto& b) {
+                         return a.second.sequence < b.second.sequence;
+                       });
+  changes_.requests.insert(oldest->first);
+  fleet_.requests.erase(oldest);
+}
+
+void Editor::Audit(absl::string_view action, absl::string_view resource,
+                   absl::string_view detail) {
+  CHECK(changes_.audit.empty());
+  AuditRecord record{fleet_.audit_sequence + 1,
+                     at_,
+                     event_.actor,
+                     std::string(action),
+                     std::string(resource),
+                     std::string(detail)};
+  record.hash = AuditHash(fleet_.audit_hash, record);
+  fleet_.audit_sequence = record.sequence;
+  fleet_.audit_hash = record.hash;
+  changes_.audit.push_back(std::move(record));
+}
+
+Changes Editor::Finish() {
+  fleet_.now = at_;
+  if (!changes_.empty()) fleet_.revision = revision_;
+  return std::move(changes_);
+}
+
+absl::Status CheckEtag(absl::string_view name, absl::string_view etag,
+                       uint64_t version) {
+  if (etag.empty() || etag == EtagOf(version)) return absl::OkStatus();
+  return EtagMismatchError(name, etag, EtagOf(version));
+}
+
+absl::Status CheckReason(absl::string_view reason) {
+  if (!reason.empty() && reason.size() <= kReasonBytesMax) {
+    return absl::OkStatus();
+  }
+  return ErrorWithReason(absl::StatusCode::kInvalidArgument, "BAD_REASON",
+                         absl::StrCat("field 'reason' has ", reason.size(),
+                                      " bytes, want 1 to ", kReasonBytesMax));
+}
+
+absl::Status CheckLabels(const Labels& labels) {
+  if (labels.size() > kLabelsMax) {
+    return ErrorWithReason(absl::StatusCode::kInvalidArgument, "BAD_LABELS",
+                           absl::StrCat("got ", labels.size(),
+                                        " labels, want at most ", kLabelsMax));
+  }
+  for (const auto& [key, value] : labels) {
+    if (IsLabelKey(key) && IsLabelValue(value)) continue;
+    return ErrorWithReason(
+        absl::StatusCode::kInvalidArgument, "BAD_LABELS",
+        absl::StrCat("label '", key, "' = '", value,
+                     "' is not in Kubernetes' syntax: at most 63 of "
+                     "[A-Za-z0-9._-], a letter or digit at both ends"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace baton::core

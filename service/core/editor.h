@@ -1,0 +1,103 @@
+#ifndef SERVICE_CORE_EDITOR_H_
+#define SERVICE_CORE_EDITOR_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "service/core/apply.h"
+#include "service/core/event.h"
+#include "service/core/fleet.h"
+
+namespace baton::core {
+
+// How the handlers of one event change the fleet: whoever gets a record here
+// has it noted as changed. A handler validates all through fleet(), and only
+// then edits; once it edited it cannot fail.
+class Editor {
+ public:
+  Editor(const Event& event, Fleet& fleet);
+
+  const Fleet& fleet() const { return fleet_; }
+  absl::Time at() const { return at_; }
+  const std::string& actor() const { return event_.actor; }
+
+  // Each returns the record, made if there is none, to be stored.
+  Host& EditHost(const std::string& name);
+  Driver& EditDriver(const std::string& name);
+  Rollout& EditRollout(const std::string& name);
+  Update& EditUpdate(const std::string& rollout, const std::string& host);
+  void EraseDriver(const std::string& name);
+
+  // Returns the host, to be shown as changed but not stored.
+  Host& TouchHost(const std::string& name);
+
+  // Notes that the service heard of the host: changes nothing that is shown.
+  void Hear(const std::string& host);
+
+  // Moves the rollout to `state`, and into or out of the active ones.
+  void Enter(Rollout& rollout, RolloutState state);
+
+  void StartEpoch();
+  void Record(const std::string& request_id, const std::string& fingerprint);
+
+  // Chains the event's one audit record to those before. Call it once, last.
+  void Audit(absl::string_view action, absl::string_view resource,
+             absl::string_view detail);
+
+  // Whether there is something to be stored.
+  bool changed() const { return changes_.durable(); }
+
+  // Ends the edit.
+  Changes Finish();
+
+ private:
+  const Event& event_;
+  Fleet& fleet_;
+  const absl::Time at_;
+  uint64_t revision_;  // that the fleet will have
+  Changes changes_;
+};
+
+// The handlers, in three files by whose word it is. Each changes nothing unless
+// it returns OK.
+absl::Status On(const CreateRollout& event, Editor& editor);
+absl::Status On(const PlanRollout& event, Editor& editor);
+absl::Status On(const StartRollout& event, Editor& editor);
+absl::Status On(const HoldRollout& event, Editor& editor);
+absl::Status On(const ResumeRollout& event, Editor& editor);
+absl::Status On(const AbortRollout& event, Editor& editor);
+
+absl::Status On(const CordonHost& event, Editor& editor);
+absl::Status On(const UncordonHost& event, Editor& editor);
+absl::Status On(const UpdateHostLabels& event, Editor& editor);
+absl::Status On(const DriverStored& event, Editor& editor);
+absl::Status On(const DriverDeleted& event, Editor& editor);
+
+absl::Status On(const HostConnected& event, Editor& editor);
+absl::Status On(const HostHeard& event, Editor& editor);
+absl::Status On(const HostDisconnected& event, Editor& editor);
+absl::Status On(const UpdateReported& event, Editor& editor);
+
+absl::Status On(const Tick& event, Editor& editor);
+absl::Status On(const ServiceStarted& event, Editor& editor);
+absl::Status On(const LoseHost& event, Editor& editor);
+absl::Status On(const AdmitHost& event, Editor& editor);
+absl::Status On(const SkipHost& event, Editor& editor);
+absl::Status On(const HoldForFailures& event, Editor& editor);
+absl::Status On(const EndWave& event, Editor& editor);
+absl::Status On(const AdvanceWave& event, Editor& editor);
+absl::Status On(const FinishRollout& event, Editor& editor);
+
+// Checks that handlers share.
+absl::Status CheckEtag(absl::string_view name, absl::string_view etag,
+                       uint64_t version);
+// An operator's reason: 1 to 1024 bytes. INVALID_ARGUMENT (BAD_REASON).
+absl::Status CheckReason(absl::string_view reason);
+// At most 64, in Kubernetes' syntax. INVALID_ARGUMENT (BAD_LABELS).
+absl::Status CheckLabels(const Labels& labels);
+
+}  // namespace baton::core
+
+#endif  // SERVICE_CORE_EDITOR_H_

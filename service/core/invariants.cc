@@ -1,0 +1,186 @@
+#include "service/core/invariants.h"
+
+#include <map>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "service/core/budget.h"
+
+namespace baton::core {
+namespace {
+
+absl::Status Broken(absl::string_view invariant, absl::string_view what) {
+  return absl::InternalError(absl::StrCat(invariant, ": ", what));
+}
+
+// S10, for one rollout that was started.
+absl::Status CheckWaves(const Rollout& rollout) {
+  std::map<std::string, uint32_t> planned;
+  const std::vector<PlannedWave>& waves = rollout.plan->waves;
+  for (size_t wave = 0; wave < waves.size(); ++wave) {
+    for (const PlannedHost& host : waves[wave].hosts) {
+      planned[host.host] = static_cast<uint32_t>(wave);
+    }
+  }
+  if (rollout.updates.size() != planned.size()) {
+    return Broken(
+        "S10", absl::StrCat("'", rollout.name, "' has ", rollout.updates.size(),
+                            " updates for ", planned.size(), " planned hosts"));
+  }
+  for (const auto& [host, update] : rollout.updates) {
+    const auto found = planned.find(host);
+    if (found == planned.end() || found->second != update.wave) {
+      return Broken("S10", absl::StrCat("'", host, "' is not planned in '",
+                                        rollout.name, "'"));
+    }
+    if (update.wave > rollout.wave && update.attempt != 0) {
+      return Broken("S10", absl::StrCat("'", host, "' of wave ", update.wave,
+                                        " started in wave ", rollout.wave));
+    }
+    if (update.wave < rollout.wave && !HasEnded(update.state)) {
+      return Broken("S10", absl::StrCat("'", host, "' of wave ", update.wave,
+                                        " goes on in wave ", rollout.wave));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// S11: running updates and slots are one and the same.
+absl::Status CheckSlots(const Fleet& fleet) {
+  std::map<std::string, std::string> running;
+  std::map<std::string, std::string> claimed;
+  for (const auto& [name, rollout] : fleet.rollouts) {
+    for (const auto& [host, update] : rollout.updates) {
+      if (HasEnded(update.state)) continue;
+      if (!claimed.insert({host, name}).second) {
+        return Broken("exclusive",
+                      absl::StrCat("'", host, "' is claimed by '", name,
+                                   "' and '", claimed[host], "'"));
+      }
+      if (update.state == UpdateState::kRunning) running[host] = name;
+    }
+  }
+  for (const auto& [name, host] : fleet.hosts) {
+    const auto found = running.find(name);
+    const std::string want = found == running.end() ? "" : found->second;
+    if (host.rollout != want) {
+      return Broken(
+          "S11", absl::StrCat("slot of '", name, "' is held by '", host.rollout,
+                              "', running in '", want, "'"));
+    }
+    if (found == running.end()) continue;
+    if (FindUpdate(fleet, want, name)->attempt > host.attempt) {
+      return Broken("S13", absl::StrCat("'", name,
+                                        "' runs an attempt that "
+                                        "was never given out"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckActive(const Fleet& fleet) {
+  for (const auto& [name, rollout] : fleet.rollouts) {
+    const bool listed = fleet.active.count(name) > 0;
+    if (listed != IsActive(rollout.state)) {
+      return Broken("active",
+                    absl::StrCat("'", name, "' is ", Name(rollout.state)));
+    }
+    if (!IsFinished(rollout.state)) continue;
+    for (const auto& [host, update] : rollout.updates) {
+      if (HasEnded(update.state)) continue;
+      return Broken("S11",
+                    absl::StrCat("'", name, "' ended before '", host, "' did"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// S9: what is stored has one record, chained to the one before.
+absl::Status CheckAudit(const Fleet& before, const Changes& changes,
+                        const Fleet& after) {
+  const bool stored = !changes.hosts.empty() || !changes.drivers.empty() ||
+                      !changes.rollouts.empty() || !changes.updates.empty() ||
+                      !changes.requests.empty();
+  if (changes.audit.size() > 1 || (stored && changes.audit.empty())) {
+    return Broken("S9", absl::StrCat(changes.audit.size(),
+                                     " audit records for one change"));
+  }
+  if (changes.audit.empty()) return absl::OkStatus();
+  const AuditRecord& record = changes.audit.front();
+  if (record.sequence != before.audit_sequence + 1 ||
+      record.sequence != after.audit_sequence ||
+      record.hash != AuditHash(before.audit_hash, record) ||
+      record.hash != after.audit_hash) {
+    return Broken("S9", absl::StrCat("audit record ", record.sequence,
+                                     " is not chained"));
+  }
+  return absl::OkStatus();
+}
+
+// S13, and S11: no slot is freed but by the end of its attempt.
+absl::Status CheckMonotone(const Fleet& before, const Fleet& after) {
+  if (after.epoch < before.epoch || after.revision < before.revision ||
+      after.now < before.now) {
+    return Broken("S13", "epoch, revision or time went back");
+  }
+  for (const auto& [name, was] : before.hosts) {
+    const Host* host = FindHost(after, name);
+    if (host == nullptr || host->attempt < was.attempt) {
+      return Broken("S13", absl::StrCat("attempt of '", name, "' went back"));
+    }
+    if (was.rollout.empty() || host->rollout == was.rollout) continue;
+    const Update* update = FindUpdate(after, was.rollout, name);
+    if (update == nullptr || !HasEnded(update->state) ||
+        update->sequence == FindUpdate(before, was.rollout, name)->sequence) {
+      return Broken("S11", absl::StrCat("slot of '", name,
+                                        "' was freed without a report"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// S1 and S10, for each host that got a slot.
+absl::Status CheckAdmissions(const Fleet& before, const Fleet& after) {
+  for (const auto& [name, host] : after.hosts) {
+    const Host* was = FindHost(before, name);
+    if (host.rollout.empty() || was == nullptr) continue;
+    if (was->rollout == host.rollout) continue;
+    const Rollout& rollout = after.rollouts.at(host.rollout);
+    const uint32_t unavailable = CountUnavailable(after).total();
+    if (unavailable > rollout.plan->max_unavailable) {
+      return Broken("S1",
+                    absl::StrCat("'", name, "' made ", unavailable,
+                                 " hosts out of service, '", rollout.name,
+                                 "' allows ", rollout.plan->max_unavailable));
+    }
+    if (rollout.state != RolloutState::kRunning || ExceedsTolerance(rollout)) {
+      return Broken("S10",
+                    absl::StrCat("'", name, "' was admitted by '", rollout.name,
+                                 "', which is ", Name(rollout.state)));
+    }
+    if (host.attempt <= was->attempt) {
+      return Broken("S13", absl::StrCat("'", name, "' got an old attempt"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckInvariants(const Fleet& fleet) {
+  for (const auto& [name, rollout] : fleet.rollouts) {
+    if (!rollout.updates.empty()) RETURN_IF_ERROR(CheckWaves(rollout));
+  }
+  RETURN_IF_ERROR(CheckActive(fleet));
+  return CheckSlots(fleet);
+}
+
+absl::Status CheckTransition(const Fleet& before, const Changes& changes,
+                             const Fleet& after) {
+  RETURN_IF_ERROR(CheckAudit(before, changes, after));
+  RETURN_IF_ERROR(CheckMonotone(before, after));
+  return CheckAdmissions(before, after);
+}
+
+}  // namespace baton::core

@@ -1,0 +1,32 @@
+#ifndef SERVICE_CORE_WAVE_H_
+#define SERVICE_CORE_WAVE_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "service/core/fleet.h"
+
+namespace baton::core {
+
+// The wave that a started rollout works on.
+
+// Whether every host of it has ended. True of a wave without hosts.
+bool WaveHasEnded(const Rollout& rollout);
+
+// Returns when it will have baked: InfiniteFuture while hosts of it go on, and
+// InfinitePast for a wave without hosts, which has nothing to bake.
+absl::Time BakeEnd(const Rollout& rollout);
+
+// Returns the hosts that the wave updated and that do not run well now: a wave
+// does not end its bake on them.
+std::vector<std::string> UnwellHosts(const Fleet& fleet,
+                                     const Rollout& rollout);
+
+// Whether the next wave may begin, the time aside: there is one, every host of
+// this one ended, and those that it updated run well.
+bool MayAdvance(const Fleet& fleet, const Rollout& rollout);
+
+}  // namespace baton::core
+
+#endif  // SERVICE_CORE_WAVE_H_
