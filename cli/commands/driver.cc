@@ -1,0 +1,118 @@
+#include "cli/render/driver.h"
+
+#include <memory>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/digest.h"
+#include "baton/v1/driver.grpc.pb.h"
+#include "cli/commands/commands.h"
+#include "cli/names.h"
+#include "cli/upload.h"
+#include "package/driver_package.h"
+
+namespace baton::cli {
+namespace {
+
+// What `driver pack` was told.
+struct PackArguments {
+  std::string driver = "";
+  std::string version = "";
+  std::string image = "";
+  std::vector<std::string> pci_ids = {};
+  uint32_t writes = 0;
+  std::vector<uint32_t> reads = {};
+  std::string out = "";
+};
+
+absl::StatusOr<ExitCode> Pack(const PackArguments& arguments,
+                              Session& session) {
+  v1::DriverManifest manifest;
+  manifest.set_driver(arguments.driver);
+  manifest.set_version(arguments.version);
+  for (const std::string& id : arguments.pci_ids) manifest.add_pci_ids(id);
+  manifest.mutable_state_format()->set_writes(arguments.writes);
+  for (const uint32_t format : arguments.reads) {
+    manifest.mutable_state_format()->add_reads(format);
+  }
+  ASSIGN_OR_RETURN(manifest,
+                   PackDriver(manifest, arguments.image, arguments.out));
+  ASSIGN_OR_RETURN(const std::string digest, Sha256OfFile(arguments.out));
+  session.Show(manifest,
+               PackedText(manifest, arguments.out, digest, session.look()),
+               digest + "\n");
+  return ExitCode::kOk;
+}
+
+absl::StatusOr<ExitCode> Push(const std::string& path, Session& session) {
+  ASSIGN_OR_RETURN(const v1::Driver driver, UploadPackage(path, session));
+  session.set_subject(driver.name());
+  session.Show(driver,
+               absl::StrCat("stored ", ShortName(driver.name()), " ",
+                            driver.digest(), "\n"),
+               driver.digest() + "\n");
+  return ExitCode::kOk;
+}
+
+absl::StatusOr<ExitCode> List(Session& session) {
+  ASSIGN_OR_RETURN(
+      const v1::ListDriversResponse drivers,
+      session.CallAllPages(session.Stub<v1::DriverService>(),
+                           &v1::DriverService::StubInterface::ListDrivers,
+                           v1::ListDriversRequest()));
+  std::string names;
+  for (const v1::Driver& driver : drivers.drivers()) {
+    absl::StrAppend(&names, ShortName(driver.name()), "\n");
+  }
+  session.Show(drivers, DriverTable(drivers, session.look()), names);
+  return ExitCode::kOk;
+}
+
+void AddPack(CLI::App& driver, Action& action) {
+  CLI::App* pack =
+      driver.add_subcommand("pack", "Pack a driver image for the service");
+  auto arguments = std::make_shared<PackArguments>();
+  pack->add_option("--driver", arguments->driver, "Name, e.g. softgpu")
+      ->required();
+  pack->add_option("--version", arguments->version, "Version, e.g. 2.0")
+      ->required();
+  pack->add_option("--image", arguments->image, "The driver's shared object")
+      ->required();
+  pack->add_option("--pci-id", arguments->pci_ids,
+                   "Device it is for, \"vendor:device\" in hex; repeatable")
+      ->required()
+      ->delimiter(',');
+  pack->add_option("--writes", arguments->writes,
+                   "Format of the state that it saves")
+      ->required();
+  pack->add_option("--reads", arguments->reads,
+                   "Formats of state that it restores from, e.g. 1,2")
+      ->required()
+      ->delimiter(',');
+  pack->add_option("--out", arguments->out, "File to write")->required();
+  pack->callback([&action, arguments] {
+    action = [arguments](Session& s) { return Pack(*arguments, s); };
+  });
+}
+
+}  // namespace
+
+void AddDriverCommands(CLI::App& app, Action& action) {
+  CLI::App* driver = app.add_subcommand("driver", "Driver packages");
+  driver->require_subcommand(1);
+  AddPack(*driver, action);
+
+  CLI::App* push =
+      driver->add_subcommand("push", "Store a package in the service");
+  auto path = std::make_shared<std::string>();
+  push->add_option("file", *path, "Package made by driver pack")->required();
+  push->callback([&action, path] {
+    action = [path](Session& s) { return Push(*path, s); };
+  });
+
+  driver->add_subcommand("list", "List what is stored")->callback([&action] {
+    action = List;
+  });
+}
+
+}  // namespace baton::cli

@@ -1,0 +1,21 @@
+#ifndef CLI_RENDER_HOST_H_
+#define CLI_RENDER_HOST_H_
+
+#include <string>
+
+#include "baton/v1/fleet.pb.h"
+#include "cli/render/table.h"
+
+namespace baton::cli {
+
+// Hosts as text. Pure; any thread.
+
+// One line a host.
+std::string HostTable(const v1::ListHostsResponse& hosts, const Look& look);
+
+// Everything of one host. Wide: each vGPU too.
+std::string HostText(const v1::Host& host, const Look& look);
+
+}  // namespace baton::cli
+
+#endif  // CLI_RENDER_HOST_H_

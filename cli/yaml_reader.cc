@@ -1,0 +1,174 @@
+#include "cli/yaml_reader.h"
+
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "absl/time/time.h"
+#include "base/reason.h"
+#include "base/status_macros.h"
+
+namespace baton::cli {
+namespace {
+
+std::string Got(const YAML::Node& node) {
+  switch (node.Type()) {
+    case YAML::NodeType::Undefined:
+    case YAML::NodeType::Null:
+      return "nothing";
+    case YAML::NodeType::Scalar:
+      return absl::StrCat("\"", node.Scalar(), "\"");
+    case YAML::NodeType::Sequence:
+      return "a list";
+    case YAML::NodeType::Map:
+      return "a mapping";
+  }
+  return "nothing";
+}
+
+std::string Below(const YamlField& field, absl::string_view key) {
+  return field.path.empty() ? std::string(key)
+                            : absl::StrCat(field.path, ".", key);
+}
+
+const YamlKey* Find(const std::vector<YamlKey>& keys, absl::string_view name) {
+  const auto found =
+      std::find_if(keys.begin(), keys.end(),
+                   [&](const YamlKey& key) { return key.name == name; });
+  return found == keys.end() ? nullptr : &*found;
+}
+
+std::string Names(const std::vector<YamlKey>& keys) {
+  return absl::StrJoin(keys, ", ", [](std::string* out, const YamlKey& key) {
+    out->append(key.name.data(), key.name.size());
+  });
+}
+
+}  // namespace
+
+absl::Status YamlReader::ErrorAt(const YamlField& field,
+                                 absl::string_view reason,
+                                 absl::string_view message) const {
+  const std::string path =
+      field.path.empty() ? "" : absl::StrCat(field.path, ": ");
+  const int line = std::max(field.node.Mark().line, 0) + 1;
+  return ErrorWithReason(absl::StatusCode::kInvalidArgument, reason,
+                         absl::StrCat(file_, ":", line, ": ", path, message));
+}
+
+absl::Status YamlReader::BadValue(const YamlField& field,
+                                  absl::string_view want) const {
+  return ErrorAt(field, "ROLLOUT_FILE_BAD_VALUE",
+                 absl::StrCat("got ", Got(field.node), ", want ", want));
+}
+
+absl::Status YamlReader::MissingKey(const YamlField& field,
+                                    const std::vector<YamlKey>& keys) const {
+  for (const YamlKey& key : keys) {
+    if (key.need == YamlKey::Need::kRequired &&
+        !field.node[std::string(key.name)]) {
+      return ErrorAt(field, "ROLLOUT_FILE_MISSING_FIELD",
+                     absl::StrCat("got no \"", key.name, "\", want one"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status YamlReader::Map(const YamlField& field,
+                             const std::vector<YamlKey>& keys) const {
+  if (!field.node.IsMap()) {
+    return BadValue(field, absl::StrCat("a mapping with ", Names(keys)));
+  }
+  std::set<std::string> seen;
+  for (const auto& entry : field.node) {
+    const std::string name =
+        entry.first.IsScalar() ? entry.first.Scalar() : Got(entry.first);
+    const YamlKey* key = Find(keys, name);
+    if (key == nullptr) {
+      return ErrorAt({entry.first, field.path}, "ROLLOUT_FILE_UNKNOWN_FIELD",
+                     absl::StrCat("got the unknown field \"", name,
+                                  "\", want one of ", Names(keys)));
+    }
+    if (!seen.insert(name).second) {
+      return ErrorAt({entry.first, Below(field, name)},
+                     "ROLLOUT_FILE_REPEATED_FIELD",
+                     "got the field twice, want it once");
+    }
+    YamlField value = {entry.second, Below(field, name)};
+    RETURN_IF_ERROR(key->read(value));
+  }
+  return MissingKey(field, keys);
+}
+
+absl::Status YamlReader::Sequence(
+    const YamlField& field,
+    const std::function<absl::Status(const YamlField&)>& read) const {
+  if (!field.node.IsSequence()) return BadValue(field, "a list");
+  size_t index = 0;
+  for (const auto& element : field.node) {
+    RETURN_IF_ERROR(
+        read({element, absl::StrCat(field.path, "[", index++, "]")}));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> YamlReader::Text(const YamlField& field,
+                                             absl::string_view want) const {
+  if (!field.node.IsScalar() || field.node.Scalar().empty()) {
+    return BadValue(field, want);
+  }
+  return field.node.Scalar();
+}
+
+absl::StatusOr<uint32_t> YamlReader::Number(const YamlField& field,
+                                            uint32_t least) const {
+  uint32_t number = 0;
+  if (!field.node.IsScalar() ||
+      !absl::SimpleAtoi(field.node.Scalar(), &number) || number < least) {
+    return BadValue(field, absl::StrCat("a number of at least ", least));
+  }
+  return number;
+}
+
+absl::StatusOr<uint32_t> YamlReader::Percent(const YamlField& field,
+                                             uint32_t least) const {
+  uint32_t percent = 0;
+  if (!field.node.IsScalar() ||
+      !absl::SimpleAtoi(absl::StripSuffix(field.node.Scalar(), "%"),
+                        &percent) ||
+      percent < least || percent > 100) {
+    return BadValue(
+        field, absl::StrCat("a percentage from \"", least, "%\" to \"100%\""));
+  }
+  return percent;
+}
+
+absl::StatusOr<google::protobuf::Duration> YamlReader::Duration(
+    const YamlField& field, absl::string_view least,
+    absl::string_view most) const {
+  absl::Duration least_duration;
+  absl::Duration most_duration;
+  absl::Duration got;
+  if (!field.node.IsScalar() || !absl::ParseDuration(least, &least_duration) ||
+      !absl::ParseDuration(most, &most_duration) ||
+      !absl::ParseDuration(field.node.Scalar(), &got) || got < least_duration ||
+      got > most_duration) {
+    return BadValue(field, absl::StrCat("a duration like 500ms, 30s, 5m or 1h, "
+                                        "from ",
+                                        least, " to ", most));
+  }
+  google::protobuf::Duration duration;
+  duration.set_seconds(absl::IDivDuration(got, absl::Seconds(1), &got));
+  duration.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(got)));
+  return duration;
+}
+
+bool IsPercent(const YAML::Node& node) {
+  return node.IsScalar() && absl::EndsWith(node.Scalar(), "%");
+}
+
+}  // namespace baton::cli
