@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/reason.h"
-#include "xxhash.h"
+#include "driver-shim/port/stream_digest.h"
 
 namespace baton::port {
 namespace {
@@ -85,21 +85,17 @@ uint64_t PageCount(const SavedBlock& block) {
 
 Digest128 DigestOf(const SavedBlock& block, const std::byte* memory,
                    uint64_t first_page) {
-  XXH3_state_t* const state = XXH3_createState();
-  CHECK(state != nullptr && XXH3_128bits_reset(state) == XXH_OK);
+  StreamDigest digest;
   uint64_t left = block.bytes;
   uint64_t skip = block.byte_offset;
   for (const PageRun& run : block.runs) {
     CHECK(run.first >= first_page);
     const uint64_t bytes = std::min(run.pages * kPageBytes - skip, left);
-    XXH3_128bits_update(
-        state, memory + (run.first - first_page) * kPageBytes + skip, bytes);
+    digest.Update(memory + (run.first - first_page) * kPageBytes + skip, bytes);
     left -= bytes;
     skip = 0;
   }
-  const XXH128_hash_t hash = XXH3_128bits_digest(state);
-  XXH3_freeState(state);
-  return {.high = hash.high64, .low = hash.low64};
+  return digest.Finish();
 }
 
 void BlockIndex::Begin() { Write(data_, {.state = IndexState::kOpen}); }

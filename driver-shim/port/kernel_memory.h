@@ -84,6 +84,8 @@ class KernelMemory {
   void Keep(const SavedBlock& block);
   // Takes pages for a copy; empty when there are not that many.
   std::vector<PageRun> TakeForCopy(uint64_t pages);
+  // Where a run that TakeForCopy() returned is to be written.
+  std::byte* CopyTarget(uint64_t first_page) const { return View(first_page); }
   // Undoes Keep() and TakeForCopy(): the update was cancelled.
   void ReleaseKept();
 
@@ -103,6 +105,7 @@ class KernelMemory {
   // Kept pages do not count.
   Outstanding outstanding() const;
   uint64_t free_pages() const;
+  uint64_t bytes() const { return pages_.size() << PAGE_SHIFT; }
 
  private:
   enum class Use : uint8_t { kFree, kUsed, kHeld };

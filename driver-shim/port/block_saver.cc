@@ -1,0 +1,178 @@
+#include "driver-shim/port/block_saver.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/str_format.h"
+#include "driver-shim/port/stream_digest.h"
+
+namespace baton::port {
+namespace {
+
+// Page numbers of data that lies elsewhere than in the host's memory: no page
+// number of a range can have this bit.
+constexpr uint64_t kElsewhere = uint64_t{1} << 62;
+// Copied and digested piece by piece, so that each is still in the cache.
+constexpr size_t kPieceBytes = size_t{64} << 10;
+
+std::vector<PageRun> RunsOf(const DXGKARGCB_SAVEMEMORYFORHOTUPDATE& args) {
+  std::vector<PageRun> runs;
+  if (args.pDataMemoryRanges != nullptr) {
+    for (UINT i = 0; i < args.NumDataMemoryRanges; ++i) {
+      runs.push_back({.first = BatonKsrFirstPage(args.pDataMemoryRanges[i]),
+                      .pages = BatonKsrPages(args.pDataMemoryRanges[i])});
+    }
+    return runs;
+  }
+  const PFN_NUMBER* const pages = MmGetMdlPfnArray(args.pDataMdl);
+  for (SIZE_T i = 0; i < BatonMdlPageCount(args.pDataMdl); ++i) {
+    if (!runs.empty() && runs.back().first + runs.back().pages == pages[i]) {
+      ++runs.back().pages;
+    } else {
+      runs.push_back({.first = pages[i], .pages = 1});
+    }
+  }
+  return runs;
+}
+
+}  // namespace
+
+void BlockSaver::Open() {
+  index_.Begin();
+  pages_.Clear();
+  blocks_ = 0;
+  phase_ = SavePhase::kOpen;
+}
+
+void BlockSaver::Seal() {
+  index_.Seal();
+  Close();
+}
+
+void BlockSaver::Forget() {
+  Close();
+  index_.Clear();
+  pages_.Clear();
+  blocks_ = 0;
+  memory_.ReleaseKept();
+}
+
+NTSTATUS BlockSaver::Refuse(const Violation& violation, NTSTATUS nt_status) {
+  recorder_.Break(violation);
+  return nt_status;
+}
+
+NTSTATUS BlockSaver::Save(const DXGKARGCB_SAVEMEMORYFORHOTUPDATE& args) {
+  if (phase_ == SavePhase::kOpen && recorder_.refuses_saves()) {
+    phase_ = SavePhase::kLate;
+  }
+  if (const Verdict verdict = CheckSaveIsOpen(phase_); verdict.has_value()) {
+    return Refuse(*verdict, STATUS_INVALID_DEVICE_STATE);
+  }
+  if (const Verdict verdict = CheckOneForm(args); verdict.has_value()) {
+    return Refuse(*verdict, STATUS_INVALID_PARAMETER);
+  }
+  SavedBlock block;
+  block.metadata.assign(reinterpret_cast<const char*>(args.pMetaData),
+                        args.MetaDataSize);
+  if (args.pData != nullptr) {
+    block.kind = BlockKind::kData;
+    block.bytes = args.DataSize;
+    return SaveCopy(std::move(block), args.pData);
+  }
+  block.runs = RunsOf(args);
+  if (args.pDataMdl != nullptr) {
+    block.kind = BlockKind::kMdl;
+    block.byte_offset = MmGetMdlByteOffset(args.pDataMdl);
+    block.bytes = MmGetMdlByteCount(args.pDataMdl);
+  } else {
+    block.kind = BlockKind::kRanges;
+    block.bytes = PageCount(block) << PAGE_SHIFT;
+  }
+  return SaveInPlace(std::move(block));
+}
+
+NTSTATUS BlockSaver::SaveInPlace(SavedBlock block) {
+  for (const PageRun& run : block.runs) {
+    if (memory_.OwnsAll(run)) continue;
+    return Refuse({3, absl::StrFormat("%d pages from page %#x on are not all "
+                                      "the driver's",
+                                      run.pages, run.first)},
+                  STATUS_INVALID_PARAMETER);
+  }
+  const Verdict verdict = CheckPagesOnce(pages_, block.runs);
+  if (verdict.has_value()) return Refuse(*verdict, STATUS_INVALID_PARAMETER);
+  StreamDigest digest;
+  uint64_t left = block.bytes;
+  uint64_t skip = block.byte_offset;
+  for (const PageRun& run : block.runs) {
+    // Page by page: neighbours need not be mapped beside each other.
+    for (uint64_t i = 0; i < run.pages && left > 0; ++i) {
+      const uint64_t bytes = std::min(PAGE_SIZE - skip, left);
+      digest.Update(memory_.AddressOf(run.first + i) + skip, bytes);
+      left -= bytes;
+      skip = 0;
+    }
+  }
+  block.digest = digest.Finish();
+  const NTSTATUS nt_status = Add(block);
+  if (NT_SUCCESS(nt_status)) memory_.Keep(block);
+  return nt_status;
+}
+
+std::vector<PageRun> BlockSaver::PagesOfData(const void* data,
+                                             size_t bytes) const {
+  std::vector<PageRun> runs;
+  const auto* at = static_cast<const std::byte*>(data);
+  const size_t count = ADDRESS_AND_SIZE_TO_SPAN_PAGES(data, bytes);
+  for (size_t i = 0; i < count; ++i, at += PAGE_SIZE) {
+    const std::optional<uint64_t> page = memory_.PageOf(at);
+    const uint64_t number = page.value_or(
+        kElsewhere | (reinterpret_cast<uint64_t>(at) >> PAGE_SHIFT));
+    if (!runs.empty() && runs.back().first + runs.back().pages == number) {
+      ++runs.back().pages;
+    } else {
+      runs.push_back({.first = number, .pages = 1});
+    }
+  }
+  return runs;
+}
+
+NTSTATUS BlockSaver::SaveCopy(SavedBlock block, const void* data) {
+  const Verdict twice = CheckPagesOnce(pages_, PagesOfData(data, block.bytes));
+  if (twice.has_value()) return Refuse(*twice, STATUS_INVALID_PARAMETER);
+  const uint64_t pages = (block.bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
+  const Verdict fits = CheckFits(pages, memory_.free_pages());
+  if (fits.has_value()) return Refuse(*fits, STATUS_NO_MEMORY);
+  block.runs = memory_.TakeForCopy(pages);
+  StreamDigest digest;
+  const auto* from = static_cast<const std::byte*>(data);
+  uint64_t left = block.bytes;
+  for (const PageRun& run : block.runs) {
+    std::byte* to = memory_.CopyTarget(run.first);
+    for (uint64_t done = 0; done < run.pages * PAGE_SIZE && left > 0;) {
+      const uint64_t bytes =
+          std::min({uint64_t{kPieceBytes}, run.pages * PAGE_SIZE - done, left});
+      std::memcpy(to + done, from, bytes);
+      digest.Update(to + done, bytes);
+      from += bytes;
+      done += bytes;
+      left -= bytes;
+    }
+  }
+  block.digest = digest.Finish();
+  return Add(block);
+}
+
+NTSTATUS BlockSaver::Add(const SavedBlock& block) {
+  if (!index_.Append(block)) {
+    return Refuse({16, absl::StrFormat("index of saved blocks is full after "
+                                       "%d blocks",
+                                       blocks_)},
+                  STATUS_NO_MEMORY);
+  }
+  ++blocks_;
+  return STATUS_SUCCESS;
+}
+
+}  // namespace baton::port

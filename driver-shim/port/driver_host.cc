@@ -1,0 +1,303 @@
+#include "driver-shim/port/driver_host.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "driver-shim/port/bars.h"
+#include "driver-shim/port/block_index.h"
+#include "driver-shim/port/block_saver.h"
+#include "driver-shim/port/host_protocol.h"
+#include "driver-shim/port/host_recorder.h"
+#include "driver-shim/port/kernel_exports.h"
+#include "driver-shim/port/kernel_memory.h"
+#include "driver-shim/port/loaded_driver.h"
+#include "driver-shim/port/named_memory.h"
+
+namespace baton::port {
+namespace {
+
+constexpr int kFatalSignals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+
+// What the signal handler may touch.
+HostRecorder* signal_recorder = nullptr;
+const Bars* signal_bars = nullptr;
+
+void OnFatalSignal(int signal, siginfo_t* info, void*) {
+  const auto address = reinterpret_cast<uint64_t>(info->si_addr);
+  if (signal_recorder != nullptr) {
+    const bool fault = signal == SIGSEGV || signal == SIGBUS;
+    if (fault && signal_bars != nullptr && signal_bars->IsVram(address)) {
+      signal_recorder->BreakInSignal(14,
+                                     "driver wrote to VRAM during the update");
+    }
+    signal_recorder->RecordDeath(signal, fault ? address : 0);
+  }
+  ::signal(signal, SIG_DFL);
+  raise(signal);
+}
+
+void CatchFatalSignals() {
+  // No dumps: the memory that matters is in a file, and time counts.
+  const rlimit none = {.rlim_cur = 0, .rlim_max = 0};
+  setrlimit(RLIMIT_CORE, &none);
+  static std::array<std::byte, size_t{64} << 10> stack;
+  stack_t alternate = {};
+  alternate.ss_sp = stack.data();
+  alternate.ss_size = stack.size();
+  sigaltstack(&alternate, nullptr);
+  struct sigaction action = {};
+  action.sa_sigaction = &OnFatalSignal;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  for (const int signal : kFatalSignals) sigaction(signal, &action, nullptr);
+}
+
+// The child's end of the private channel, and everything behind it.
+class DriverHost {
+ public:
+  DriverHost(std::unique_ptr<NamedMemory> status,
+             std::unique_ptr<NamedMemory> index)
+      : status_(std::move(status)),
+        index_memory_(std::move(index)),
+        index_(index_memory_->data()),
+        recorder_(*reinterpret_cast<HostStatus*>(status_->data())) {}
+
+  ~DriverHost() {
+    signal_recorder = nullptr;
+    signal_bars = nullptr;
+    if (interrupts_ >= 0) close(interrupts_);
+  }
+
+  // Returns false when the host's memory cannot be had.
+  bool Start();
+  void Loop();
+
+ private:
+  void Answer(const std::byte* packet, size_t bytes);
+  LoadedDriver::Result Execute(const HostRequest& request,
+                               const std::byte* packet, size_t bytes,
+                               std::vector<CensusAnswer>& answers);
+  LoadedDriver::Result Open(const std::byte* packet, size_t bytes);
+  LoadedDriver::Result LoadSaved();
+  LoadedDriver::Result Create(const std::byte* packet, size_t bytes);
+  LoadedDriver::Result Settle();
+  void Run();
+  void TakeInterrupts();
+
+  const std::unique_ptr<NamedMemory> status_;
+  const std::unique_ptr<NamedMemory> index_memory_;
+  BlockIndex index_;
+  HostRecorder recorder_;
+  Bars bars_;
+  std::unique_ptr<KernelMemory> memory_;
+  std::unique_ptr<BlockSaver> saver_;
+  std::unique_ptr<LoadedDriver> driver_;
+  int interrupts_ = -1;
+  bool quiet_ = true;
+};
+
+LoadedDriver::Result Refused(absl::string_view message) {
+  return {.nt_status = STATUS_UNSUCCESSFUL, .message = std::string(message)};
+}
+
+bool DriverHost::Start() {
+  auto memory = KernelMemory::Create(
+      kHostMemory, [this](int rule, const std::string& message) {
+        recorder_.Break({.rule = rule, .message = message});
+      });
+  if (!memory.ok()) return false;
+  memory_ = std::move(*memory);
+  saver_ = std::make_unique<BlockSaver>(*memory_, index_, recorder_);
+  driver_ = std::make_unique<LoadedDriver>(LoadedDriver::Kit{
+      .memory = *memory_,
+      .recorder = recorder_,
+      .saver = *saver_,
+      .bars = bars_,
+  });
+  TheKernel().memory = memory_.get();
+  TheKernel().recorder = &recorder_;
+  signal_recorder = &recorder_;
+  signal_bars = &bars_;
+  CatchFatalSignals();
+  return true;
+}
+
+void DriverHost::Loop() {
+  std::vector<std::byte> packet(kPacketBytesMax);
+  while (true) {
+    std::array<pollfd, 2> fds = {{
+        {.fd = kHostSocket, .events = POLLIN, .revents = 0},
+        {.fd = quiet_ ? -1 : interrupts_, .events = POLLIN, .revents = 0},
+    }};
+    if (poll(fds.data(), fds.size(), -1) < 0) continue;
+    if ((fds[1].revents & POLLIN) != 0) TakeInterrupts();
+    if (fds[0].revents == 0) continue;
+    const ssize_t bytes = recv(kHostSocket, packet.data(), packet.size(), 0);
+    if (bytes <= 0) return;
+    Answer(packet.data(), static_cast<size_t>(bytes));
+    if (!quiet_) driver_->RunDpcs();
+  }
+}
+
+void DriverHost::TakeInterrupts() {
+  std::array<uint8_t, 64> messages = {};
+  const ssize_t count = read(interrupts_, messages.data(), messages.size());
+  for (ssize_t i = 0; i < count; ++i) driver_->Interrupt(messages[i]);
+  driver_->RunDpcs();
+}
+
+void DriverHost::Answer(const std::byte* packet, size_t bytes) {
+  HostRequest request;
+  CHECK(bytes >= sizeof request);
+  std::memcpy(&request, packet, sizeof request);
+  recorder_.Begin();
+  std::vector<CensusAnswer> answers;
+  const LoadedDriver::Result result = Execute(request, packet, bytes, answers);
+  HostReply reply = {
+      .sequence = request.sequence,
+      .nt_status = result.nt_status,
+      .failed = result.failed,
+      .refused = result.message.empty() ? 0u : 1u,
+      .gpup_caps = driver_->gpup_caps().Caps.Value,
+      .count = static_cast<uint32_t>(answers.size()),
+  };
+  result.message.copy(reply.message.data(), reply.message.size() - 1);
+  std::vector<std::byte> out(sizeof reply +
+                             answers.size() * sizeof(CensusAnswer));
+  std::memcpy(out.data(), &reply, sizeof reply);
+  if (!answers.empty()) {
+    std::memcpy(out.data() + sizeof reply, answers.data(),
+                answers.size() * sizeof(CensusAnswer));
+  }
+  send(kHostSocket, out.data(), out.size(), MSG_NOSIGNAL);
+}
+
+LoadedDriver::Result DriverHost::Execute(const HostRequest& request,
+                                         const std::byte* packet, size_t bytes,
+                                         std::vector<CensusAnswer>& answers) {
+  switch (request.command) {
+    case HostCommand::kOpen:
+      return Open(packet, bytes);
+    case HostCommand::kLoad:
+      return driver_->Load({});
+    case HostCommand::kLoadSaved:
+      return LoadSaved();
+    case HostCommand::kCreateVirtualGpus:
+      return Create(packet, bytes);
+    case HostCommand::kQuiesce:
+      quiet_ = true;
+      bars_.LockVram();
+      return driver_->Census(request.functions, answers);
+    case HostCommand::kRun:
+      Run();
+      return {};
+    case HostCommand::kCensus:
+      return driver_->Census(request.functions, answers);
+    case HostCommand::kSave:
+      return driver_->Save();
+    case HostCommand::kCancelSave:
+      return driver_->CancelSave();
+    case HostCommand::kStop:
+      quiet_ = true;
+      return driver_->Stop();
+    case HostCommand::kRestoreComplete:
+      return driver_->RestoreComplete();
+    case HostCommand::kSettle:
+      return Settle();
+  }
+  return Refused("command is unknown");
+}
+
+LoadedDriver::Result DriverHost::Open(const std::byte* packet, size_t bytes) {
+  OpenRequest open_request;
+  CHECK(bytes >= sizeof open_request);
+  std::memcpy(&open_request, packet, sizeof open_request);
+  size_t at = sizeof open_request;
+  std::vector<Bar> bars(open_request.bars);
+  for (Bar& bar : bars) {
+    CHECK(bytes - at >= sizeof bar.bytes);
+    std::memcpy(&bar.bytes, packet + at, sizeof bar.bytes);
+    at += sizeof bar.bytes;
+  }
+  const auto next = [&] {
+    const char* const text = reinterpret_cast<const char*>(packet + at);
+    const std::string string(text, strnlen(text, bytes - at));
+    at = std::min(bytes, at + string.size() + 1);
+    return string;
+  };
+  const std::string image = next();
+  const std::string interrupts = next();
+  for (Bar& bar : bars) bar.path = next();
+  const absl::Status opened = bars_.Open(bars);
+  if (!opened.ok()) return Refused(opened.message());
+  interrupts_ = open(interrupts.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  if (interrupts_ < 0) {
+    return Refused(
+        absl::StrCat("cannot open interrupt line '", interrupts, "'"));
+  }
+  return driver_->Open(image);
+}
+
+LoadedDriver::Result DriverHost::LoadSaved() {
+  const auto blocks = index_.Read();
+  if (!blocks.ok()) return Refused(blocks.status().message());
+  const absl::Status reserved = memory_->Reserve(*blocks);
+  if (!reserved.ok()) return Refused(reserved.message());
+  bars_.LockVram();
+  return driver_->Load(*blocks);
+}
+
+LoadedDriver::Result DriverHost::Create(const std::byte* packet, size_t bytes) {
+  CreateRequest create;
+  CHECK(bytes >= sizeof create);
+  std::memcpy(&create, packet, sizeof create);
+  CHECK((bytes - sizeof create) / sizeof(WantedGpu) >= create.count);
+  std::vector<WantedGpu> wanted(create.count);
+  std::memcpy(wanted.data(), packet + sizeof create,
+              create.count * sizeof(WantedGpu));
+  return driver_->CreateVirtualGpus(wanted);
+}
+
+LoadedDriver::Result DriverHost::Settle() {
+  const absl::Status settled = memory_->Settle();
+  return settled.ok() ? LoadedDriver::Result() : Refused(settled.message());
+}
+
+void DriverHost::Run() {
+  bars_.UnlockVram();
+  quiet_ = false;
+}
+
+}  // namespace
+
+bool IsDriverHost(int argc, char** argv) {
+  return argc > 1 && std::strcmp(argv[1], kHostFlag) == 0;
+}
+
+int RunDriverHost() {
+  // A driver without its shim serves nobody, and holds the host's memory.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() == 1) return 1;
+  close_range(kHostStatus + 1, ~0u, 0);
+  auto status = NamedMemory::Attach(kHostStatus);
+  auto index = NamedMemory::Attach(kHostIndex);
+  if (!status.ok() || !index.ok()) return 1;
+  DriverHost host(std::move(*status), std::move(*index));
+  if (!host.Start()) return 1;
+  host.Loop();
+  return 0;
+}
+
+}  // namespace baton::port

@@ -1,0 +1,339 @@
+#include "driver-shim/port/driver_process.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
+#include "base/log.h"
+#include "base/reason.h"
+#include "base/status_macros.h"
+
+namespace baton::port {
+namespace {
+
+absl::Status NotStarted(absl::string_view what) {
+  return ErrorWithReason(absl::StatusCode::kUnavailable, "DRIVER_NOT_STARTED",
+                         absl::StrCat("driver host cannot be started: ", what));
+}
+
+template <typename T>
+std::vector<std::byte> PacketOf(const T& request, size_t extra) {
+  std::vector<std::byte> packet(sizeof request + extra);
+  std::memcpy(packet.data(), &request, sizeof request);
+  return packet;
+}
+
+void Append(std::vector<std::byte>& packet, const void* data, size_t bytes) {
+  const auto* const from = static_cast<const std::byte*>(data);
+  packet.insert(packet.end(), from, from + bytes);
+}
+
+std::vector<std::byte> OpenPacket(const DriverProcess::Options& options) {
+  OpenRequest request;
+  request.request.command = HostCommand::kOpen;
+  request.bars = static_cast<uint32_t>(options.bars.size());
+  std::vector<std::byte> packet = PacketOf(request, 0);
+  for (const Bar& bar : options.bars) {
+    Append(packet, &bar.bytes, sizeof bar.bytes);
+  }
+  Append(packet, options.image.c_str(), options.image.size() + 1);
+  Append(packet, options.interrupts.c_str(), options.interrupts.size() + 1);
+  for (const Bar& bar : options.bars) {
+    Append(packet, bar.path.c_str(), bar.path.size() + 1);
+  }
+  return packet;
+}
+
+template <size_t size>
+std::string TextOf(const std::array<char, size>& text) {
+  return std::string(text.data(), strnlen(text.data(), size));
+}
+
+// One descriptor of the child's: from where it comes, to where it goes.
+struct Descriptor {
+  int from = -1;
+  int to = -1;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<DriverProcess>> DriverProcess::Start(
+    const Options& options, const Clock& clock, absl::Duration timeout) {
+  const int status_fd = memfd_create("driver-host-status", MFD_CLOEXEC);
+  constexpr size_t kStatusBytes =
+      (sizeof(HostStatus) + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
+  if (status_fd < 0 || ftruncate(status_fd, kStatusBytes) != 0) {
+    return NotStarted("no memory for its status");
+  }
+  ASSIGN_OR_RETURN(std::unique_ptr<NamedMemory> status,
+                   NamedMemory::Attach(status_fd));
+  new (status->data()) HostStatus;
+  std::unique_ptr<DriverProcess> process(
+      new DriverProcess(clock, std::move(status)));
+  RETURN_IF_ERROR(process->Spawn(options));
+  const absl::StatusOr<Answer> opened =
+      process->Exchange(OpenPacket(options), timeout);
+  if (!opened.ok() && Reason(opened.status()) == "DRIVER_REFUSED") {
+    return ErrorWithReason(absl::StatusCode::kFailedPrecondition,
+                           "IMAGE_NOT_LOADABLE", opened.status().message());
+  }
+  if (!opened.ok()) return opened.status();
+  return process;
+}
+
+absl::Status DriverProcess::Spawn(const Options& options) {
+  std::array<int, 2> sockets = {-1, -1};
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets.data()) !=
+      0) {
+    return NotStarted("no socket pair");
+  }
+  socket_ = sockets[0];
+  const Descriptor descriptors[] = {
+      {.from = sockets[1], .to = kHostSocket},
+      {.from = options.memory_fd, .to = kHostMemory},
+      {.from = options.index_fd, .to = kHostIndex},
+      {.from = status_memory_->fd(), .to = kHostStatus},
+  };
+  // By way of high numbers: a source may have the number of another's target.
+  constexpr int kHigh = 500;
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  for (const auto& [from, to] : descriptors) {
+    posix_spawn_file_actions_adddup2(&actions, from, kHigh + to);
+  }
+  for (const auto& [from, to] : descriptors) {
+    posix_spawn_file_actions_adddup2(&actions, kHigh + to, to);
+  }
+  std::string name = "baton-driver-host";
+  std::string flag = kHostFlag;
+  char* const args[] = {name.data(), flag.data(), nullptr};
+  const int error = posix_spawn(&pid_, options.executable.c_str(), &actions,
+                                nullptr, args, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  close(sockets[1]);
+  if (error == 0) return absl::OkStatus();
+  pid_ = -1;
+  return NotStarted(
+      absl::StrCat("'", options.executable, "': error number ", error));
+}
+
+DriverProcess::~DriverProcess() {
+  Kill();
+  if (socket_ >= 0) close(socket_);
+}
+
+absl::StatusOr<DriverProcess::Answer> DriverProcess::Call(
+    HostCommand command, absl::Duration timeout) {
+  return Exchange(PacketOf(HostRequest{.command = command}, 0), timeout);
+}
+
+absl::StatusOr<DriverProcess::Answer> DriverProcess::Census(
+    HostCommand command, uint32_t functions, absl::Duration timeout) {
+  return Exchange(
+      PacketOf(HostRequest{.command = command, .functions = functions}, 0),
+      timeout);
+}
+
+absl::StatusOr<DriverProcess::Answer> DriverProcess::CreateVirtualGpus(
+    const std::vector<WantedGpu>& wanted, absl::Duration timeout) {
+  CreateRequest request;
+  request.request.command = HostCommand::kCreateVirtualGpus;
+  request.count = static_cast<uint32_t>(wanted.size());
+  std::vector<std::byte> packet = PacketOf(request, 0);
+  Append(packet, wanted.data(), wanted.size() * sizeof(WantedGpu));
+  return Exchange(packet, timeout);
+}
+
+absl::StatusOr<DriverProcess::Answer> DriverProcess::AwaitLate(
+    absl::Duration timeout) {
+  return Await(timeout);
+}
+
+void DriverProcess::RefuseSaves() { status().refuse_saves = 1; }
+void DriverProcess::AllowSaves() { status().refuse_saves = 0; }
+
+absl::StatusOr<DriverProcess::Answer> DriverProcess::Exchange(
+    const std::vector<std::byte>& packet, absl::Duration timeout) {
+  failed_.clear();
+  nt_status_ = std::nullopt;
+  if (pid_ < 0) return Died();
+  if (busy_) return Hung(absl::ZeroDuration());
+  std::vector<std::byte> out = packet;
+  HostRequest request;
+  std::memcpy(&request, out.data(), sizeof request);
+  request.sequence = ++sequence_;
+  std::memcpy(out.data(), &request, sizeof request);
+  if (out.size() > kPacketBytesMax) {
+    return NotStarted(absl::StrCat("request has ", out.size(),
+                                   " bytes, at most ", kPacketBytesMax));
+  }
+  if (send(socket_, out.data(), out.size(), MSG_NOSIGNAL) < 0) return Died();
+  busy_ = true;
+  return Await(timeout);
+}
+
+absl::StatusOr<DriverProcess::Answer> DriverProcess::Await(
+    absl::Duration timeout) {
+  const absl::Duration begin = clock_.Monotonic();
+  std::vector<std::byte> packet(kPacketBytesMax);
+  while (true) {
+    const absl::Duration left = timeout - (clock_.Monotonic() - begin);
+    const timespec wait =
+        absl::ToTimespec(std::max(left, absl::ZeroDuration()));
+    pollfd fd = {.fd = socket_, .events = POLLIN, .revents = 0};
+    const int ready = ppoll(&fd, 1, &wait, nullptr);
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready == 0) return Hung(timeout);
+    const ssize_t bytes = recv(socket_, packet.data(), packet.size(), 0);
+    HostReply reply;
+    if (bytes < static_cast<ssize_t>(sizeof reply)) return Died();
+    std::memcpy(&reply, packet.data(), sizeof reply);
+    if (reply.sequence != sequence_) continue;
+    busy_ = false;
+    std::vector<CensusAnswer> census(std::min<size_t>(
+        reply.count,
+        (static_cast<size_t>(bytes) - sizeof reply) / sizeof(CensusAnswer)));
+    if (!census.empty()) {
+      std::memcpy(census.data(), packet.data() + sizeof reply,
+                  census.size() * sizeof(CensusAnswer));
+    }
+    return Judge(reply, std::move(census));
+  }
+}
+
+absl::StatusOr<DriverProcess::Answer> DriverProcess::Judge(
+    const HostReply& reply, std::vector<CensusAnswer> census) {
+  NoteLines();
+  if (const Verdict rule = broken_rule(); rule.has_value()) {
+    failed_ = EntryPointName(reply.failed);
+    return ErrorWithReason(
+        absl::StatusCode::kInternal, "RULE_BROKEN",
+        absl::StrCat("rule R", rule->rule, " is broken: ", rule->message));
+  }
+  if (reply.refused != 0) {
+    return ErrorWithReason(absl::StatusCode::kInternal, "DRIVER_REFUSED",
+                           TextOf(reply.message));
+  }
+  if (!NT_SUCCESS(reply.nt_status)) {
+    failed_ = EntryPointName(reply.failed);
+    nt_status_ = static_cast<uint32_t>(reply.nt_status);
+    return ErrorWithReason(
+        absl::StatusCode::kInternal, "DRIVER_REFUSED",
+        absl::StrFormat("%s returned %#010x", failed_, *nt_status_));
+  }
+  return Answer{.nt_status = reply.nt_status,
+                .gpup_caps = reply.gpup_caps,
+                .census = std::move(census)};
+}
+
+absl::Status DriverProcess::Died() {
+  busy_ = false;
+  if (failed_.empty()) {
+    failed_ = EntryPointName(status().entry_point.load());
+  }
+  NoteLines();
+  Kill();
+  std::string how;
+  const int signal = status().signal;
+  if (WIFSIGNALED(exit_status_)) {
+    how = absl::StrCat("was ended by signal ", WTERMSIG(exit_status_));
+  } else {
+    how = absl::StrCat("exited with ", WEXITSTATUS(exit_status_));
+  }
+  if (signal == SIGSEGV || signal == SIGBUS) {
+    absl::StrAppendFormat(&how, " at address %#x", status().fault_address);
+  }
+  if (!failed_.empty()) absl::StrAppend(&how, " in ", failed_);
+  const Verdict rule = broken_rule();
+  if (rule.has_value()) absl::StrAppend(&how, ": ", rule->message);
+  return ErrorWithReason(absl::StatusCode::kAborted, "DRIVER_CRASHED",
+                         absl::StrCat("driver host ", how));
+}
+
+absl::Status DriverProcess::Hung(absl::Duration waited) {
+  failed_ = EntryPointName(status().entry_point.load());
+  NoteLines();
+  return ErrorWithReason(
+      absl::StatusCode::kDeadlineExceeded, "DRIVER_HUNG",
+      absl::StrCat(
+          "driver did not answer within ", absl::FormatDuration(waited),
+          failed_.empty() ? "" : absl::StrCat(": it is in ", failed_)));
+}
+
+bool DriverProcess::Alive() {
+  if (pid_ < 0) return false;
+  NoteLines();
+  if (waitpid(pid_, &exit_status_, WNOHANG) != pid_) return true;
+  pid_ = -1;
+  failed_ = EntryPointName(status().entry_point.load());
+  return false;
+}
+
+void DriverProcess::Kill() {
+  if (pid_ < 0) return;
+  // It may be dying by itself, of something better to know than our signal.
+  if (waitpid(pid_, &exit_status_, WNOHANG) != pid_) {
+    if (status().signal == 0) kill(pid_, SIGKILL);
+    waitpid(pid_, &exit_status_, 0);
+  }
+  pid_ = -1;
+  busy_ = false;
+}
+
+void DriverProcess::Retire() {
+  if (pid_ > 0) kill(pid_, SIGKILL);
+}
+
+Verdict DriverProcess::broken_rule() const {
+  const int rule = status().rule;
+  if (rule <= 0) return std::nullopt;
+  return Violation{.rule = rule, .message = TextOf(status().rule_message)};
+}
+
+std::vector<EntryPointCall> DriverProcess::Calls() const {
+  std::vector<EntryPointCall> calls;
+  const size_t count = std::min<size_t>(status().calls, kCallsMax);
+  for (size_t i = 0; i < count; ++i) {
+    const RecordedCall call = status().call[i];
+    calls.push_back({.entry_point = EntryPointName(call.entry_point),
+                     .nt_status = static_cast<uint32_t>(call.nt_status),
+                     .elapsed = absl::Nanoseconds(call.elapsed_ns)});
+  }
+  return calls;
+}
+
+std::vector<std::string> DriverProcess::LastLines() const {
+  std::vector<std::string> lines;
+  const uint64_t end = status().log_lines;
+  for (uint64_t i = end - std::min<uint64_t>(end, kLogLines); i < end; ++i) {
+    lines.push_back(TextOf(status().log[i % kLogLines]));
+  }
+  return lines;
+}
+
+// Passes on what the driver said since the last time.
+void DriverProcess::NoteLines() {
+  const uint64_t end = status().log_lines;
+  const uint64_t first =
+      std::max(lines_logged_, end - std::min<uint64_t>(end, kLogLines));
+  for (uint64_t i = first; i < end; ++i) {
+    LogDebug(absl::StrCat("driver: ", TextOf(status().log[i % kLogLines])));
+  }
+  lines_logged_ = end;
+}
+
+}  // namespace baton::port

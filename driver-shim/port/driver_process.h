@@ -1,0 +1,132 @@
+#ifndef DRIVER_SHIM_PORT_DRIVER_PROCESS_H_
+#define DRIVER_SHIM_PORT_DRIVER_PROCESS_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "driver-shim/port/adapter_port.h"
+#include "driver-shim/port/device.h"
+#include "driver-shim/port/host_protocol.h"
+#include "driver-shim/port/named_memory.h"
+#include "driver-shim/port/rules.h"
+
+namespace baton::port {
+
+// The shim's hold on one driver host. Whatever a driver does in there, here it
+// is an answer or an error with a cause. Confined to one thread, which must
+// live as long as the driver host is to live.
+class DriverProcess {
+ public:
+  struct Options {
+    // What is started with kHostFlag; by default this very program.
+    std::string executable = "/proc/self/exe";
+    int memory_fd = -1;
+    int index_fd = -1;
+    std::string image = "";  // path
+    std::vector<Bar> bars = {};
+    std::string interrupts = "";  // path of the FIFO
+  };
+
+  struct Answer {
+    NTSTATUS nt_status = STATUS_SUCCESS;
+    uint32_t gpup_caps = 0;
+    std::vector<CensusAnswer> census = {};
+  };
+
+  // Starts a driver host and has it open the image, both within `timeout`.
+  //
+  // Errors: those of Call(); and
+  //   UNAVAILABLE          it cannot be started; reason DRIVER_NOT_STARTED
+  //   FAILED_PRECONDITION  the image cannot be opened; reason
+  //                        IMAGE_NOT_LOADABLE
+  static absl::StatusOr<std::unique_ptr<DriverProcess>> Start(
+      const Options& options, const Clock& clock, absl::Duration timeout);
+
+  // Ends it, however it is.
+  ~DriverProcess();
+  DriverProcess(const DriverProcess&) = delete;
+  DriverProcess& operator=(const DriverProcess&) = delete;
+
+  // Has a command carried out. `extra` follows the request in the packet.
+  //
+  // Errors:
+  //   INTERNAL           an entry point returned an error, reason
+  //                      DRIVER_REFUSED; or broke a rule, reason RULE_BROKEN
+  //   ABORTED            the process died, reason DRIVER_CRASHED
+  //   DEADLINE_EXCEEDED  no answer in time, reason DRIVER_HUNG: busy() from
+  //                      now on, and AwaitLate() may still get the answer
+  absl::StatusOr<Answer> Call(HostCommand command, absl::Duration timeout);
+  absl::StatusOr<Answer> Census(HostCommand command, uint32_t functions,
+                                absl::Duration timeout);
+  absl::StatusOr<Answer> CreateVirtualGpus(const std::vector<WantedGpu>& wanted,
+                                           absl::Duration timeout);
+
+  // Waits for the answer to a call that came to DRIVER_HUNG. Errors as Call().
+  absl::StatusOr<Answer> AwaitLate(absl::Duration timeout);
+
+  // From now on no block is saved any more, even inside a Save that hangs.
+  void RefuseSaves();
+  void AllowSaves();
+
+  // Whether an answer is outstanding.
+  bool busy() const { return busy_; }
+  // Whether it can be called. Notices a death. Does not block.
+  bool Alive();
+  // Ends it at once, and waits until it is gone.
+  void Kill();
+  // Ends it without waiting: for one that runs no driver any more, where the
+  // time counts. Alive() tells when it is gone.
+  void Retire();
+
+  // The entry point that failed last, or that hangs; "" when none did.
+  const std::string& failed_entry_point() const { return failed_; }
+  // What a driver's entry point returned, if it failed so.
+  std::optional<uint32_t> failed_nt_status() const { return nt_status_; }
+  // The rule that the last command broke.
+  Verdict broken_rule() const;
+  // The calls of the last command. Works on the dead.
+  std::vector<EntryPointCall> Calls() const;
+  // The driver's last lines, oldest first. Works on the dead.
+  std::vector<std::string> LastLines() const;
+
+ private:
+  DriverProcess(const Clock& clock, std::unique_ptr<NamedMemory> status)
+      : clock_(clock), status_memory_(std::move(status)) {}
+
+  absl::Status Spawn(const Options& options);
+  absl::StatusOr<Answer> Exchange(const std::vector<std::byte>& packet,
+                                  absl::Duration timeout);
+  absl::StatusOr<Answer> Await(absl::Duration timeout);
+  absl::StatusOr<Answer> Judge(const HostReply& reply,
+                               std::vector<CensusAnswer> census);
+  absl::Status Died();
+  absl::Status Hung(absl::Duration waited);
+  void NoteLines();
+  HostStatus& status() const {
+    return *reinterpret_cast<HostStatus*>(status_memory_->data());
+  }
+
+  const Clock& clock_;
+  const std::unique_ptr<NamedMemory> status_memory_;
+  pid_t pid_ = -1;  // -1 once it was waited for
+  int exit_status_ = 0;
+  int socket_ = -1;
+  uint64_t sequence_ = 0;
+  bool busy_ = false;
+  uint64_t lines_logged_ = 0;
+  std::string failed_ = "";
+  std::optional<uint32_t> nt_status_ = std::nullopt;
+};
+
+}  // namespace baton::port
+
+#endif  // DRIVER_SHIM_PORT_DRIVER_PROCESS_H_

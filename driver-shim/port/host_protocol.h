@@ -1,0 +1,162 @@
+#ifndef DRIVER_SHIM_PORT_HOST_PROTOCOL_H_
+#define DRIVER_SHIM_PORT_HOST_PROTOCOL_H_
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "driver-shim/ddi/escape.h"
+
+// What the shim and a driver host say to each other: packets of plain structs
+// over a socket pair, and one page-aligned structure of shared memory that is
+// still there when the driver host is not. Both ends are always of one build.
+
+namespace baton::port {
+
+// Descriptors that a driver host is started with.
+inline constexpr int kHostSocket = 3;
+inline constexpr int kHostMemory = 4;
+inline constexpr int kHostIndex = 5;
+inline constexpr int kHostStatus = 6;
+inline constexpr char kHostFlag[] = "--driver-host";
+
+enum class EntryPoint : uint32_t {
+  kNone = 0,
+  kImageOpen,
+  kDriverEntry,
+  kAddDevice,
+  kStartDevice,
+  kStopDevice,
+  kRemoveDevice,
+  kUnload,
+  kInterruptRoutine,
+  kDpcRoutine,
+  kQueryInterface,
+  kQueryAdapterInfo,
+  kSaveMemory,
+  kCancelHotUpdate,
+  kRestoreMemory,
+  kRestoreComplete,
+  kGetGpuPartitionInfo,
+  kSetGpuPartitionCount,
+  kGetVirtualGpuProfile,
+  kCreateVirtualGpu,
+  kGetVirtualGpuInfo,
+  kVirtualGpuDriverEscape,
+};
+
+enum class HostCommand : uint32_t {
+  // Opens the image; maps what the driver will need. OpenRequest.
+  kOpen = 1,
+  // DriverEntry, AddDevice, StartDevice, QueryInterface, QueryAdapterInfo.
+  kLoad,
+  // The same, with a Restore for each block of the index before StartDevice.
+  // VRAM is read-only from here on. Interrupts wait after both until kRun.
+  kLoadSaved,
+  // SetGpuPartitionCount, CreateVirtualGpu where missing. CreateRequest.
+  kCreateVirtualGpus,
+  // Interrupts wait and VRAM is read-only from here on; then kCensus.
+  kQuiesce,
+  // Interrupts are served and VRAM is writable.
+  kRun,
+  // Asks the driver for each virtual GPU. The reply has CensusAnswers.
+  kCensus,
+  kSave,
+  kCancelSave,
+  // StopDevice, RemoveDevice, Unload, as far as it had come.
+  kStop,
+  kRestoreComplete,
+  // Makes copy-on-write pages permanent.
+  kSettle,
+};
+
+struct HostRequest {
+  HostCommand command = HostCommand::kOpen;
+  uint32_t functions = 0;  // of the device; for kQuiesce and kCensus
+  uint64_t sequence = 0;
+};
+
+// Followed by strings that each end in a zero: the image, the interrupt line,
+// the base address registers. Their sizes stand before the strings.
+struct OpenRequest {
+  HostRequest request = {};
+  uint32_t bars = 0;
+  uint32_t reserved = 0;
+};
+
+struct CreateRequest {
+  HostRequest request = {};
+  uint32_t count = 0;  // of WantedGpu that follow
+  uint32_t reserved = 0;
+};
+
+struct WantedGpu {
+  uint32_t partition_id = 0;
+  LUID luid = {};
+  uint32_t reserved = 0;
+  uint64_t vram_bytes = 0;
+};
+
+struct HostReply {
+  uint64_t sequence = 0;
+  NTSTATUS nt_status = 0;  // of the entry point that failed, else 0
+  EntryPoint failed = EntryPoint::kNone;
+  uint32_t refused = 0;    // 1: not by the driver; the message says why
+  uint32_t gpup_caps = 0;  // DXGK_GPUPCAPS, of kLoad
+  uint32_t count = 0;      // of CensusAnswers that follow
+  uint32_t reserved = 0;
+  std::array<char, 256> message = {};
+};
+
+struct CensusAnswer {
+  uint32_t partition_id = 0;
+  uint32_t reserved = 0;
+  UINT64 vram_bytes = 0;  // GetVirtualGpuInfo's
+  BATON_ESCAPE_STATE_DIGEST state = {};
+};
+
+inline constexpr size_t kPacketBytesMax = size_t{64} << 10;
+
+// ---- shared memory ----
+
+struct RecordedCall {
+  EntryPoint entry_point = EntryPoint::kNone;
+  NTSTATUS nt_status = 0;
+  int64_t elapsed_ns = 0;
+};
+
+inline constexpr size_t kCallsMax = 1024;
+inline constexpr size_t kLogLines = 50;
+inline constexpr size_t kLogLineBytes = 240;
+
+// The driver host writes, the shim reads: at any time the strings and counters
+// can be anything, since a driver may write anywhere. Only `refuse_saves` is
+// the shim's.
+struct HostStatus {
+  std::atomic<EntryPoint> entry_point = EntryPoint::kNone;
+  std::atomic<uint32_t> refuse_saves = 0;
+
+  // How it died, if it did in a way that can be caught.
+  std::atomic<int32_t> signal = 0;
+  uint64_t fault_address = 0;
+
+  // Calls of the command under way, or of the last one. Calls past the end are
+  // counted only.
+  std::atomic<uint32_t> calls = 0;
+  std::array<RecordedCall, kCallsMax> call = {};
+
+  // The first rule that was broken since the command began; 0: none.
+  std::atomic<int32_t> rule = 0;
+  std::array<char, 256> rule_message = {};
+
+  // Line n is in slot n % kLogLines.
+  std::atomic<uint64_t> log_lines = 0;
+  std::array<std::array<char, kLogLineBytes>, kLogLines> log = {};
+};
+
+// Returns the published name, e.g. "DxgkDdiStartDevice".
+const char* EntryPointName(EntryPoint entry_point);
+
+}  // namespace baton::port
+
+#endif  // DRIVER_SHIM_PORT_HOST_PROTOCOL_H_

@@ -1,0 +1,71 @@
+#include "driver-shim/port/host_recorder.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+
+namespace baton::port {
+namespace {
+
+int64_t NowNs() { return absl::ToInt64Nanoseconds(RealClock().Monotonic()); }
+
+template <size_t size>
+void Copy(std::array<char, size>& to, absl::string_view from) {
+  const size_t bytes = std::min(from.size(), size - 1);
+  std::memcpy(to.data(), from.data(), bytes);
+  to[bytes] = '\0';
+}
+
+}  // namespace
+
+void HostRecorder::Begin() {
+  status_.calls = 0;
+  status_.rule = 0;
+}
+
+int64_t HostRecorder::Enter(EntryPoint entry_point) {
+  status_.entry_point = entry_point;
+  return NowNs();
+}
+
+void HostRecorder::Leave(EntryPoint entry_point, NTSTATUS nt_status,
+                         int64_t begin) {
+  status_.entry_point = EntryPoint::kNone;
+  const uint32_t index = status_.calls;
+  if (index < kCallsMax) {
+    status_.call[index] = {.entry_point = entry_point,
+                           .nt_status = nt_status,
+                           .elapsed_ns = NowNs() - begin};
+  }
+  status_.calls = index + 1;
+}
+
+void HostRecorder::Break(const Violation& violation) {
+  Log(absl::StrCat("rule R", violation.rule,
+                   " is broken: ", violation.message));
+  if (broken()) return;
+  Copy(status_.rule_message, violation.message);
+  status_.rule = violation.rule;
+}
+
+void HostRecorder::Log(absl::string_view line) {
+  const uint64_t index = status_.log_lines;
+  Copy(status_.log[index % kLogLines], line);
+  status_.log_lines = index + 1;
+}
+
+void HostRecorder::RecordDeath(int signal, uint64_t fault_address) {
+  status_.fault_address = fault_address;
+  status_.signal = signal;
+}
+
+void HostRecorder::BreakInSignal(int rule, const char* message) {
+  if (broken()) return;
+  Copy(status_.rule_message, message);
+  status_.rule = rule;
+}
+
+}  // namespace baton::port

@@ -1,0 +1,63 @@
+#ifndef DRIVER_SHIM_PORT_HOST_RECORDER_H_
+#define DRIVER_SHIM_PORT_HOST_RECORDER_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "driver-shim/port/host_protocol.h"
+#include "driver-shim/port/rules.h"
+
+namespace baton::port {
+
+// Writes down what happens in the driver host, in memory that the shim can read
+// even when the host has died. Confined to the driver host's main thread, but
+// for RecordDeath().
+class HostRecorder {
+ public:
+  explicit HostRecorder(HostStatus& status) : status_(status) {}
+
+  // A command begins: forgets the calls and the broken rule of the one before.
+  void Begin();
+
+  // Calls `call`, which returns NTSTATUS, as `entry_point`, and records it.
+  template <typename Call>
+  NTSTATUS Record(EntryPoint entry_point, Call call) {
+    const int64_t begin = Enter(entry_point);
+    const NTSTATUS nt_status = call();
+    Leave(entry_point, nt_status, begin);
+    return nt_status;
+  }
+
+  // As Record(), without an entry in the list of calls.
+  template <typename Call>
+  void Mark(EntryPoint entry_point, Call call) {
+    status_.entry_point = entry_point;
+    call();
+    status_.entry_point = EntryPoint::kNone;
+  }
+
+  // Notes that a rule was broken; the first one is kept. Logs each.
+  void Break(const Violation& violation);
+  bool broken() const { return status_.rule != 0; }
+
+  void Log(absl::string_view line);
+
+  // Whether the shim has given Save up.
+  bool refuses_saves() const { return status_.refuse_saves != 0; }
+
+  // Notes the signal that ends the process. Async-signal-safe.
+  void RecordDeath(int signal, uint64_t fault_address);
+  // As Break(), without a log line. Async-signal-safe.
+  void BreakInSignal(int rule, const char* message);
+
+ private:
+  int64_t Enter(EntryPoint entry_point);
+  void Leave(EntryPoint entry_point, NTSTATUS nt_status, int64_t begin);
+
+  HostStatus& status_;
+};
+
+}  // namespace baton::port
+
+#endif  // DRIVER_SHIM_PORT_HOST_RECORDER_H_

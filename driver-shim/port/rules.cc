@@ -1,0 +1,211 @@
+#include "driver-shim/port/rules.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace baton::port {
+namespace {
+
+// How far a driver has come.
+enum class Stage { kOpened, kEntered, kAdded, kStarted, kStopped, kRemoved };
+
+struct Transition {
+  EntryPoint call = EntryPoint::kNone;
+  Stage from = Stage::kOpened;
+  Stage to = Stage::kOpened;
+};
+
+constexpr Transition kTransitions[] = {
+    {EntryPoint::kDriverEntry, Stage::kOpened, Stage::kEntered},
+    {EntryPoint::kAddDevice, Stage::kEntered, Stage::kAdded},
+    {EntryPoint::kRestoreMemory, Stage::kAdded, Stage::kAdded},
+    {EntryPoint::kStartDevice, Stage::kAdded, Stage::kStarted},
+    {EntryPoint::kStopDevice, Stage::kStarted, Stage::kStopped},
+    {EntryPoint::kRemoveDevice, Stage::kStopped, Stage::kRemoved},
+    // A driver that was never started is removed without being stopped.
+    {EntryPoint::kRemoveDevice, Stage::kAdded, Stage::kRemoved},
+    {EntryPoint::kUnload, Stage::kRemoved, Stage::kOpened},
+    {EntryPoint::kUnload, Stage::kEntered, Stage::kOpened},
+};
+
+// Where the first call shows that the driver already stands.
+Stage StageBefore(EntryPoint call) {
+  for (const Transition& transition : kTransitions) {
+    if (transition.call == call) return transition.from;
+  }
+  return Stage::kStarted;
+}
+
+}  // namespace
+
+Verdict CheckSavedAnything(size_t blocks, size_t vgpus) {
+  if (blocks > 0 || vgpus == 0) return std::nullopt;
+  return Violation{
+      1, absl::StrCat("driver saved no block, but has ", vgpus, " vGPUs")};
+}
+
+Verdict CheckSaveIsOpen(SavePhase phase) {
+  switch (phase) {
+    case SavePhase::kOpen:
+      return std::nullopt;
+    case SavePhase::kClosed:
+      return Violation{2, "driver saved a block outside of Save"};
+    case SavePhase::kLate:
+      return Violation{2, "driver saved a block after Save's deadline"};
+  }
+  return std::nullopt;
+}
+
+Verdict CheckOneForm(const DXGKARGCB_SAVEMEMORYFORHOTUPDATE& args) {
+  const int forms = (args.pDataMemoryRanges != nullptr ? 1 : 0) +
+                    (args.pDataMdl != nullptr ? 1 : 0) +
+                    (args.pData != nullptr ? 1 : 0);
+  if (forms != 1) {
+    return Violation{3, absl::StrCat("block has ", forms,
+                                     " of ranges, list and data, want 1")};
+  }
+  if (args.pDataMemoryRanges != nullptr) {
+    if (args.NumDataMemoryRanges == 0) {
+      return Violation{3, "block has ranges, but their count is 0"};
+    }
+    for (UINT i = 0; i < args.NumDataMemoryRanges; ++i) {
+      if (BatonKsrPages(args.pDataMemoryRanges[i]) == 0) {
+        return Violation{3, absl::StrCat("range ", i, " has no pages")};
+      }
+    }
+  }
+  if (args.pDataMdl != nullptr && MmGetMdlByteCount(args.pDataMdl) == 0) {
+    return Violation{3, "list describes no bytes"};
+  }
+  if (args.pData != nullptr && args.DataSize == 0) {
+    return Violation{3, "block has data, but its size is 0"};
+  }
+  if ((args.MetaDataSize != 0) != (args.pMetaData != nullptr)) {
+    return Violation{3, absl::StrCat("metadata has ", args.MetaDataSize,
+                                     " bytes, but its address says otherwise")};
+  }
+  return std::nullopt;
+}
+
+Verdict CheckPagesOnce(PageSet& saved, const std::vector<PageRun>& runs) {
+  for (const PageRun& run : runs) {
+    const std::optional<uint64_t> twice = saved.Add(run);
+    if (twice.has_value()) {
+      return Violation{4, absl::StrFormat("page %#x is saved twice", *twice)};
+    }
+  }
+  return std::nullopt;
+}
+
+Verdict CheckHandedOver(size_t index, const SavedBlock& block,
+                        const Digest128& found) {
+  if (found == block.digest) return std::nullopt;
+  return Violation{
+      5, absl::StrCat("block ", index, " of ", block.bytes,
+                      " bytes is not as it was saved: got digest ",
+                      found.ToString(), ", want ", block.digest.ToString())};
+}
+
+Verdict CheckList(const MDL& list, const SavedBlock& block) {
+  std::vector<uint64_t> want;
+  for (const PageRun& run : block.runs) {
+    for (uint64_t i = 0; i < run.pages; ++i) want.push_back(run.first + i);
+  }
+  const PFN_NUMBER* const pages = MmGetMdlPfnArray(&list);
+  if (list.ByteCount == block.bytes && list.ByteOffset == block.byte_offset &&
+      BatonMdlPageCount(&list) == want.size() &&
+      std::equal(want.begin(), want.end(), pages)) {
+    return std::nullopt;
+  }
+  return Violation{
+      6, absl::StrCat("list describes ", list.ByteCount, " bytes in ",
+                      BatonMdlPageCount(&list), " pages, want ", block.bytes,
+                      " bytes in ", want.size(), " pages of the block")};
+}
+
+Verdict CheckNothingOutstanding(const KernelMemory::Outstanding& outstanding) {
+  if (outstanding.pool + outstanding.lists + outstanding.pages == 0) {
+    return std::nullopt;
+  }
+  return Violation{
+      7, absl::StrCat("driver left ", outstanding.pool, " pool allocations, ",
+                      outstanding.lists, " lists and ", outstanding.pages,
+                      " pages at unload; the first: ", outstanding.first)};
+}
+
+Verdict CheckOrder(const std::vector<EntryPoint>& calls) {
+  if (calls.empty()) return std::nullopt;
+  Stage stage = StageBefore(calls.front());
+  for (const EntryPoint call : calls) {
+    const bool moves =
+        std::any_of(std::begin(kTransitions), std::end(kTransitions),
+                    [call](const Transition& t) { return t.call == call; });
+    if (!moves) {
+      if (stage == Stage::kStarted) continue;
+      return Violation{9, absl::StrCat(EntryPointName(call),
+                                       " is called while the device is not "
+                                       "started")};
+    }
+    const auto* const legal = std::find_if(
+        std::begin(kTransitions), std::end(kTransitions),
+        [&](const Transition& t) { return t.call == call && t.from == stage; });
+    if (legal == std::end(kTransitions)) {
+      return Violation{
+          13, absl::StrCat(EntryPointName(call), " is called out of order")};
+    }
+    stage = legal->to;
+  }
+  return std::nullopt;
+}
+
+Verdict CheckRestoreComplete(const DXGKARG_RESTOREMEMORYFORHOTUPDATE& args) {
+  if (args.Flags.Value != 1) {
+    return Violation{
+        10, absl::StrFormat("flags are %#x, want %#x", args.Flags.Value, 1)};
+  }
+  if (args.pDataMdl != nullptr || args.MetaDataSize != 0 ||
+      args.pMetaData != nullptr) {
+    return Violation{10, "RestoreComplete comes with a list or metadata"};
+  }
+  return std::nullopt;
+}
+
+CancelVerdict JudgeCancel(const SaveOutcome& outcome) {
+  switch (outcome.result) {
+    case SaveOutcome::Result::kNotTried:
+      return CancelVerdict::kDoNotSend;
+    case SaveOutcome::Result::kSucceeded:
+      return CancelVerdict::kSend;
+    case SaveOutcome::Result::kFailed:
+      return outcome.blocks > 0 ? CancelVerdict::kSend
+                                : CancelVerdict::kDoNotSend;
+  }
+  return CancelVerdict::kSend;
+}
+
+Verdict CheckCapable(DXGK_GPUPCAPS caps) {
+  if (caps.Caps.HotDriverUpdate != 0) return std::nullopt;
+  return Violation{12,
+                   absl::StrFormat("driver does not say HotDriverUpdate: its "
+                                   "DXGK_GPUPCAPS are %#x",
+                                   caps.Caps.Value)};
+}
+
+Verdict CheckRegisters(const CensusEntry& before, const Digest128& after) {
+  if (before.registers == after) return std::nullopt;
+  return Violation{
+      14,
+      absl::StrCat("registers of partition ", before.vgpu.partition_id, " ('",
+                   before.vgpu.guest, "') changed during the update")};
+}
+
+Verdict CheckFits(uint64_t pages_wanted, uint64_t pages_free) {
+  if (pages_wanted <= pages_free) return std::nullopt;
+  return Violation{16, absl::StrCat("block needs ", pages_wanted,
+                                    " pages to be copied to, but ", pages_free,
+                                    " are free")};
+}
+
+}  // namespace baton::port

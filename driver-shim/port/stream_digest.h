@@ -1,0 +1,30 @@
+#ifndef DRIVER_SHIM_PORT_STREAM_DIGEST_H_
+#define DRIVER_SHIM_PORT_STREAM_DIGEST_H_
+
+#include <cstddef>
+
+#include "base/digest.h"
+
+struct XXH3_state_s;
+
+namespace baton::port {
+
+// XXH3-128 of bytes that come in pieces; equal to Xxh3Of() of them all. One
+// thread.
+class StreamDigest {
+ public:
+  StreamDigest();
+  ~StreamDigest();
+  StreamDigest(const StreamDigest&) = delete;
+  StreamDigest& operator=(const StreamDigest&) = delete;
+
+  void Update(const void* data, size_t bytes);
+  Digest128 Finish();
+
+ private:
+  XXH3_state_s* const state_;
+};
+
+}  // namespace baton::port
+
+#endif  // DRIVER_SHIM_PORT_STREAM_DIGEST_H_
