@@ -1,0 +1,101 @@
+#ifndef AGENT_AGENT_LOOP_H_
+#define AGENT_AGENT_LOOP_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <tuple>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "agent/core/update.h"
+#include "agent/ports.h"
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "base/mailbox.h"
+#include "base/random.h"
+
+namespace baton::agent {
+
+// What reaches the loop.
+struct Message {
+  enum class Kind : uint8_t {
+    kService,  // the link has news
+    kWake,     // the worker has a result, or may have
+    kStop,     // end soon
+  };
+  Kind kind = Kind::kWake;
+  FromService service = {};
+};
+
+// The only owner of the Update. Confined to one thread; others reach it through
+// the mailbox. It never waits for a step: the worker has that.
+class AgentLoop {
+ public:
+  struct Options {
+    absl::Duration look_interval = absl::Seconds(5);  // at the adapter
+    Backoff::Options retry = {absl::Milliseconds(50), absl::Seconds(10)};
+  };
+
+  struct Ports {
+    const Clock& clock;
+    Random& random;
+    Journal& journal;
+    Uplink& uplink;
+    Worker& worker;
+  };
+
+  // `update`  what the journal holds
+  AgentLoop(Options options, core::Update update, Ports ports,
+            Mailbox<Message>& mailbox);
+
+  // One turn: take all, apply, make durable, plan, start, publish. Production
+  // calls it in a loop; tests call it by hand.
+  //
+  // `wait`  longest time to sleep for the first message
+  // Errors: what the journal returned, once the update in flight stands where
+  //         it can be left; the caller must stop
+  absl::Status Turn(absl::Duration wait);
+
+  // Whether it was told to stop and nothing is left half-way.
+  bool Stopped() const;
+
+  const core::Update& update() const { return update_; }
+
+ private:
+  // What is written whenever it changes. Between Pause and the end that is
+  // only the way: the shim knows the rest, and a sync is not for a blackout.
+  using Durable = std::tuple<uint64_t, uint64_t, uint64_t, bool, bool,
+                             core::Way, bool, bool>;
+
+  void Handle(const Message& message);
+  void HandleService(const FromService& news);
+  void HandleResult(const JobResult& result);
+  void HandleSight(const absl::StatusOr<Sight>& sight);
+  void Remember();
+  void Act();
+  bool StartStep(core::Action action);
+  void Publish();
+  bool AtRest() const;
+  absl::Duration UntilNextTimer() const;
+  Durable DurablePart() const;
+
+  const Options options_;
+  const Ports ports_;
+  Mailbox<Message>& mailbox_;
+  core::Update update_;
+  Durable written_;
+  absl::Status journal_ = absl::OkStatus();
+  Backoff backoff_;
+  absl::Duration retry_at_ = absl::ZeroDuration();
+  absl::Duration look_at_ = absl::ZeroDuration();
+  bool working_ = false;
+  bool stopping_ = false;
+  bool looked_ = false;
+  v1::Inventory inventory_;
+  std::string published_;
+};
+
+}  // namespace baton::agent
+
+#endif  // AGENT_AGENT_LOOP_H_

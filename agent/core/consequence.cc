@@ -1,0 +1,216 @@
+#include "agent/core/consequence.h"
+
+#include <cstdlib>
+
+namespace baton::agent::core {
+namespace {
+
+// Whether the shim was not there to be asked, as while it is restarted. A
+// deadline is another matter: then it had its time.
+bool Away(const Outcome& outcome) {
+  return outcome.trial == Trial::kNoAnswer &&
+         outcome.record.code == absl::StatusCode::kUnavailable;
+}
+
+// Whether a failure to prepare may pass by itself.
+bool MayPass(absl::StatusCode code) {
+  return code == absl::StatusCode::kUnavailable ||
+         code == absl::StatusCode::kResourceExhausted ||
+         code == absl::StatusCode::kDataLoss;
+}
+
+bool WorthAnotherTry(const Update& update, Step step, const Outcome& outcome) {
+  switch (step) {
+    case Step::kReopenGate:
+    case Step::kInspect:
+      return true;  // nothing else can be done, and it is shown
+    case Step::kPrepare:
+      return MayPass(outcome.record.code) && update.failures < kPrepareTriesMax;
+    case Step::kCommit:
+      return update.failures < kCommitTriesMax;
+    case Step::kCancel:
+      return outcome.trial == Trial::kNoAnswer &&
+             update.failures < kAwayTriesMax;
+    case Step::kCloseGate:
+      return false;
+    case Step::kPause:
+    case Step::kSave:
+      // Before the point of no return any doubt means cancel; on the way back
+      // there is nothing to fall back to but patience.
+      return update.way == Way::kBack && Away(outcome) &&
+             update.failures < kAwayTriesMax;
+    case Step::kUnload:
+    case Step::kSwitch:
+    case Step::kRestore:
+    case Step::kVerify:
+    case Step::kResume:
+    case Step::kConfirm:
+      // A repeat of a step that took effect gets the recorded result.
+      return Away(outcome) && update.failures < kAwayTriesMax;
+  }
+  std::abort();
+}
+
+Consequence OnTheWayBack(Step step) {
+  // The link matters to the next boot, the driver to the guests: bring them
+  // back first.
+  if (step == Step::kSwitch) return Consequence::kGoOnDoomed;
+  return Consequence::kQuarantine;
+}
+
+Consequence OnTheWayForward(const Update& update, Step step,
+                            const Outcome& outcome) {
+  switch (step) {
+    case Step::kPrepare:
+    case Step::kCloseGate:
+    case Step::kPause:
+    case Step::kSave:
+      return Consequence::kCancel;
+    case Step::kCancel:
+      return update.paused ? Consequence::kQuarantine : Consequence::kLeave;
+    case Step::kUnload:
+      return outcome.trial == Trial::kRefused ? Consequence::kCancel
+                                              : Consequence::kBackSameBlocks;
+    case Step::kSwitch:
+    case Step::kRestore:
+    case Step::kVerify:
+      return Consequence::kBackSameBlocks;
+    case Step::kResume:
+      // Once engines ran, the blocks are stale.
+      return outcome.adapter == AdapterState::kResumed
+                 ? Consequence::kBackReverse
+                 : Consequence::kBackSameBlocks;
+    case Step::kConfirm:
+      return Consequence::kBackReverse;
+    case Step::kCommit:
+      // Every vGPU runs, but the host's memory for the saved state is not
+      // released and the shim will refuse the next update. Going back now would
+      // stop guests that are well; a person can wait for a better hour.
+      return Consequence::kQuarantine;
+    case Step::kReopenGate:
+    case Step::kInspect:
+      return Consequence::kRetry;
+  }
+  std::abort();
+}
+
+// The phase that an adapter's state stands for once the old driver was
+// unloaded; kUnknown for the states before.
+Phase PhaseOf(AdapterState state) {
+  switch (state) {
+    case AdapterState::kUnloaded:
+      return Phase::kUnloaded;
+    case AdapterState::kRestored:
+      return Phase::kRestored;
+    case AdapterState::kVerified:
+      return Phase::kVerified;
+    case AdapterState::kResumed:
+      return Phase::kResumed;
+    case AdapterState::kConfirmed:
+      return Phase::kConfirmed;
+    case AdapterState::kUnknown:
+    case AdapterState::kEmpty:
+    case AdapterState::kRunning:
+    case AdapterState::kPrepared:
+    case AdapterState::kPaused:
+    case AdapterState::kSaved:
+    case AdapterState::kBroken:
+      return Phase::kUnknown;
+  }
+  std::abort();
+}
+
+constexpr Standing kQuarantined = {Way::kForward, Phase::kUnknown, true};
+
+bool Loaded(const Image& image, const Outcome& seen) {
+  return seen.loaded.has_value() && !image.digest.empty() &&
+         seen.loaded->digest == image.digest;
+}
+
+Standing ForwardStanding(const Update& update, const Outcome& seen) {
+  switch (seen.adapter) {
+    case AdapterState::kRunning:
+      // Only Commit leads from the new driver's start to here.
+      if (update.paused && Loaded(update.next, seen)) {
+        return {Way::kForward, Phase::kCommitted};
+      }
+      return {Way::kForward, Phase::kCancelling};
+    case AdapterState::kPrepared:
+    case AdapterState::kPaused:
+    case AdapterState::kSaved:
+      return {Way::kForward, Phase::kCancelling};
+    case AdapterState::kUnloaded:
+      return {Way::kForward, Phase::kUnloaded};
+    case AdapterState::kRestored:
+    case AdapterState::kVerified:
+    case AdapterState::kResumed:
+    case AdapterState::kConfirmed:
+      return {Loaded(update.next, seen) ? Way::kForward : Way::kBack,
+              PhaseOf(seen.adapter)};
+    case AdapterState::kUnknown:
+    case AdapterState::kEmpty:
+    case AdapterState::kBroken:
+      return kQuarantined;
+  }
+  std::abort();
+}
+
+Standing BackStanding(const Update& update, const Outcome& seen) {
+  switch (seen.adapter) {
+    case AdapterState::kRunning:
+      if (!Loaded(update.previous, seen)) return kQuarantined;
+      return {Way::kBack, Phase::kCommitted};
+    case AdapterState::kPaused:
+      return {Way::kBack, Phase::kPaused};
+    case AdapterState::kSaved:
+      return {Way::kBack, Phase::kSaved};
+    case AdapterState::kUnloaded:
+      return {Way::kBack, Phase::kUnloaded};
+    case AdapterState::kRestored:
+    case AdapterState::kVerified:
+      if (Loaded(update.previous, seen)) {
+        return {Way::kBack, PhaseOf(seen.adapter)};
+      }
+      return {Way::kBack, Phase::kSaved};
+    case AdapterState::kResumed:
+    case AdapterState::kConfirmed:
+      if (Loaded(update.previous, seen)) {
+        return {Way::kBack, PhaseOf(seen.adapter)};
+      }
+      return {Way::kBack, Phase::kGateClosed};
+    case AdapterState::kUnknown:
+    case AdapterState::kEmpty:
+    case AdapterState::kPrepared:
+    case AdapterState::kBroken:
+      return kQuarantined;
+  }
+  std::abort();
+}
+
+}  // namespace
+
+Consequence ConsequenceOf(const Update& update, Step step,
+                          const Outcome& outcome) {
+  if (WorthAnotherTry(update, step, outcome)) return Consequence::kRetry;
+  // No driver and nothing saved: neither way leads anywhere.
+  const bool lost =
+      outcome.adapter == AdapterState::kBroken && update.past_no_return;
+  if (lost) return Consequence::kQuarantine;
+  return update.way == Way::kBack ? OnTheWayBack(step)
+                                  : OnTheWayForward(update, step, outcome);
+}
+
+Standing StandingOf(const Update& update, const Outcome& seen) {
+  const bool ours = seen.adapter_attempt == update.order.attempt;
+  if (seen.adapter != AdapterState::kRunning && !ours) return kQuarantined;
+  const Standing standing = update.way == Way::kForward
+                                ? ForwardStanding(update, seen)
+                                : BackStanding(update, seen);
+  // Images are journalled before the pause; without them nothing can be loaded.
+  if (PhaseOf(seen.adapter) != Phase::kUnknown && update.next.path.empty()) {
+    return kQuarantined;
+  }
+  return standing;
+}
+
+}  // namespace baton::agent::core

@@ -1,0 +1,38 @@
+#ifndef AGENT_CORE_PLAN_H_
+#define AGENT_CORE_PLAN_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/time/time.h"
+#include "agent/core/phase.h"
+#include "agent/core/update.h"
+
+namespace baton::agent::core {
+
+// The one thing the agent should be doing now, with all that it takes.
+struct Action {
+  Step step = Step::kPrepare;
+  uint64_t attempt = 0;
+  absl::Duration deadline = absl::ZeroDuration();
+  uint32_t failures = 0;     // more than 0: wait a while before the next try
+  Order order = {};          // for Prepare
+  Image image = {};          // for Restore
+  std::string package = "";  // for Switch; empty: "current" points to nothing
+
+  bool operator==(const Action&) const = default;
+};
+
+// Returns the step to run next; none while one runs, or when nothing is to be
+// done. Pure: equal updates give equal plans, so it is safe to ask again after
+// a crash or twice in a row.
+std::optional<Action> Plan(const Update& update);
+
+// How long `step` may take. Cancel has no deadline of its own: it may have to
+// wait for a save that hangs, and then undo it. Commit has Confirm's.
+absl::Duration DeadlineOf(Step step, const Deadlines& deadlines);
+
+}  // namespace baton::agent::core
+
+#endif  // AGENT_CORE_PLAN_H_

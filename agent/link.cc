@@ -1,0 +1,281 @@
+#include "agent/link.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/convert.h"
+#include "base/log.h"
+#include "base/reason.h"
+#include "grpcpp/client_context.h"
+#include "grpcpp/support/client_callback.h"
+#include "proto/status_codec.h"
+
+namespace baton::agent {
+namespace {
+
+// What a service may ask for.
+constexpr absl::Duration kHeartbeatMin = absl::Milliseconds(100);
+constexpr absl::Duration kHeartbeatMax = absl::Minutes(5);
+
+// How long a service may take to answer a hello.
+constexpr absl::Duration kWelcomeMax = absl::Seconds(30);
+
+// How long the status of a stream that broke may take to arrive.
+constexpr absl::Duration kEndMax = absl::Seconds(1);
+
+// Returns what `word` says to the loop; none for what this release does not
+// know.
+std::optional<FromService> NewsIn(const v1::ConnectResponse& word) {
+  FromService news;
+  if (word.has_welcome()) {
+    news.kind = FromService::Kind::kWelcome;
+    news.epoch = word.welcome().epoch();
+    return news;
+  }
+  if (word.has_ack()) {
+    news.kind = FromService::Kind::kAck;
+    news.attempt = word.ack().attempt();
+    news.sequence = word.ack().sequence();
+    return news;
+  }
+  if (!word.has_order()) return std::nullopt;
+  news.epoch = word.order().epoch();
+  news.order = FromProto(word.order());
+  switch (static_cast<int>(word.order().kind())) {
+    case v1::ORDER_KIND_START:
+      news.kind = FromService::Kind::kStart;
+      return news;
+    case v1::ORDER_KIND_CANCEL:
+      news.kind = FromService::Kind::kCancel;
+      return news;
+  }
+  return std::nullopt;
+}
+
+std::string KeyOf(const v1::UpdateReport& report) {
+  return absl::StrCat(report.attempt(), "/", report.sequence());
+}
+
+}  // namespace
+
+// One stream. Lives on the stack of RunStream(), which outwaits OnDone().
+class Link::Stream final
+    : public grpc::ClientBidiReactor<v1::ConnectRequest, v1::ConnectResponse> {
+ public:
+  explicit Stream(Link& link) : link_(link) {}
+
+  void Open() {
+    link_.stub_->async()->Connect(&context_, this);
+    AddHold();  // writes come from the link's thread
+    StartRead(&read_);
+    StartCall();
+  }
+
+  // Only when no write is under way.
+  void Write(v1::ConnectRequest word) {
+    written_ = std::move(word);
+    StartWrite(&written_);
+  }
+
+  // Nothing may be written afterwards.
+  void Release() { RemoveHold(); }
+
+  void Cancel() { context_.TryCancel(); }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return Break();
+    Take();
+    StartRead(&read_);
+  }
+
+  void OnWriteDone(bool ok) override {
+    MutexLock lock(link_.mu_);
+    link_.writing_ = false;
+    if (!ok) link_.broken_ = true;
+    link_.changed_.SignalAll();
+  }
+
+  void OnDone(const grpc::Status& status) override {
+    MutexLock lock(link_.mu_);
+    link_.ended_ = FromGrpc(status);
+    link_.changed_.SignalAll();
+  }
+
+ private:
+  void Break() {
+    MutexLock lock(link_.mu_);
+    link_.broken_ = true;
+    link_.changed_.SignalAll();
+  }
+
+  void Take() {
+    if (read_.has_welcome()) {
+      MutexLock lock(link_.mu_);
+      link_.welcomed_ = true;
+      const absl::Duration asked = FromProto(read_.welcome().heartbeat());
+      link_.heartbeat_ = std::clamp(asked, kHeartbeatMin, kHeartbeatMax);
+      link_.changed_.SignalAll();
+    }
+    const std::optional<FromService> news = NewsIn(read_);
+    if (!news.has_value()) {
+      LogWarning("the service said something that this release does not know");
+      return;
+    }
+    // Full: the service repeats all on the next stream.
+    if (!link_.deliver_(*news)) Break();
+  }
+
+  Link& link_;
+  grpc::ClientContext context_;
+  v1::ConnectRequest written_;
+  v1::ConnectResponse read_;
+};
+
+Link::Link(Options options, const std::shared_ptr<grpc::Channel>& channel,
+           const Clock& clock, Random& random, Deliver deliver)
+    : options_(std::move(options)),
+      stub_(v1::AgentService::NewStub(channel)),
+      clock_(clock),
+      deliver_(std::move(deliver)),
+      backoff_(options_.reconnect, random),
+      thread_([this] { Run(); }) {}
+
+Link::~Link() {
+  {
+    MutexLock lock(mu_);
+    closing_ = true;
+    changed_.SignalAll();
+  }
+  thread_.join();
+}
+
+void Link::Publish(View view) {
+  MutexLock lock(mu_);
+  view_ = std::move(view);
+  changed_.SignalAll();
+}
+
+void Link::Pause(absl::Duration wait) {
+  const absl::Duration until = clock_.Monotonic() + wait;
+  MutexLock lock(mu_);
+  while (!closing_) {
+    const absl::Duration left = until - clock_.Monotonic();
+    if (left <= absl::ZeroDuration()) return;
+    changed_.WaitFor(mu_, absl::Ceil(left, absl::Milliseconds(1)));
+  }
+}
+
+void Link::Run() {
+  for (;;) {
+    {
+      MutexLock lock(mu_);
+      while (!closing_ && !view_.has_value()) {
+        changed_.WaitFor(mu_, absl::Seconds(1));
+      }
+      if (closing_) return;
+    }
+    const absl::Status ended = RunStream();
+    absl::Duration wait = backoff_.Next();
+    if (Reason(ended) == "STREAM_REPLACED") {
+      LogWarning(absl::StrCat("another agent speaks for '", options_.host,
+                              "': ", ended.message()));
+      wait += options_.after_replaced;
+    } else {
+      LogDebug(absl::StrCat("stream ended: ", ended.ToString()));
+    }
+    Pause(wait);
+  }
+}
+
+v1::ConnectRequest Link::Hello(Sent& sent) {
+  v1::ConnectRequest word;
+  v1::AgentHello& hello = *word.mutable_hello();
+  hello.set_host(options_.host);
+  hello.set_boot_id(options_.boot_id);
+  hello.set_agent_version(options_.agent_version);
+  hello.mutable_labels()->insert(options_.labels.begin(),
+                                 options_.labels.end());
+  MutexLock lock(mu_);
+  *hello.mutable_inventory() = view_->inventory;
+  hello.set_epoch(view_->epoch);
+  hello.set_finished_attempt(view_->finished_attempt);
+  if (view_->report.has_value()) {
+    *hello.mutable_update() = *view_->report;
+    sent.report_key = KeyOf(*view_->report);
+  }
+  sent.inventory = view_->inventory.SerializeAsString();
+  sent.last = clock_.Monotonic();
+  writing_ = true;
+  return word;
+}
+
+// What has to be said now; none while nothing has.
+std::optional<v1::ConnectRequest> Link::NextWord(Sent& sent) {
+  if (!welcomed_ || writing_) return std::nullopt;
+  v1::ConnectRequest word;
+  if (!view_->report.has_value()) sent.report_key.clear();
+  if (view_->report.has_value() && KeyOf(*view_->report) != sent.report_key) {
+    sent.report_key = KeyOf(*view_->report);
+    *word.mutable_report() = *view_->report;
+  } else {
+    std::string inventory = view_->inventory.SerializeAsString();
+    const bool changed = inventory != sent.inventory;
+    const bool due = clock_.Monotonic() - sent.last >= heartbeat_;
+    if (!changed && !due) return std::nullopt;
+    word.mutable_heartbeat();
+    if (changed)
+      *word.mutable_heartbeat()->mutable_inventory() = view_->inventory;
+    sent.inventory = std::move(inventory);
+  }
+  sent.last = clock_.Monotonic();
+  writing_ = true;
+  return word;
+}
+
+void Link::Converse(Stream& stream) {
+  Sent sent;
+  std::optional<v1::ConnectRequest> word = Hello(sent);
+  for (;;) {
+    if (word.has_value()) stream.Write(*std::exchange(word, std::nullopt));
+    MutexLock lock(mu_);
+    if (closing_ || broken_ || ended_.has_value()) return;
+    word = NextWord(sent);
+    if (word.has_value()) continue;
+    const absl::Duration quiet = clock_.Monotonic() - sent.last;
+    if (!welcomed_ && quiet > kWelcomeMax) return;
+    changed_.WaitFor(mu_, std::clamp(heartbeat_ - quiet, absl::Milliseconds(1),
+                                     absl::Seconds(1)));
+  }
+}
+
+absl::Status Link::RunStream() {
+  {
+    MutexLock lock(mu_);
+    welcomed_ = writing_ = broken_ = false;
+    ended_ = std::nullopt;
+  }
+  Stream stream(*this);
+  stream.Open();
+  Converse(stream);
+  stream.Release();
+  AwaitEnd(kEndMax);
+  // The service's own last word, if it had one, has come by now.
+  stream.Cancel();
+  AwaitEnd(absl::InfiniteDuration());
+  MutexLock lock(mu_);
+  // A stream that worked is no reason to wait longer for the next one.
+  if (welcomed_) backoff_.Reset();
+  return *ended_;
+}
+
+void Link::AwaitEnd(absl::Duration most) {
+  const absl::Duration until = clock_.Monotonic() + most;
+  MutexLock lock(mu_);
+  while (!ended_.has_value() && clock_.Monotonic() < until) {
+    if (closing_ && most < absl::InfiniteDuration()) return;
+    changed_.WaitFor(mu_, absl::Milliseconds(100));
+  }
+}
+
+}  // namespace baton::agent

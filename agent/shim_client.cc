@@ -1,0 +1,195 @@
+#include "agent/shim_client.h"
+
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/convert.h"
+#include "agent/deadline.h"
+#include "base/reason.h"
+#include "grpcpp/channel.h"
+#include "grpcpp/client_context.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
+#include "proto/status_codec.h"
+
+namespace baton::agent {
+namespace {
+
+// A shim that was restarted is found again within this many milliseconds.
+constexpr int kReconnectMinMs = 20;
+constexpr int kReconnectMaxMs = 500;
+
+std::shared_ptr<grpc::Channel> Dial(const std::string& target) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectMinMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kReconnectMinMs);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMaxMs);
+  // A proxy of the environment has no business between two local processes.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  // Each client its own connection: a test may put several on one address.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(),
+                                   arguments);
+}
+
+// An error status means that nothing was tried, unless it may have come from
+// the transport or from time.
+core::Trial TrialOf(grpc::StatusCode code) {
+  switch (code) {
+    case grpc::StatusCode::FAILED_PRECONDITION:
+    case grpc::StatusCode::ABORTED:
+    case grpc::StatusCode::INVALID_ARGUMENT:
+    case grpc::StatusCode::UNIMPLEMENTED:
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      return core::Trial::kRefused;
+    case grpc::StatusCode::OK:
+    case grpc::StatusCode::CANCELLED:
+    case grpc::StatusCode::UNKNOWN:
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+    case grpc::StatusCode::NOT_FOUND:
+    case grpc::StatusCode::ALREADY_EXISTS:
+    case grpc::StatusCode::PERMISSION_DENIED:
+    case grpc::StatusCode::UNAUTHENTICATED:
+    case grpc::StatusCode::OUT_OF_RANGE:
+    case grpc::StatusCode::INTERNAL:
+    case grpc::StatusCode::UNAVAILABLE:
+    case grpc::StatusCode::DATA_LOSS:
+    case grpc::StatusCode::DO_NOT_USE:
+      return core::Trial::kNoAnswer;
+  }
+  return core::Trial::kNoAnswer;
+}
+
+core::Outcome NoResult(const grpc::Status& status) {
+  const absl::Status error = FromGrpc(status);
+  core::Outcome outcome;
+  outcome.trial = TrialOf(status.error_code());
+  outcome.record.code = error.code();
+  outcome.record.message = absl::StrCat("shim: ", error.message());
+  outcome.record.reason = Reason(error);
+  if (outcome.record.reason.empty()) {
+    outcome.record.reason =
+        absl::StrCat("SHIM_", absl::StatusCodeToString(error.code()));
+  }
+  return outcome;
+}
+
+template <typename Request>
+Request RequestOf(const ShimStep& step) {
+  Request request;
+  request.mutable_order()->set_attempt(step.attempt);
+  ToProto(step.deadline, *request.mutable_order()->mutable_deadline());
+  return request;
+}
+
+template <typename Request>
+Request RequestWithImage(const ShimStep& step) {
+  Request request = RequestOf<Request>(step);
+  ToProto(step.image, *request.mutable_image());
+  return request;
+}
+
+void TakeVgpus(
+    const google::protobuf::RepeatedPtrField<v1::VirtualGpuResult>& vgpus,
+    core::Outcome& outcome) {
+  for (const v1::VirtualGpuResult& vgpu : vgpus) {
+    outcome.vgpus.push_back(FromProto(vgpu));
+  }
+}
+
+// What a response carries beyond its result.
+template <typename Response>
+void TakeRest(const Response&, core::Outcome&) {}
+void TakeRest(const v1::SaveResponse& response, core::Outcome& outcome) {
+  outcome.saved = core::SavedState{response.saved().blocks(),
+                                   response.saved().size_bytes()};
+}
+void TakeRest(const v1::CancelResponse& response, core::Outcome& outcome) {
+  TakeVgpus(response.vgpus(), outcome);
+}
+void TakeRest(const v1::VerifyResponse& response, core::Outcome& outcome) {
+  TakeVgpus(response.vgpus(), outcome);
+}
+void TakeRest(const v1::ResumeResponse& response, core::Outcome& outcome) {
+  TakeVgpus(response.vgpus(), outcome);
+}
+void TakeRest(const v1::ConfirmResponse& response, core::Outcome& outcome) {
+  TakeVgpus(response.vgpus(), outcome);
+}
+
+}  // namespace
+
+ShimClient::ShimClient(Options options)
+    : options_(std::move(options)),
+      stub_(v1::ShimService::NewStub(Dial(options_.target))) {}
+
+absl::StatusOr<Sight> ShimClient::Inspect(absl::Duration deadline) {
+  grpc::ClientContext context;
+  SetDeadline(deadline, context);
+  v1::InspectResponse response;
+  const grpc::Status status = stub_->Inspect(&context, {}, &response);
+  if (!status.ok()) return FromGrpc(status);
+  Sight sight;
+  sight.adapter = response.adapter();
+  sight.state = FromProto(response.state());
+  sight.attempt = response.attempt();
+  if (response.has_image()) sight.image = FromProto(response.image());
+  return sight;
+}
+
+core::Outcome ShimClient::Run(const ShimStep& step) {
+  const auto call = [&](auto method, const auto& request,
+                        auto response) -> core::Outcome {
+    grpc::ClientContext context;
+    SetDeadline(step.deadline + options_.margin, context);
+    const grpc::Status status =
+        ((*stub_).*method)(&context, request, &response);
+    if (!status.ok()) return NoResult(status);
+    core::Outcome outcome;
+    outcome.record = FromProto(response.result());
+    TakeRest(response, outcome);
+    return outcome;
+  };
+  using Stub = v1::ShimService::Stub;
+  switch (step.step) {
+    case core::Step::kPrepare:
+      return call(&Stub::Prepare, RequestWithImage<v1::PrepareRequest>(step),
+                  v1::PrepareResponse());
+    case core::Step::kPause:
+      return call(&Stub::Pause, RequestOf<v1::PauseRequest>(step),
+                  v1::PauseResponse());
+    case core::Step::kSave:
+      return call(&Stub::Save, RequestOf<v1::SaveRequest>(step),
+                  v1::SaveResponse());
+    case core::Step::kCancel:
+      return call(&Stub::Cancel, RequestOf<v1::CancelRequest>(step),
+                  v1::CancelResponse());
+    case core::Step::kUnload:
+      return call(&Stub::Unload, RequestOf<v1::UnloadRequest>(step),
+                  v1::UnloadResponse());
+    case core::Step::kRestore:
+      return call(&Stub::Restore, RequestWithImage<v1::RestoreRequest>(step),
+                  v1::RestoreResponse());
+    case core::Step::kVerify:
+      return call(&Stub::Verify, RequestOf<v1::VerifyRequest>(step),
+                  v1::VerifyResponse());
+    case core::Step::kResume:
+      return call(&Stub::Resume, RequestOf<v1::ResumeRequest>(step),
+                  v1::ResumeResponse());
+    case core::Step::kConfirm:
+      return call(&Stub::Confirm, RequestOf<v1::ConfirmRequest>(step),
+                  v1::ConfirmResponse());
+    case core::Step::kCommit:
+      return call(&Stub::Commit, RequestOf<v1::CommitRequest>(step),
+                  v1::CommitResponse());
+    case core::Step::kCloseGate:
+    case core::Step::kSwitch:
+    case core::Step::kReopenGate:
+    case core::Step::kInspect:
+      break;
+  }
+  std::abort();  // not a step of the shim: a programmer error
+}
+
+}  // namespace baton::agent

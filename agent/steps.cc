@@ -1,0 +1,174 @@
+#include "agent/steps.h"
+
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/host/preflight.h"
+#include "base/reason.h"
+#include "base/status_macros.h"
+
+namespace baton::agent {
+namespace {
+
+// How long the shim has to say what is.
+constexpr absl::Duration kLookDeadline = absl::Seconds(2);
+
+core::Outcome OutcomeOf(const absl::Status& status) {
+  core::Outcome outcome;
+  outcome.record.code = status.code();
+  outcome.record.message = std::string(status.message());
+  outcome.record.reason = Reason(status);
+  if (!status.ok() && outcome.record.reason.empty()) {
+    outcome.record.reason = absl::StatusCodeToString(status.code());
+  }
+  return outcome;
+}
+
+bool Failed(const core::Outcome& outcome) {
+  return outcome.record.code != absl::StatusCode::kOk;
+}
+
+}  // namespace
+
+core::Outcome Steps::Run(const core::Action& action,
+                         const std::atomic<bool>& stop) {
+  const absl::Time start = ports_.clock.Now();
+  const absl::Duration begun = ports_.clock.Monotonic();
+  core::Outcome outcome = Carry(action, stop);
+  outcome.record.step = action.step;
+  outcome.record.start = start;
+  outcome.record.elapsed = ports_.clock.Monotonic() - begun;
+  return outcome;
+}
+
+absl::StatusOr<Sight> Steps::Look() {
+  return ports_.shim.Inspect(kLookDeadline);
+}
+
+core::Outcome Steps::Carry(const core::Action& action,
+                           const std::atomic<bool>& stop) {
+  switch (action.step) {
+    case core::Step::kPrepare:
+      return Prepare(action, stop);
+    case core::Step::kCloseGate:
+      return OutcomeOf(ports_.gate.Close(action.deadline));
+    case core::Step::kReopenGate:
+      return OutcomeOf(ports_.gate.Reopen(action.deadline));
+    case core::Step::kSwitch:
+      return OutcomeOf(ports_.stage.Switch(action.package));
+    case core::Step::kCancel:
+      return Cancel(action);
+    case core::Step::kCommit:
+      return Commit(action);
+    case core::Step::kInspect:
+      return Inspect(action);
+    case core::Step::kPause:
+    case core::Step::kSave:
+    case core::Step::kUnload:
+    case core::Step::kRestore:
+    case core::Step::kVerify:
+    case core::Step::kResume:
+    case core::Step::kConfirm:
+      return AtShim(action);
+  }
+  std::abort();
+}
+
+core::Outcome Steps::AtShim(const core::Action& action) {
+  core::Outcome outcome = ports_.shim.Run(
+      {action.step, action.attempt, action.deadline, action.image});
+  if (!Failed(outcome)) return outcome;
+  // What it means depends on what the adapter is now.
+  const absl::StatusOr<Sight> sight = Look();
+  if (sight.ok()) outcome.adapter = sight->state;
+  return outcome;
+}
+
+absl::Status Steps::StageAndCheck(const core::Action& action,
+                                  const std::atomic<bool>& stop,
+                                  core::Outcome& outcome) {
+  const core::Order& order = action.order;
+  ASSIGN_OR_RETURN(const Sight sight, Look());
+  ASSIGN_OR_RETURN(const uint64_t free_bytes, ports_.stage.FreeBytes());
+  RETURN_IF_ERROR(CheckAdapter(sight, order.attempt));
+  RETURN_IF_ERROR(CheckSpace(order.size_bytes, free_bytes));
+  RETURN_IF_ERROR(CheckWayBack(*sight.image));
+  ASSIGN_OR_RETURN(const std::optional<StagedPackage> current,
+                   ports_.stage.Current());
+  ASSIGN_OR_RETURN(const StagedPackage next,
+                   ports_.stage.Add({order.driver, order.digest,
+                                     order.size_bytes, sight.image->path},
+                                    action.deadline, stop));
+  RETURN_IF_ERROR(CheckPackage(sight.adapter, next));
+  RETURN_IF_ERROR(CheckFormats(*sight.image, current, next));
+  outcome.next = next.image;
+  outcome.next_package = next.name;
+  outcome.previous = *sight.image;
+  if (current.has_value()) outcome.previous_package = current->name;
+  return absl::OkStatus();
+}
+
+core::Outcome Steps::Prepare(const core::Action& action,
+                             const std::atomic<bool>& stop) {
+  const absl::Duration begun = ports_.clock.Monotonic();
+  core::Outcome found;
+  if (const absl::Status ready = StageAndCheck(action, stop, found);
+      !ready.ok()) {
+    return OutcomeOf(ready);
+  }
+  const absl::Duration left =
+      action.deadline - (ports_.clock.Monotonic() - begun);
+  if (left <= absl::ZeroDuration()) {
+    return OutcomeOf(
+        ErrorWithReason(absl::StatusCode::kDeadlineExceeded, "PREPARE_TOO_SLOW",
+                        absl::StrCat("staging took longer than ",
+                                     absl::FormatDuration(action.deadline))));
+  }
+  core::Action at_shim = action;
+  at_shim.deadline = left;
+  at_shim.image = found.next;
+  core::Outcome outcome = AtShim(at_shim);
+  outcome.next = std::move(found.next);
+  outcome.previous = std::move(found.previous);
+  outcome.next_package = std::move(found.next_package);
+  outcome.previous_package = std::move(found.previous_package);
+  return outcome;
+}
+
+core::Outcome Steps::Cancel(const core::Action& action) {
+  core::Outcome outcome = AtShim(action);
+  if (Failed(outcome)) {
+    // A shim that knows of no update has nothing to undo.
+    const bool nothing = outcome.trial == core::Trial::kRefused &&
+                         outcome.adapter == core::AdapterState::kRunning;
+    if (nothing) outcome.record = core::StepRecord{};
+    return outcome;
+  }
+  const absl::StatusOr<Sight> sight = Look();
+  if (sight.ok()) outcome.adapter = sight->state;
+  return outcome;
+}
+
+core::Outcome Steps::Commit(const core::Action& action) {
+  // The switch is made to last here, and not within the blackout: up to now
+  // both drivers can start from what is on disk.
+  if (const absl::Status synced = ports_.stage.Sync(); !synced.ok()) {
+    return OutcomeOf(synced);
+  }
+  return AtShim(action);
+}
+
+core::Outcome Steps::Inspect(const core::Action& action) {
+  const absl::StatusOr<Sight> sight = ports_.shim.Inspect(action.deadline);
+  if (!sight.ok()) return OutcomeOf(sight.status());
+  core::Outcome outcome;
+  outcome.adapter = sight->state;
+  outcome.adapter_attempt = sight->attempt;
+  outcome.loaded = sight->image;
+  return outcome;
+}
+
+}  // namespace baton::agent
