@@ -48,6 +48,9 @@ class FleetLoop {
   using Done =
       std::function<void(const absl::Status&, const core::Fleet& fleet)>;
 
+  using AuditDone =
+      std::function<void(absl::StatusOr<std::vector<core::AuditRecord>>)>;
+
   // Loads the fleet and makes a new epoch durable. Blocks on the store. The
   // ports must outlive the loop. Errors: those of the store.
   static absl::StatusOr<std::unique_ptr<FleetLoop>> Create(
@@ -56,10 +59,11 @@ class FleetLoop {
   FleetLoop(const FleetLoop&) = delete;
   FleetLoop& operator=(const FleetLoop&) = delete;
 
-  // ---- Any thread. Each returns OK when queued, and RESOURCE_EXHAUSTED
-  // (SERVICE_BUSY) when the mailbox is full: then `done` is dropped uncalled.
-  // What is still queued when the loop stops is answered with UNAVAILABLE
-  // (SERVICE_STOPPING).
+  // ---- Any thread. Each returns OK when queued; then `done` is called, come
+  // what may. Otherwise it is dropped uncalled: RESOURCE_EXHAUSTED
+  // (SERVICE_BUSY), the mailbox is full; UNAVAILABLE (SERVICE_STOPPING), Run()
+  // has returned. What is still queued then is answered with the same error,
+  // perhaps on the poster's thread.
 
   // `actor`  the caller's name, or "agent:{host}"
   // `body`   anything but HostConnected and the service's own decisions
@@ -78,9 +82,7 @@ class FleetLoop {
 
   // Reads audit records on the loop thread, between two turns; `done` gets them
   // there.
-  absl::Status ReadAudit(
-      AuditQuery query,
-      std::function<void(absl::StatusOr<std::vector<core::AuditRecord>>)> done);
+  absl::Status ReadAudit(AuditQuery query, AuditDone done);
 
   // Returns a number for a new agent stream, unique in this process.
   uint64_t NewStream() { return ++last_stream_; }
@@ -102,9 +104,6 @@ class FleetLoop {
   // tests and the simulation call this.
   absl::Status RunOnce(absl::Duration wait);
 
-  // Answers whatever is queued with UNAVAILABLE (SERVICE_STOPPING).
-  void RefuseQueued();
-
   // Returns the service's time now: wall-clock time at the start, and from
   // there on the monotonic clock, so that it neither jumps nor goes back.
   absl::Time Now() const;
@@ -112,9 +111,6 @@ class FleetLoop {
   const core::Fleet& fleet() const { return fleet_; }
 
  private:
-  using AuditDone =
-      std::function<void(absl::StatusOr<std::vector<core::AuditRecord>>)>;
-
   struct Change {
     core::Event event = {};
     std::shared_ptr<Link> link = nullptr;  // with HostConnected
@@ -133,12 +129,14 @@ class FleetLoop {
 
   absl::Status PostRequest(Request request);
   absl::Status Start();
+  absl::Status ApplyRequest(Request& request, core::Changes& changes);
+  // Applies what the service does by itself; false when it was overtaken.
+  bool ApplyOwn(core::EventBody body, core::Changes& changes);
   // Decides and applies until nothing is left to decide.
   void DecideAll(core::Changes& changes);
-  absl::Status Commit(const core::Changes& changes);
-  void Answer(std::vector<Request>& batch,
-              const std::vector<absl::Status>& verdicts);
+  void Answer(Request& request, const absl::Status& verdict);
   void Refuse(Request& request, const absl::Status& why);
+  void RefuseQueued();
   absl::Duration LongestWait() const;
 
   const Options options_;
@@ -149,6 +147,7 @@ class FleetLoop {
   Mailbox<Request> mailbox_;
   std::atomic<uint64_t> last_stream_ = 0;
   std::atomic<bool> stopping_ = false;
+  std::atomic<bool> closed_ = false;  // nothing takes from the mailbox any more
   absl::Time started_at_ = absl::InfinitePast();
   absl::Duration started_monotonic_ = absl::ZeroDuration();
 };

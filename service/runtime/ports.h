@@ -61,7 +61,7 @@ class Link {
   virtual void Send(const core::Order& order) = 0;
 
   // Ends the stream with `why`: it was replaced, or nothing was heard of it. No
-  // Send() follows.
+  // Send() follows. Also called for a stream that has ended by itself.
   virtual void Close(const absl::Status& why) = 0;
 };
 

@@ -4,25 +4,22 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "service/runtime/ports.h"
+#include "service/store/rows.h"
 
 namespace baton::store {
 
-// What outlives a MemoryStore, as a file outlives a process: stores that are
-// opened on one disk one after the other see the same fleet. Holds encoded
-// records, so that nothing survives which the codec does not carry.
+// What outlives a memory store, as a file outlives a process: stores that are
+// opened on one disk one after the other see the same fleet. Holds bytes, so
+// that nothing survives which the codec does not carry.
 struct MemoryDisk {
-  std::string meta = "";
-  std::map<std::string, std::string> hosts = {};
-  std::map<std::string, std::string> drivers = {};
-  std::map<std::string, std::string> rollouts = {};
-  std::map<std::pair<std::string, std::string>, std::string> updates = {};
-  std::map<std::string, std::string> requests = {};
-  std::vector<core::AuditRecord> audit = {};
-  int commits_until_failure = -1;  // below 0: none fails
+  std::map<Table, std::map<std::string, std::string>> tables = {};
+  std::map<uint64_t, std::string> audit = {};  // by sequence
+
+  // Commits that succeed before one fails; below 0: none fails. The one that
+  // fails leaves nothing behind, and neither do those after it on one store.
+  int commits_until_failure = -1;
 };
 
 // A fake of the store, for tests. `disk` must outlive it.

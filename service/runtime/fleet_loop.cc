@@ -1,0 +1,202 @@
+#include "service/runtime/fleet_loop.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/reason.h"
+#include "base/status_macros.h"
+#include "service/core/plan.h"
+
+namespace baton::runtime {
+namespace {
+
+// However far the next deadline is, the loop looks at the time this often.
+constexpr absl::Duration kLongestWait = absl::Seconds(1);
+
+absl::Status StoppingError() {
+  return ErrorWithReason(absl::StatusCode::kUnavailable, "SERVICE_STOPPING",
+                         "the service stops");
+}
+
+}  // namespace
+
+FleetLoop::FleetLoop(const Options& options, const Ports& ports)
+    : options_(options),
+      ports_(ports),
+      outbox_(options.order_repeat),
+      mailbox_(options.mailbox_max) {}
+
+absl::StatusOr<std::unique_ptr<FleetLoop>> FleetLoop::Create(
+    const Options& options, const Ports& ports) {
+  std::unique_ptr<FleetLoop> loop(new FleetLoop(options, ports));
+  RETURN_IF_ERROR(loop->Start());
+  return loop;
+}
+
+absl::Status FleetLoop::Start() {
+  ASSIGN_OR_RETURN(fleet_, ports_.store.Load());
+  fleet_.settings = {options_.heartbeat, options_.lost_after};
+  started_at_ = std::max(ports_.clock.Now(), fleet_.now);
+  started_monotonic_ = ports_.clock.Monotonic();
+  core::Event event;
+  event.at = started_at_;
+  event.body = core::ServiceStarted{};
+  ASSIGN_OR_RETURN(core::Changes changes, core::Apply(event, fleet_));
+  return ports_.store.Commit(fleet_, changes);
+}
+
+absl::Time FleetLoop::Now() const {
+  return started_at_ + (ports_.clock.Monotonic() - started_monotonic_);
+}
+
+absl::Status FleetLoop::PostRequest(Request request) {
+  if (closed_) return StoppingError();
+  if (mailbox_.TryPost(std::move(request))) {
+    // Closed in between: nobody else would answer what was just queued.
+    if (closed_) RefuseQueued();
+    return absl::OkStatus();
+  }
+  return ErrorWithReason(absl::StatusCode::kResourceExhausted, "SERVICE_BUSY",
+                         absl::StrCat("more than ", options_.mailbox_max,
+                                      " requests wait: try again later"));
+}
+
+absl::Status FleetLoop::Post(std::string actor, core::EventBody body,
+                             Done done) {
+  Change change;
+  change.event.actor = std::move(actor);
+  change.event.body = std::move(body);
+  change.done = std::move(done);
+  return PostRequest(std::move(change));
+}
+
+absl::Status FleetLoop::Connect(core::HostConnected hello,
+                                std::shared_ptr<Link> link, Done done) {
+  Change change;
+  change.event.actor =
+      absl::StrCat("agent:", hello.host.substr(hello.host.rfind('/') + 1));
+  change.event.body = std::move(hello);
+  change.link = std::move(link);
+  change.done = std::move(done);
+  return PostRequest(std::move(change));
+}
+
+absl::Status FleetLoop::Read(Done done) {
+  return PostRequest(Look{std::move(done)});
+}
+
+absl::Status FleetLoop::ReadAudit(AuditQuery query, AuditDone done) {
+  return PostRequest(AuditLook{std::move(query), std::move(done)});
+}
+
+void FleetLoop::Stop() {
+  stopping_ = true;
+  // Wakes the loop; when the mailbox is full it is awake.
+  (void)mailbox_.TryPost(Look{[](const absl::Status&, const core::Fleet&) {}});
+}
+
+absl::Status FleetLoop::Run() {
+  absl::Status status;
+  while (status.ok() && !stopping_) status = RunOnce(LongestWait());
+  closed_ = true;
+  RefuseQueued();
+  return status;
+}
+
+absl::Duration FleetLoop::LongestWait() const {
+  const absl::Duration until = core::NextDeadline(fleet_) - Now();
+  return std::clamp(until, absl::ZeroDuration(), kLongestWait);
+}
+
+absl::Status FleetLoop::RunOnce(absl::Duration wait) {
+  std::vector<Request> batch = mailbox_.TakeAll(wait);
+  core::Changes changes;
+  std::vector<absl::Status> verdicts;
+  verdicts.reserve(batch.size());
+  for (Request& request : batch) {
+    verdicts.push_back(ApplyRequest(request, changes));
+  }
+  ApplyOwn(core::Tick{}, changes);
+  DecideAll(changes);
+  if (changes.durable()) {
+    const absl::Status committed = ports_.store.Commit(fleet_, changes);
+    if (!committed.ok()) {
+      for (Request& request : batch) Refuse(request, committed);
+      return committed;
+    }
+  }
+  for (size_t i = 0; i < batch.size(); ++i) Answer(batch[i], verdicts[i]);
+  outbox_.Flush(fleet_, changes);
+  outbox_.Repeat(fleet_);
+  feed_.Publish(fleet_, changes);
+  return absl::OkStatus();
+}
+
+absl::Status FleetLoop::ApplyRequest(Request& request, core::Changes& changes) {
+  Change* change = std::get_if<Change>(&request);
+  if (change == nullptr) return absl::OkStatus();
+  change->event.at = Now();
+  absl::StatusOr<core::Changes> changed = core::Apply(change->event, fleet_);
+  if (!changed.ok()) return changed.status();
+  changes.Merge(*std::move(changed));
+  return absl::OkStatus();
+}
+
+bool FleetLoop::ApplyOwn(core::EventBody body, core::Changes& changes) {
+  core::Event event;
+  event.at = Now();
+  event.body = std::move(body);
+  absl::StatusOr<core::Changes> changed = core::Apply(event, fleet_);
+  if (!changed.ok()) {
+    LogDebug(absl::StrCat("decision overtaken: ", changed.status().message()));
+    return false;
+  }
+  changes.Merge(*std::move(changed));
+  return true;
+}
+
+void FleetLoop::DecideAll(core::Changes& changes) {
+  bool moved = true;
+  while (moved) {
+    moved = false;
+    for (core::EventBody& decision : core::Decide(fleet_)) {
+      if (ApplyOwn(std::move(decision), changes)) moved = true;
+    }
+  }
+}
+
+void FleetLoop::Answer(Request& request, const absl::Status& verdict) {
+  if (auto* look = std::get_if<Look>(&request); look != nullptr) {
+    look->done(verdict, fleet_);
+    return;
+  }
+  if (auto* audit = std::get_if<AuditLook>(&request); audit != nullptr) {
+    audit->done(ports_.store.ScanAudit(audit->query));
+    return;
+  }
+  Change& change = std::get<Change>(request);
+  if (change.done) change.done(verdict, fleet_);
+  const auto* hello = std::get_if<core::HostConnected>(&change.event.body);
+  if (hello == nullptr || !verdict.ok() || change.link == nullptr) return;
+  outbox_.Attach(hello->host, hello->stream, std::move(change.link));
+}
+
+void FleetLoop::Refuse(Request& request, const absl::Status& why) {
+  if (auto* look = std::get_if<Look>(&request); look != nullptr) {
+    look->done(why, fleet_);
+  } else if (auto* audit = std::get_if<AuditLook>(&request); audit != nullptr) {
+    audit->done(why);
+  } else if (Change& change = std::get<Change>(request); change.done) {
+    change.done(why, fleet_);
+  }
+}
+
+void FleetLoop::RefuseQueued() {
+  for (Request& request : mailbox_.TakeAll(absl::ZeroDuration())) {
+    Refuse(request, StoppingError());
+  }
+}
+
+}  // namespace baton::runtime

@@ -1,0 +1,529 @@
+#include "service/store/codec.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/reason.h"
+#include "base/status_macros.h"
+#include "baton/store/v1/records.pb.h"
+
+namespace baton::store {
+namespace {
+
+absl::Status CorruptError(absl::string_view what) {
+  return ErrorWithReason(absl::StatusCode::kDataLoss, "STORE_CORRUPT",
+                         absl::StrCat("stored ", what, " cannot be read"));
+}
+
+template <typename Proto>
+absl::StatusOr<Proto> Parse(absl::string_view bytes, absl::string_view what) {
+  Proto proto;
+  if (proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return proto;
+  }
+  return CorruptError(what);
+}
+
+// Returns `number` as an enum, if it is one of `first` to `last`.
+template <typename Enum>
+absl::StatusOr<Enum> ToEnum(uint32_t number, Enum first, Enum last) {
+  if (number >= static_cast<uint32_t>(first) &&
+      number <= static_cast<uint32_t>(last)) {
+    return static_cast<Enum>(number);
+  }
+  return CorruptError(absl::StrCat("enum number ", number));
+}
+
+absl::Time ToTime(int64_t ns) { return absl::FromUnixNanos(ns); }
+int64_t ToNs(absl::Time time) { return absl::ToUnixNanos(time); }
+int64_t ToNs(absl::Duration time) { return absl::ToInt64Nanoseconds(time); }
+
+// Times of what has not happened yet are absent.
+template <typename Set>
+void SetTime(absl::Time time, Set set) {
+  if (time != absl::InfinitePast()) set(ToNs(time));
+}
+
+// ---- Hosts.
+
+void ToProto(const core::Adapter& from, v1::Adapter& to) {
+  to.set_name(from.name);
+  to.set_model(from.model);
+  to.set_pci_id(from.pci_id);
+  to.set_driver(from.driver);
+  to.set_driver_version(from.driver_version);
+  to.set_image_digest(from.image_digest);
+  to.set_hot_update_capable(from.hot_update_capable);
+  to.set_fault(from.fault);
+  for (const core::VirtualGpu& vgpu : from.vgpus) {
+    v1::VirtualGpu& added = *to.add_vgpus();
+    added.set_partition_id(vgpu.partition_id);
+    added.set_luid(vgpu.luid);
+    added.set_profile(vgpu.profile);
+    added.set_guest(vgpu.guest);
+    added.set_vram_bytes(vgpu.vram_bytes);
+  }
+}
+
+core::Adapter FromProto(const v1::Adapter& from) {
+  core::Adapter to{from.name(),
+                   from.model(),
+                   from.pci_id(),
+                   from.driver(),
+                   from.driver_version(),
+                   from.image_digest(),
+                   from.hot_update_capable(),
+                   {},
+                   from.fault()};
+  for (const v1::VirtualGpu& vgpu : from.vgpus()) {
+    to.vgpus.push_back({vgpu.partition_id(), vgpu.luid(), vgpu.profile(),
+                        vgpu.guest(), vgpu.vram_bytes()});
+  }
+  return to;
+}
+
+// ---- Rollouts.
+
+absl::StatusOr<core::RolloutState> StateOf(uint32_t number) {
+  const auto state = static_cast<core::RolloutState>(number);
+  switch (state) {
+    case core::RolloutState::kDraft:
+    case core::RolloutState::kPlanned:
+    case core::RolloutState::kRunning:
+    case core::RolloutState::kHeld:
+    case core::RolloutState::kSucceeded:
+    case core::RolloutState::kFailed:
+    case core::RolloutState::kAborted:
+    case core::RolloutState::kAborting:
+      return state;
+  }
+  return CorruptError(absl::StrCat("rollout state ", number));
+}
+
+void ToProto(const core::RolloutSpec& from, v1::RolloutSpec& to) {
+  to.set_driver(from.driver);
+  to.set_selector(from.selector);
+  for (const core::WaveSpec& wave : from.waves) {
+    v1::WaveSpec& added = *to.add_waves();
+    added.set_name(wave.name);
+    added.set_size(static_cast<uint32_t>(wave.size));
+    added.set_number(wave.number);
+    added.set_bake_ns(ToNs(wave.bake));
+  }
+  const core::LimitsSpec& limits = from.limits;
+  if (limits.max_unavailable.has_value()) {
+    to.set_max_unavailable(*limits.max_unavailable);
+  }
+  if (limits.max_unavailable_percent.has_value()) {
+    to.set_max_unavailable_percent(*limits.max_unavailable_percent);
+  }
+  const core::FailureTolerance& tolerance = from.failure_tolerance;
+  if (tolerance.hosts.has_value()) to.set_tolerated_hosts(*tolerance.hosts);
+  if (tolerance.percent.has_value()) {
+    to.set_tolerated_percent(*tolerance.percent);
+  }
+  const core::StepDeadlines& deadlines = from.deadlines;
+  for (const absl::Duration deadline :
+       {deadlines.prepare, deadlines.gate, deadlines.pause, deadlines.save,
+        deadlines.unload, deadlines.restore, deadlines.verify, deadlines.resume,
+        deadlines.confirm}) {
+    to.add_deadlines_ns(ToNs(deadline));
+  }
+}
+
+absl::Status FromProto(const v1::RolloutSpec& from, core::RolloutSpec& to) {
+  to.driver = from.driver();
+  to.selector = from.selector();
+  for (const v1::WaveSpec& wave : from.waves()) {
+    ASSIGN_OR_RETURN(
+        const core::WaveSize size,
+        ToEnum(wave.size(), core::WaveSize::kUnset, core::WaveSize::kRest));
+    to.waves.push_back(
+        {wave.name(), size, wave.number(), absl::Nanoseconds(wave.bake_ns())});
+  }
+  if (from.has_max_unavailable()) {
+    to.limits.max_unavailable = from.max_unavailable();
+  }
+  if (from.has_max_unavailable_percent()) {
+    to.limits.max_unavailable_percent = from.max_unavailable_percent();
+  }
+  if (from.has_tolerated_hosts()) {
+    to.failure_tolerance.hosts = from.tolerated_hosts();
+  }
+  if (from.has_tolerated_percent()) {
+    to.failure_tolerance.percent = from.tolerated_percent();
+  }
+  core::StepDeadlines& deadlines = to.deadlines;
+  absl::Duration* const fields[] = {
+      &deadlines.prepare, &deadlines.gate,   &deadlines.pause,
+      &deadlines.save,    &deadlines.unload, &deadlines.restore,
+      &deadlines.verify,  &deadlines.resume, &deadlines.confirm};
+  if (from.deadlines_ns_size() != static_cast<int>(std::size(fields))) {
+    return CorruptError("list of deadlines");
+  }
+  for (size_t i = 0; i < std::size(fields); ++i) {
+    *fields[i] = absl::Nanoseconds(from.deadlines_ns(static_cast<int>(i)));
+  }
+  return absl::OkStatus();
+}
+
+void ToProto(const core::RolloutPlan& from, v1::RolloutPlan& to) {
+  to.set_digest(from.digest);
+  to.set_time_ns(ToNs(from.time));
+  to.set_hosts(from.hosts);
+  to.set_max_unavailable(from.max_unavailable);
+  to.set_failures_max(from.failures_max);
+  for (const core::PlannedWave& wave : from.waves) {
+    v1::PlannedWave& added = *to.add_waves();
+    added.set_name(wave.name);
+    added.set_bake_ns(ToNs(wave.bake));
+    for (const core::PlannedHost& host : wave.hosts) {
+      v1::PlannedHost& planned = *added.add_hosts();
+      planned.set_host(host.host);
+      planned.set_from_version(host.from_version);
+      planned.set_vgpus(host.vgpus);
+    }
+  }
+  for (const core::BlockedHost& host : from.blocked) {
+    v1::BlockedHost& blocked = *to.add_blocked();
+    blocked.set_host(host.host);
+    blocked.set_reason(host.reason);
+    blocked.set_message(host.message);
+  }
+}
+
+core::RolloutPlan FromProto(const v1::RolloutPlan& from) {
+  core::RolloutPlan to;
+  to.digest = from.digest();
+  to.time = ToTime(from.time_ns());
+  to.hosts = from.hosts();
+  to.max_unavailable = from.max_unavailable();
+  to.failures_max = from.failures_max();
+  for (const v1::PlannedWave& wave : from.waves()) {
+    core::PlannedWave& added = to.waves.emplace_back();
+    added.name = wave.name();
+    added.bake = absl::Nanoseconds(wave.bake_ns());
+    for (const v1::PlannedHost& host : wave.hosts()) {
+      added.hosts.push_back({host.host(), host.from_version(), host.vgpus()});
+    }
+  }
+  for (const v1::BlockedHost& host : from.blocked()) {
+    to.blocked.push_back({host.host(), host.reason(), host.message()});
+  }
+  return to;
+}
+
+// ---- Updates.
+
+void ToProto(const core::StepRecord& from, v1::StepRecord& to) {
+  to.set_step(static_cast<uint32_t>(from.step));
+  SetTime(from.start_time, [&](int64_t ns) { to.set_start_time_ns(ns); });
+  to.set_elapsed_ns(ToNs(from.elapsed));
+  to.set_code(from.code);
+  to.set_reason(from.reason);
+  to.set_message(from.message);
+  if (from.nt_status.has_value()) to.set_nt_status(*from.nt_status);
+  to.set_entry_point(from.entry_point);
+  to.set_rule(from.rule);
+  to.set_backward(from.backward);
+}
+
+absl::StatusOr<core::Step> StepOf(uint32_t number) {
+  return ToEnum(number, core::Step::kNone, core::Step::kReopenGate);
+}
+
+absl::StatusOr<core::StepRecord> FromProto(const v1::StepRecord& from) {
+  core::StepRecord to;
+  ASSIGN_OR_RETURN(to.step, StepOf(from.step()));
+  if (from.has_start_time_ns()) to.start_time = ToTime(from.start_time_ns());
+  to.elapsed = absl::Nanoseconds(from.elapsed_ns());
+  to.code = from.code();
+  to.reason = from.reason();
+  to.message = from.message();
+  if (from.has_nt_status()) to.nt_status = from.nt_status();
+  to.entry_point = from.entry_point();
+  to.rule = from.rule();
+  to.backward = from.backward();
+  return to;
+}
+
+void ToProto(const core::VirtualGpuResult& from, v1::VirtualGpuResult& to) {
+  to.set_partition_id(from.partition_id);
+  to.set_guest(from.guest);
+  to.set_preserved(from.preserved);
+  if (from.blackout.has_value()) to.set_blackout_ns(ToNs(*from.blackout));
+  to.set_difference(from.difference);
+}
+
+core::VirtualGpuResult FromProto(const v1::VirtualGpuResult& from) {
+  core::VirtualGpuResult to;
+  to.partition_id = from.partition_id();
+  to.guest = from.guest();
+  to.preserved = from.preserved();
+  if (from.has_blackout_ns()) {
+    to.blackout = absl::Nanoseconds(from.blackout_ns());
+  }
+  to.difference = from.difference();
+  return to;
+}
+
+}  // namespace
+
+std::string EncodeMeta(const core::Fleet& fleet) {
+  v1::Meta meta;
+  meta.set_epoch(fleet.epoch);
+  meta.set_revision(fleet.revision);
+  meta.set_now_ns(ToNs(fleet.now));
+  meta.set_audit_sequence(fleet.audit_sequence);
+  meta.set_audit_hash(fleet.audit_hash);
+  return meta.SerializeAsString();
+}
+
+absl::Status DecodeMeta(absl::string_view bytes, core::Fleet& fleet) {
+  ASSIGN_OR_RETURN(const v1::Meta meta, Parse<v1::Meta>(bytes, "meta"));
+  fleet.epoch = meta.epoch();
+  fleet.revision = meta.revision();
+  fleet.now = ToTime(meta.now_ns());
+  fleet.audit_sequence = meta.audit_sequence();
+  fleet.audit_hash = meta.audit_hash();
+  return absl::OkStatus();
+}
+
+std::string Encode(const core::Host& host) {
+  v1::Host to;
+  to.mutable_agent_labels()->insert(host.agent_labels.begin(),
+                                    host.agent_labels.end());
+  to.mutable_operator_labels()->insert(host.operator_labels.begin(),
+                                       host.operator_labels.end());
+  to.set_boot_id(host.boot_id);
+  to.set_agent_version(host.agent_version);
+  to.mutable_inventory()->set_fault(host.inventory.fault);
+  for (const core::Adapter& adapter : host.inventory.adapters) {
+    ToProto(adapter, *to.mutable_inventory()->add_adapters());
+  }
+  if (host.cordon.has_value()) {
+    to.mutable_cordon()->set_by(host.cordon->by);
+    to.mutable_cordon()->set_reason(host.cordon->reason);
+    to.mutable_cordon()->set_time_ns(ToNs(host.cordon->time));
+  }
+  if (host.quarantine.has_value()) {
+    to.mutable_quarantine()->set_rollout(host.quarantine->rollout);
+    to.mutable_quarantine()->set_reason(host.quarantine->reason);
+    to.mutable_quarantine()->set_message(host.quarantine->message);
+  }
+  to.set_rollout(host.rollout);
+  to.set_attempt(host.attempt);
+  to.set_version(host.version);
+  return to.SerializeAsString();
+}
+
+absl::StatusOr<core::Host> DecodeHost(const std::string& name,
+                                      absl::string_view bytes) {
+  ASSIGN_OR_RETURN(const v1::Host from, Parse<v1::Host>(bytes, name));
+  core::Host host;
+  host.name = name;
+  host.agent_labels = {from.agent_labels().begin(), from.agent_labels().end()};
+  host.operator_labels = {from.operator_labels().begin(),
+                          from.operator_labels().end()};
+  host.boot_id = from.boot_id();
+  host.agent_version = from.agent_version();
+  host.inventory.fault = from.inventory().fault();
+  for (const v1::Adapter& adapter : from.inventory().adapters()) {
+    host.inventory.adapters.push_back(FromProto(adapter));
+  }
+  if (from.has_cordon()) {
+    host.cordon = core::Cordon{from.cordon().by(), from.cordon().reason(),
+                               ToTime(from.cordon().time_ns())};
+  }
+  if (from.has_quarantine()) {
+    host.quarantine = core::Quarantine{from.quarantine().rollout(),
+                                       from.quarantine().reason(),
+                                       from.quarantine().message()};
+  }
+  host.rollout = from.rollout();
+  host.attempt = from.attempt();
+  host.version = from.version();
+  return host;
+}
+
+std::string Encode(const core::Driver& driver) {
+  v1::Driver to;
+  to.set_digest(driver.digest);
+  to.set_size_bytes(driver.size_bytes);
+  const core::DriverManifest& manifest = driver.manifest;
+  to.set_manifest_driver(manifest.driver);
+  to.set_manifest_version(manifest.version);
+  to.set_image(manifest.image);
+  to.set_image_digest(manifest.image_digest);
+  to.mutable_pci_ids()->Assign(manifest.pci_ids.begin(),
+                               manifest.pci_ids.end());
+  to.set_state_format_writes(manifest.state_format_writes);
+  to.mutable_state_format_reads()->Assign(manifest.state_format_reads.begin(),
+                                          manifest.state_format_reads.end());
+  to.set_create_time_ns(ToNs(driver.create_time));
+  to.set_author(driver.author);
+  to.set_version(driver.version);
+  return to.SerializeAsString();
+}
+
+absl::StatusOr<core::Driver> DecodeDriver(const std::string& name,
+                                          absl::string_view bytes) {
+  ASSIGN_OR_RETURN(const v1::Driver from, Parse<v1::Driver>(bytes, name));
+  core::Driver driver;
+  driver.name = name;
+  driver.digest = from.digest();
+  driver.size_bytes = from.size_bytes();
+  driver.manifest = {
+      from.manifest_driver(),
+      from.manifest_version(),
+      from.image(),
+      from.image_digest(),
+      {from.pci_ids().begin(), from.pci_ids().end()},
+      from.state_format_writes(),
+      {from.state_format_reads().begin(), from.state_format_reads().end()}};
+  driver.create_time = ToTime(from.create_time_ns());
+  driver.author = from.author();
+  driver.version = from.version();
+  return driver;
+}
+
+std::string Encode(const core::Rollout& rollout) {
+  v1::Rollout to;
+  ToProto(rollout.spec, *to.mutable_spec());
+  to.set_state(static_cast<uint32_t>(rollout.state));
+  to.set_reason(rollout.reason);
+  to.set_message(rollout.message);
+  if (rollout.plan.has_value()) ToProto(*rollout.plan, *to.mutable_plan());
+  to.set_author(rollout.author);
+  SetTime(rollout.create_time, [&](int64_t ns) { to.set_create_time_ns(ns); });
+  SetTime(rollout.start_time, [&](int64_t ns) { to.set_start_time_ns(ns); });
+  SetTime(rollout.end_time, [&](int64_t ns) { to.set_end_time_ns(ns); });
+  SetTime(rollout.wave_ended, [&](int64_t ns) { to.set_wave_ended_ns(ns); });
+  to.set_version(rollout.version);
+  to.set_wave(rollout.wave);
+  to.set_failures_accepted(rollout.failures_accepted);
+  return to.SerializeAsString();
+}
+
+absl::StatusOr<core::Rollout> DecodeRollout(const std::string& name,
+                                            absl::string_view bytes) {
+  ASSIGN_OR_RETURN(const v1::Rollout from, Parse<v1::Rollout>(bytes, name));
+  core::Rollout rollout;
+  rollout.name = name;
+  RETURN_IF_ERROR(FromProto(from.spec(), rollout.spec));
+  ASSIGN_OR_RETURN(rollout.state, StateOf(from.state()));
+  rollout.reason = from.reason();
+  rollout.message = from.message();
+  if (from.has_plan()) rollout.plan = FromProto(from.plan());
+  rollout.author = from.author();
+  if (from.has_create_time_ns()) {
+    rollout.create_time = ToTime(from.create_time_ns());
+  }
+  if (from.has_start_time_ns()) {
+    rollout.start_time = ToTime(from.start_time_ns());
+  }
+  if (from.has_end_time_ns()) rollout.end_time = ToTime(from.end_time_ns());
+  if (from.has_wave_ended_ns()) {
+    rollout.wave_ended = ToTime(from.wave_ended_ns());
+  }
+  rollout.version = from.version();
+  rollout.wave = from.wave();
+  rollout.failures_accepted = from.failures_accepted();
+  return rollout;
+}
+
+std::string Encode(const core::Update& update) {
+  v1::Update to;
+  to.set_state(static_cast<uint32_t>(update.state));
+  to.set_attempt(update.attempt);
+  to.set_wave(update.wave);
+  to.set_from_version(update.from_version);
+  to.set_cancel_requested(update.cancel_requested);
+  SetTime(update.start_time, [&](int64_t ns) { to.set_start_time_ns(ns); });
+  SetTime(update.end_time, [&](int64_t ns) { to.set_end_time_ns(ns); });
+  to.set_sequence(update.sequence);
+  to.set_step(static_cast<uint32_t>(update.step));
+  to.set_past_no_return(update.past_no_return);
+  for (const core::StepRecord& step : update.steps) {
+    ToProto(step, *to.add_steps());
+  }
+  for (const core::VirtualGpuResult& vgpu : update.vgpus) {
+    ToProto(vgpu, *to.add_vgpus());
+  }
+  if (update.saved.has_value()) {
+    to.mutable_saved()->set_blocks(update.saved->blocks);
+    to.mutable_saved()->set_size_bytes(update.saved->size_bytes);
+  }
+  to.set_reason(update.reason);
+  to.set_message(update.message);
+  return to.SerializeAsString();
+}
+
+absl::StatusOr<core::Update> DecodeUpdate(absl::string_view bytes) {
+  ASSIGN_OR_RETURN(const v1::Update from, Parse<v1::Update>(bytes, "update"));
+  core::Update update;
+  ASSIGN_OR_RETURN(update.state,
+                   ToEnum(from.state(), core::UpdateState::kPending,
+                          core::UpdateState::kSkipped));
+  update.attempt = from.attempt();
+  update.wave = from.wave();
+  update.from_version = from.from_version();
+  update.cancel_requested = from.cancel_requested();
+  if (from.has_start_time_ns()) {
+    update.start_time = ToTime(from.start_time_ns());
+  }
+  if (from.has_end_time_ns()) update.end_time = ToTime(from.end_time_ns());
+  update.sequence = from.sequence();
+  ASSIGN_OR_RETURN(update.step, StepOf(from.step()));
+  update.past_no_return = from.past_no_return();
+  for (const v1::StepRecord& step : from.steps()) {
+    ASSIGN_OR_RETURN(core::StepRecord decoded, FromProto(step));
+    update.steps.push_back(std::move(decoded));
+  }
+  for (const v1::VirtualGpuResult& vgpu : from.vgpus()) {
+    update.vgpus.push_back(FromProto(vgpu));
+  }
+  if (from.has_saved()) {
+    update.saved =
+        core::SavedState{from.saved().blocks(), from.saved().size_bytes()};
+  }
+  update.reason = from.reason();
+  update.message = from.message();
+  return update;
+}
+
+std::string Encode(const core::RecordedRequest& request) {
+  v1::RecordedRequest to;
+  to.set_sequence(request.sequence);
+  to.set_fingerprint(request.fingerprint);
+  return to.SerializeAsString();
+}
+
+absl::StatusOr<core::RecordedRequest> DecodeRequest(absl::string_view bytes) {
+  ASSIGN_OR_RETURN(const v1::RecordedRequest from,
+                   Parse<v1::RecordedRequest>(bytes, "request"));
+  return core::RecordedRequest{from.sequence(), from.fingerprint()};
+}
+
+std::string Encode(const core::AuditRecord& record) {
+  v1::AuditRecord to;
+  to.set_time_ns(ToNs(record.time));
+  to.set_actor(record.actor);
+  to.set_action(record.action);
+  to.set_resource(record.resource);
+  to.set_detail(record.detail);
+  to.set_hash(record.hash);
+  return to.SerializeAsString();
+}
+
+absl::StatusOr<core::AuditRecord> DecodeAudit(uint64_t sequence,
+                                              absl::string_view bytes) {
+  ASSIGN_OR_RETURN(const v1::AuditRecord from,
+                   Parse<v1::AuditRecord>(bytes, "audit record"));
+  return core::AuditRecord{sequence,      ToTime(from.time_ns()), from.actor(),
+                           from.action(), from.resource(),        from.detail(),
+                           from.hash()};
+}
+
+}  // namespace baton::store

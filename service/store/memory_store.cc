@@ -1,0 +1,76 @@
+#include "service/store/memory_store.h"
+
+#include <utility>
+#include <vector>
+
+#include "base/reason.h"
+#include "base/status_macros.h"
+#include "service/store/codec.h"
+
+namespace baton::store {
+namespace {
+
+class MemoryStore final : public runtime::Store {
+ public:
+  explicit MemoryStore(MemoryDisk& disk) : disk_(disk) {}
+
+  absl::StatusOr<core::Fleet> Load() override {
+    core::Fleet fleet;
+    for (const Table table : kTables) {
+      for (const auto& [key, value] : disk_.tables[table]) {
+        RETURN_IF_ERROR(AddRow(table, key, value, fleet));
+      }
+    }
+    FinishLoad(fleet);
+    return fleet;
+  }
+
+  absl::Status Commit(const core::Fleet& fleet,
+                      const core::Changes& changes) override {
+    if (disk_.commits_until_failure == 0) broken_ = true;
+    if (broken_) {
+      return ErrorWithReason(absl::StatusCode::kUnavailable,
+                             "STORE_UNAVAILABLE", "the disk fails");
+    }
+    if (disk_.commits_until_failure > 0) --disk_.commits_until_failure;
+    for (Row& row : RowsOf(fleet, changes)) {
+      std::map<std::string, std::string>& table = disk_.tables[row.table];
+      if (row.value.has_value()) {
+        table[row.key] = *std::move(row.value);
+      } else {
+        table.erase(row.key);
+      }
+    }
+    for (const core::AuditRecord& record : changes.audit) {
+      disk_.audit[record.sequence] = Encode(record);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::vector<core::AuditRecord>> ScanAudit(
+      const runtime::AuditQuery& query) override {
+    std::vector<core::AuditRecord> records;
+    auto next = disk_.audit.upper_bound(query.after_sequence);
+    for (; next != disk_.audit.end() && records.size() < query.limit; ++next) {
+      ASSIGN_OR_RETURN(core::AuditRecord record,
+                       DecodeAudit(next->first, next->second));
+      if (!query.resource.empty() && record.resource != query.resource) {
+        continue;
+      }
+      records.push_back(std::move(record));
+    }
+    return records;
+  }
+
+ private:
+  MemoryDisk& disk_;
+  bool broken_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<runtime::Store> OpenMemoryStore(MemoryDisk& disk) {
+  return std::make_unique<MemoryStore>(disk);
+}
+
+}  // namespace baton::store

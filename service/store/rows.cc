@@ -1,0 +1,122 @@
+#include "service/store/rows.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/reason.h"
+#include "base/status_macros.h"
+#include "service/core/names.h"
+#include "service/store/codec.h"
+
+namespace baton::store {
+namespace {
+
+constexpr absl::string_view kMetaKey = "fleet";
+constexpr absl::string_view kUpdates = "/updates/";
+
+// Adds a row for `key`: its record, or its removal when it has none.
+template <typename Record>
+void AddChanged(Table table, const std::map<std::string, Record>& records,
+                const std::string& key, std::vector<Row>& rows) {
+  Row row{table, key};
+  const auto found = records.find(key);
+  if (found != records.end()) row.value = Encode(found->second);
+  rows.push_back(std::move(row));
+}
+
+absl::Status AddUpdate(const std::string& key, absl::string_view value,
+                       core::Fleet& fleet) {
+  const size_t at = absl::string_view(key).find(kUpdates);
+  const auto rollout = fleet.rollouts.find(key.substr(0, at));
+  if (at == std::string::npos || rollout == fleet.rollouts.end()) {
+    return ErrorWithReason(
+        absl::StatusCode::kDataLoss, "STORE_CORRUPT",
+        absl::StrCat("stored update '", key, "' belongs to no rollout"));
+  }
+  const std::string host =
+      absl::StrCat("hosts/", key.substr(at + kUpdates.size()));
+  ASSIGN_OR_RETURN(rollout->second.updates[host], DecodeUpdate(value));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::string_view Name(Table table) {
+  switch (table) {
+    case Table::kMeta:
+      return "meta";
+    case Table::kHosts:
+      return "hosts";
+    case Table::kDrivers:
+      return "drivers";
+    case Table::kRollouts:
+      return "rollouts";
+    case Table::kUpdates:
+      return "updates";
+    case Table::kRequests:
+      return "requests";
+  }
+  CHECK(false);
+}
+
+std::vector<Row> RowsOf(const core::Fleet& fleet,
+                        const core::Changes& changes) {
+  std::vector<Row> rows;
+  rows.push_back({Table::kMeta, std::string(kMetaKey), EncodeMeta(fleet)});
+  for (const std::string& key : changes.hosts) {
+    AddChanged(Table::kHosts, fleet.hosts, key, rows);
+  }
+  for (const std::string& key : changes.drivers) {
+    AddChanged(Table::kDrivers, fleet.drivers, key, rows);
+  }
+  for (const std::string& key : changes.rollouts) {
+    AddChanged(Table::kRollouts, fleet.rollouts, key, rows);
+  }
+  for (const auto& [rollout, host] : changes.updates) {
+    Row row{Table::kUpdates, core::UpdateName(rollout, host)};
+    const core::Update* update = core::FindUpdate(fleet, rollout, host);
+    if (update != nullptr) row.value = Encode(*update);
+    rows.push_back(std::move(row));
+  }
+  for (const std::string& key : changes.requests) {
+    AddChanged(Table::kRequests, fleet.requests, key, rows);
+  }
+  return rows;
+}
+
+absl::Status AddRow(Table table, const std::string& key,
+                    absl::string_view value, core::Fleet& fleet) {
+  switch (table) {
+    case Table::kMeta:
+      return DecodeMeta(value, fleet);
+    case Table::kHosts: {
+      ASSIGN_OR_RETURN(fleet.hosts[key], DecodeHost(key, value));
+      return absl::OkStatus();
+    }
+    case Table::kDrivers: {
+      ASSIGN_OR_RETURN(fleet.drivers[key], DecodeDriver(key, value));
+      return absl::OkStatus();
+    }
+    case Table::kRollouts: {
+      ASSIGN_OR_RETURN(fleet.rollouts[key], DecodeRollout(key, value));
+      return absl::OkStatus();
+    }
+    case Table::kUpdates:
+      return AddUpdate(key, value, fleet);
+    case Table::kRequests: {
+      ASSIGN_OR_RETURN(fleet.requests[key], DecodeRequest(value));
+      return absl::OkStatus();
+    }
+  }
+  CHECK(false);
+}
+
+void FinishLoad(core::Fleet& fleet) {
+  fleet.active.clear();
+  for (const auto& [name, rollout] : fleet.rollouts) {
+    if (core::IsActive(rollout.state)) fleet.active.insert(name);
+  }
+}
+
+}  // namespace baton::store

@@ -1,0 +1,55 @@
+#ifndef SERVICE_STORE_ROWS_H_
+#define SERVICE_STORE_ROWS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "service/core/apply.h"
+#include "service/core/fleet.h"
+
+namespace baton::store {
+
+// A fleet as rows of tables, the same in every store.
+
+// In the order in which they are loaded: an update needs its rollout.
+enum class Table : uint8_t {
+  kMeta,
+  kHosts,
+  kDrivers,
+  kRollouts,
+  kUpdates,
+  kRequests
+};
+inline constexpr Table kTables[] = {Table::kMeta,    Table::kHosts,
+                                    Table::kDrivers, Table::kRollouts,
+                                    Table::kUpdates, Table::kRequests};
+
+// Returns "hosts" and so on.
+absl::string_view Name(Table table);
+
+struct Row {
+  Table table = Table::kMeta;
+  std::string key = "";  // resource name; of a request, its id
+  std::optional<std::string> value = std::nullopt;  // nullopt: remove it
+};
+
+// Returns what a commit of `changes` writes, audit records aside. The fleet's
+// own numbers are always among it.
+std::vector<Row> RowsOf(const core::Fleet& fleet, const core::Changes& changes);
+
+// Puts a row that was read into `fleet`.
+//
+// Errors: DATA_LOSS (STORE_CORRUPT)
+absl::Status AddRow(Table table, const std::string& key,
+                    absl::string_view value, core::Fleet& fleet);
+
+// Derives what is not stored, once all rows are in.
+void FinishLoad(core::Fleet& fleet);
+
+}  // namespace baton::store
+
+#endif  // SERVICE_STORE_ROWS_H_
