@@ -179,8 +179,9 @@ void Board::Enable(uint32_t function) {
       .page = page,
       .window = {vram_->data() + control->window_base, control->window_bytes},
       .interrupt_fd = interrupt_fd_});
-  softgpu_write_and_wake(&control->enabled, 1);
   softgpu_write_and_wake(&page->enabled, 1);
+  // Last: the driver goes on when it sees this.
+  softgpu_write_and_wake(&control->enabled, 1);
 }
 
 void Board::Disable(uint32_t function) {
