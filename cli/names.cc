@@ -17,6 +17,7 @@ constexpr size_t kIdBytesMax = 63;
 
 bool IsId(absl::string_view id) {
   if (id.empty() || id.size() > kIdBytesMax) return false;
+  if (id.front() == '.' || id.front() == '-') return false;
   for (const char c : id) {
     if (!absl::ascii_islower(c) && !absl::ascii_isdigit(c) && c != '.' &&
         c != '-') {

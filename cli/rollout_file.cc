@@ -189,7 +189,8 @@ absl::StatusOr<v1::RolloutSpec> ParseRolloutFile(const std::string& text,
   try {
     const SpecReader reader{std::string(file)};
     v1::RolloutSpec spec;
-    RETURN_IF_ERROR(reader.Spec({YAML::Load(text), ""}, spec));
+    const YAML::Node root = YAML::Load(text);
+    RETURN_IF_ERROR(reader.Spec(YamlField::At(root, root, ""), spec));
     return spec;
   } catch (const YAML::Exception& e) {
     return ErrorWithReason(

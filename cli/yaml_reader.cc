@@ -50,14 +50,19 @@ std::string Names(const std::vector<YamlKey>& keys) {
 
 }  // namespace
 
+YamlField YamlField::At(const YAML::Node& node, const YAML::Node& where,
+                        std::string path) {
+  return {node, std::move(path), std::max(where.Mark().line, 0) + 1};
+}
+
 absl::Status YamlReader::ErrorAt(const YamlField& field,
                                  absl::string_view reason,
                                  absl::string_view message) const {
   const std::string path =
       field.path.empty() ? "" : absl::StrCat(field.path, ": ");
-  const int line = std::max(field.node.Mark().line, 0) + 1;
-  return ErrorWithReason(absl::StatusCode::kInvalidArgument, reason,
-                         absl::StrCat(file_, ":", line, ": ", path, message));
+  return ErrorWithReason(
+      absl::StatusCode::kInvalidArgument, reason,
+      absl::StrCat(file_, ":", field.line, ": ", path, message));
 }
 
 absl::Status YamlReader::BadValue(const YamlField& field,
@@ -89,17 +94,21 @@ absl::Status YamlReader::Map(const YamlField& field,
         entry.first.IsScalar() ? entry.first.Scalar() : Got(entry.first);
     const YamlKey* key = Find(keys, name);
     if (key == nullptr) {
-      return ErrorAt({entry.first, field.path}, "ROLLOUT_FILE_UNKNOWN_FIELD",
+      return ErrorAt(YamlField::At(entry.first, entry.first, field.path),
+                     "ROLLOUT_FILE_UNKNOWN_FIELD",
                      absl::StrCat("got the unknown field \"", name,
                                   "\", want one of ", Names(keys)));
     }
     if (!seen.insert(name).second) {
-      return ErrorAt({entry.first, Below(field, name)},
-                     "ROLLOUT_FILE_REPEATED_FIELD",
-                     "got the field twice, want it once");
+      return ErrorAt(
+          YamlField::At(entry.first, entry.first, Below(field, name)),
+          "ROLLOUT_FILE_REPEATED_FIELD", "got the field twice, want it once");
     }
-    YamlField value = {entry.second, Below(field, name)};
-    RETURN_IF_ERROR(key->read(value));
+    // Nothing at all has no place of its own.
+    const YAML::Node& where =
+        entry.second.IsNull() ? entry.first : entry.second;
+    RETURN_IF_ERROR(
+        key->read(YamlField::At(entry.second, where, Below(field, name))));
   }
   return MissingKey(field, keys);
 }
@@ -110,8 +119,8 @@ absl::Status YamlReader::Sequence(
   if (!field.node.IsSequence()) return BadValue(field, "a list");
   size_t index = 0;
   for (const auto& element : field.node) {
-    RETURN_IF_ERROR(
-        read({element, absl::StrCat(field.path, "[", index++, "]")}));
+    RETURN_IF_ERROR(read(YamlField::At(
+        element, element, absl::StrCat(field.path, "[", index++, "]"))));
   }
   return absl::OkStatus();
 }

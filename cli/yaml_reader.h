@@ -17,8 +17,13 @@ namespace baton::cli {
 // A place in a YAML document: the node, and how an error calls it, e.g.
 // "waves[0].size". Empty: the whole document.
 struct YamlField {
+  // The field at `path`, where `where` is.
+  static YamlField At(const YAML::Node& node, const YAML::Node& where,
+                      std::string path);
+
   YAML::Node node = {};
   std::string path = "";
+  int line = 0;  // where it is, from 1
 };
 
 // What to do with one key of a mapping.

@@ -76,8 +76,8 @@ std::vector<Cell> Row(const v1::Host& host, const Look& look) {
 
 std::string AdapterText(const v1::Adapter& adapter, const Look& look) {
   Table facts({});
-  facts.Add(
-      {"model", absl::StrCat(adapter.model(), " (", adapter.pci_id(), ")")});
+  facts.Add({"model", adapter.model()});
+  facts.Add({"PCI id", adapter.pci_id()});
   facts.Add({"driver", DriverOf(adapter)});
   if (look.detail == Detail::kWide) {
     facts.Add({"image", adapter.image_digest()});

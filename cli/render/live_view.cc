@@ -54,7 +54,7 @@ std::string RolloutElapsed(const v1::Rollout& rollout, absl::Time now) {
 
 std::string Bar(const v1::RolloutProgress& progress, const Canvas& canvas) {
   const bool unicode = canvas.glyphs == Glyphs::kUnicode;
-  const int width = std::clamp(canvas.columns / 3, 8, 40);
+  const int width = std::clamp(canvas.columns / 4, 8, 40);
   const uint32_t ended = progress.done() + progress.cancelled() +
                          progress.rolled_back() + progress.quarantined() +
                          progress.skipped();
@@ -158,25 +158,41 @@ std::string StepWords(const v1::Update& update) {
   return words;
 }
 
+bool EndedBadly(v1::UpdateState state) {
+  return state == v1::UPDATE_STATE_CANCELLED ||
+         state == v1::UPDATE_STATE_ROLLED_BACK ||
+         state == v1::UPDATE_STATE_QUARANTINED;
+}
+
+std::string Padded(std::string text, int columns) {
+  const int missing = columns - Columns(text);
+  if (missing > 0) text.append(static_cast<size_t>(missing), ' ');
+  return text;
+}
+
+// Who runs, then who ended other than DONE.
 void AddHosts(const WatchModel& model, absl::Time now, const Canvas& canvas,
               std::vector<std::string>& lines) {
+  int name_columns = 0;
+  for (const auto& [host, update] : model.updates()) {
+    if (update.state() == v1::UPDATE_STATE_RUNNING ||
+        EndedBadly(update.state())) {
+      name_columns = std::max(name_columns, Columns(host));
+    }
+  }
   std::vector<std::string> ended;
   for (const auto& [host, update] : model.updates()) {
     const v1::UpdateState state = update.state();
-    const Cell word(Word(state), InkOf(state));
+    const Cell name(Padded(host, name_columns), Ink::kPlain);
+    const Cell word(Padded(Word(state), 11), InkOf(state));
     if (state == v1::UPDATE_STATE_RUNNING) {
-      lines.push_back(Fit(
-          {host,
-           word,
-           StepWords(update),
-           {update.has_start_time() ? Elapsed(now - ToAbsl(update.start_time()))
-                                    : "",
-            Ink::kDim}},
-          canvas));
-    } else if (state == v1::UPDATE_STATE_CANCELLED ||
-               state == v1::UPDATE_STATE_ROLLED_BACK ||
-               state == v1::UPDATE_STATE_QUARANTINED) {
-      ended.push_back(Fit({host, word, BecauseText(update)}, canvas));
+      const absl::Time start = ToAbsl(update.start_time());
+      const std::string since =
+          update.has_start_time() ? Elapsed(now - start) : "";
+      lines.push_back(
+          Fit({name, word, StepWords(update), {since, Ink::kDim}}, canvas));
+    } else if (EndedBadly(state)) {
+      ended.push_back(Fit({name, word, BecauseText(update)}, canvas));
     }
   }
   lines.insert(lines.end(), ended.begin(), ended.end());

@@ -87,11 +87,11 @@ TEST(LiveViewTest, ADraftHasNoWaves) {
   message.mutable_rollout()->set_state(v1::ROLLOUT_STATE_DRAFT);
   WatchModel model;
   model.Fold(message);
-  EXPECT_EQ(LiveFrame(model, kNow, "", {}),
-            (std::vector<std::string>{
-                "rollout r2 DRAFT  not started",
-                "[--------------------------] 0 of 0 hosts done",
-                "vGPUs kept 0 of 0   blackout none yet"}));
+  EXPECT_EQ(
+      LiveFrame(model, kNow, "", {}),
+      (std::vector<std::string>{"rollout r2 DRAFT  not started",
+                                "[--------------------] 0 of 0 hosts done",
+                                "vGPUs kept 0 of 0   blackout none yet"}));
 }
 
 TEST(RedrawTest, GoesBackOverTheFrameBefore) {

@@ -21,8 +21,11 @@ std::string WavesText(const v1::RolloutSpec& spec) {
   if (spec.waves().empty()) return "one wave of all";
   return absl::StrJoin(
       spec.waves(), ", ", [](std::string* out, const v1::WaveSpec& wave) {
-        absl::StrAppend(out, wave.name(), wave.name().empty() ? "" : " ",
-                        SizeText(wave));
+        const std::string size = SizeText(wave);
+        if (!wave.name().empty() && wave.name() != size) {
+          absl::StrAppend(out, wave.name(), " ");
+        }
+        absl::StrAppend(out, size);
         if (wave.has_bake()) {
           absl::StrAppend(out, " (bake ", Text(wave.bake()), ")");
         }
@@ -199,8 +202,8 @@ std::string PlanText(const v1::Rollout& rollout, const std::string& command,
       "rollout ", Paint(name, Ink::kBold, look.colour), ": ",
       ShortName(rollout.spec().driver()), " on ", Count(plan.hosts(), "host"),
       ", at most ", plan.max_unavailable(),
-      " out of service at once; holds when more than ", plan.failures_max(),
-      plan.failures_max() == 1 ? " fails\n" : " fail\n");
+      " out of service at once; holds at failure number ",
+      plan.failures_max() + 1, "\n");
   for (const v1::PlannedWave& wave : plan.waves()) {
     absl::StrAppend(&text, PlannedWaveText(wave, look));
   }

@@ -1,23 +1,47 @@
 #include "cli/render/tree.h"
 
+#include <memory>
 #include <set>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "google/protobuf/util/json_util.h"
+#include "google/protobuf/util/type_resolver_util.h"
 #include "yaml-cpp/yaml.h"
 
 namespace baton::cli {
 namespace {
 
+// Wire bytes with the keys of maps in order: equal messages, equal bytes.
+std::string Bytes(const google::protobuf::Message& message) {
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  CHECK(message.SerializeToCodedStream(&coded));
+  coded.Trim();
+  return bytes;
+}
+
 std::string ToJson(const google::protobuf::Message& message,
                    google::protobuf::util::JsonPrintOptions options) {
+  constexpr char kTypes[] = "type.googleapis.com";
   options.preserve_proto_field_names = true;
   options.always_print_primitive_fields = true;
+  const std::unique_ptr<google::protobuf::util::TypeResolver> resolver(
+      google::protobuf::util::NewTypeResolverForDescriptorPool(
+          kTypes, message.GetDescriptor()->file()->pool()));
+  const std::string type =
+      absl::StrCat(kTypes, "/", message.GetDescriptor()->full_name());
   std::string json;
   // Fails only for google.protobuf.Any of an unknown type, which the API has
   // nowhere.
-  CHECK(google::protobuf::util::MessageToJsonString(message, &json, options)
+  CHECK(google::protobuf::util::BinaryToJsonString(
+            resolver.get(), type, Bytes(message), &json, options)
             .ok());
   return json;
 }

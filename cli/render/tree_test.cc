@@ -21,6 +21,18 @@ TEST(TreeTest, YamlIsAsReviewed) {
                Yaml(Sample<v1::ListHostsResponse>("hosts.txtpb").hosts(0)));
 }
 
+TEST(TreeTest, EqualMessagesGiveEqualText) {
+  // Maps of the library have an order of their own, other in each map.
+  v1::Host there;
+  v1::Host back;
+  for (int i = 0; i < 50; ++i) {
+    (*there.mutable_labels())["k" + std::to_string(i)] = "v";
+    (*back.mutable_labels())["k" + std::to_string(49 - i)] = "v";
+  }
+  EXPECT_EQ(Json(there), Json(back));
+  EXPECT_EQ(Yaml(there), Yaml(back));
+}
+
 TEST(TreeTest, JsonReadsBackAsTheSameMessage) {
   const auto rollout = Sample<v1::Rollout>("rollout.txtpb");
   v1::Rollout back;

@@ -1,0 +1,262 @@
+#include "cli/app.h"
+
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "base/digest.h"
+#include "base/reason.h"
+#include "cli/render/golden.h"
+#include "cli/render/tree.h"
+#include "cli/test_run.h"
+#include "gtest/gtest.h"
+
+namespace baton::cli {
+namespace {
+
+using Calls = std::vector<std::string>;
+
+std::string WriteFile(const std::string& name, const std::string& content) {
+  const std::string path = testing::TempDir() + "/" + name;
+  std::ofstream(path, std::ios::binary) << content;
+  return path;
+}
+
+std::string ReadFile(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+TEST(AppTest, HelpEndsWithZeroAndTheExitCodes) {
+  const Ran ran = TestRun().Run({"--help"});
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_NE(ran.out.find("Exit codes:\n"), std::string::npos);
+  EXPECT_EQ(ran.err, "");
+}
+
+TEST(AppTest, WrongCommandLinesEndWithTwoAndAskNothing) {
+  const std::vector<std::vector<std::string>> lines = {
+      {},
+      {"nope"},
+      {"host"},
+      {"host", "get"},
+      {"host", "list", "--nope"},
+      {"host", "cordon", "host-1"},
+      {"rollout", "start", "r1"},
+      {"host", "list", "-o", "xml"},
+      {"host", "list", "--timeout", "soon"},
+      {"host", "list", "--timeout", "0s"},
+      {"host", "list", "--server", "nowhere"},
+      {"host", "list", "--user", "a b"},
+      {"host", "get", "UPPER"},
+      {"rollout", "create", "r1", "-f", "/nowhere"},
+      {"driver", "push", "/nowhere"},
+  };
+  for (const auto& line : lines) {
+    TestRun run;
+    const Ran ran = run.Run(line);
+    EXPECT_EQ(ran.code, 2) << ran.err;
+    EXPECT_EQ(ran.err.substr(0, 7), "error: ");
+    EXPECT_EQ(ran.out, "");
+    EXPECT_EQ(run.service().calls(), Calls());
+  }
+}
+
+TEST(AppTest, AMisspeltCommandIsNamed) {
+  EXPECT_EQ(TestRun().Run({"hots", "list"}).err,
+            "error: \"hots\" is not a command or flag [USAGE]\n"
+            "hint: add --help to see what there is\n");
+}
+
+TEST(AppTest, ListsAllPagesInEachFormat) {
+  TestRun run;
+  const Ran table = run.Run({"host", "list", "--selector", "zone=a"});
+  EXPECT_EQ(table.code, 0) << table.err;
+  EXPECT_EQ(table.out, ReadTestdata("host_table.golden"));
+  EXPECT_EQ(run.service().calls(),
+            (Calls{"ListHosts {filter: \"zone=a\"}",
+                   "ListHosts {page_token: \"2\" filter: \"zone=a\"}"}));
+  EXPECT_EQ(run.Run({"host", "list", "-o", "wide"}).out,
+            ReadTestdata("host_wide.golden"));
+  const auto hosts = Sample<v1::ListHostsResponse>("hosts.txtpb");
+  EXPECT_EQ(run.Run({"-o", "json", "host", "list"}).out, Json(hosts));
+  EXPECT_EQ(run.Run({"host", "--output=yaml", "list"}).out, Yaml(hosts));
+  EXPECT_EQ(run.Run({"host", "list", "-q"}).out, "host-1\nhost-2\nhost-3\n");
+}
+
+TEST(AppTest, SaysWhoCalls) {
+  TestRun run;
+  run.Run({"host", "list"});
+  EXPECT_EQ(run.service().last_user(), "tester");
+  run.environment["BATON_USER"] = "ana";
+  run.Run({"host", "list"});
+  EXPECT_EQ(run.service().last_user(), "ana");
+  run.Run({"host", "list", "--user", "ben"});
+  EXPECT_EQ(run.service().last_user(), "ben");
+}
+
+TEST(AppTest, HostVerbs) {
+  TestRun run;
+  EXPECT_EQ(run.Run({"host", "get", "hosts/host-1"}).out,
+            ReadTestdata("host_get.golden"));
+  EXPECT_EQ(run.Run({"host", "cordon", "host-2", "--reason", "fan"}).out,
+            "host host-2 is cordoned; rollouts keep away\n"
+            "what rollout r1 does on it now goes on to its end\n");
+  EXPECT_EQ(run.service().last_request_id(),
+            "0000000000000abc0000000000000abc");
+  EXPECT_EQ(run.Run({"host", "uncordon", "host-2"}).out,
+            "host host-2 is no longer cordoned\n");
+  EXPECT_EQ(run.service().calls(),
+            (Calls{"GetHost {name: \"hosts/host-1\"}",
+                   "CordonHost {name: \"hosts/host-2\" reason: \"fan\"}",
+                   "UncordonHost {name: \"hosts/host-2\"}"}));
+}
+
+TEST(AppTest, RolloutFlow) {
+  TestRun run;
+  const std::string file =
+      WriteFile("r.yaml", "driver: softgpu/2.0\nselector: \"*\"\n");
+  EXPECT_EQ(run.Run({"rollout", "create", "r1", "-f", file}).out,
+            "rollout r1 is DRAFT\nnext: baton rollout plan r1\n");
+  EXPECT_EQ(run.Run({"rollout", "plan", "r1"}).out,
+            ReadTestdata("plan.golden"));
+  EXPECT_EQ(run.Run({"rollout", "plan", "r1", "-q"}).out, "sha256:d1\n");
+  EXPECT_EQ(run.Run({"rollout", "start", "r1", "--digest", "sha256:d1",
+                     "--server", "unix:/s"})
+                .out,
+            "rollout r1 is RUNNING\n"
+            "next: baton --server unix:/s rollout watch r1\n");
+  EXPECT_EQ(run.Run({"rollout", "hold", "r1", "--reason", "lunch"}).out,
+            "rollout r1 is HELD\nnext: baton rollout resume r1\n");
+  EXPECT_EQ(run.Run({"rollout", "resume", "r1", "--accept-failures"}).out,
+            "rollout r1 is RUNNING\nnext: baton rollout watch r1\n");
+  EXPECT_EQ(run.Run({"rollout", "abort", "r1", "--reason", "bad"}).out,
+            "rollout r1 is ABORTING\nnext: baton rollout watch r1\n");
+  EXPECT_EQ(
+      run.service().calls(),
+      (Calls{"CreateRollout {name: \"rollouts/r1\" spec { driver: "
+             "\"drivers/softgpu/versions/2.0\" selector: \"*\" }}",
+             "PlanRollout {name: \"rollouts/r1\"}",
+             "PlanRollout {name: \"rollouts/r1\"}",
+             "StartRollout {name: \"rollouts/r1\" digest: \"sha256:d1\"}",
+             "HoldRollout {name: \"rollouts/r1\" reason: \"lunch\"}",
+             "ResumeRollout {name: \"rollouts/r1\" accept_failures: true}",
+             "AbortRollout {name: \"rollouts/r1\" reason: \"bad\"}"}));
+}
+
+TEST(AppTest, RolloutViews) {
+  TestRun run;
+  EXPECT_EQ(run.Run({"rollout", "get", "r1"}).out,
+            ReadTestdata("rollout_get.golden"));
+  EXPECT_EQ(run.Run({"rollout", "get", "r1", "-q"}).out, "RUNNING\n");
+  EXPECT_EQ(run.Run({"rollout", "get", "r1", "--updates"}).out,
+            ReadTestdata("update_table.golden"));
+  EXPECT_EQ(run.Run({"rollout", "get", "r1", "--host", "host-3"}).out,
+            ReadTestdata("update_get.golden"));
+  EXPECT_EQ(run.Run({"rollout", "list", "-q"}).out, "r1\n");
+  EXPECT_EQ(run.Run({"driver", "list"}).out,
+            ReadTestdata("driver_table.golden"));
+  EXPECT_EQ(run.Run({"audit", "list", "--resource", "rollouts/r1"}).out,
+            ReadTestdata("audit_table.golden"));
+  EXPECT_EQ(run.service().calls().back(),
+            "ListAuditRecords {resource: \"rollouts/r1\"}");
+}
+
+TEST(AppTest, WhyTriesRolloutsThenHosts) {
+  TestRun run;
+  EXPECT_EQ(run.Run({"why", "r1"}).out, ReadTestdata("why.golden"));
+  EXPECT_EQ(run.Run({"why", "rollouts/r1"}).out, ReadTestdata("why.golden"));
+  const Ran host = run.Run({"why", "host-1"});
+  EXPECT_EQ(host.out.substr(0, 13), "hosts/host-1:");
+  EXPECT_EQ(run.service().calls(),
+            (Calls{"ExplainRollout {name: \"rollouts/r1\"}",
+                   "ExplainRollout {name: \"rollouts/r1\"}",
+                   "ExplainRollout {name: \"rollouts/host-1\"}",
+                   "ExplainHost {name: \"hosts/host-1\"}"}));
+  const Ran neither = run.Run({"why", "nobody"});
+  EXPECT_EQ(neither.code, 3);
+  EXPECT_EQ(neither.err,
+            "error: there is neither a rollout nor a host \"nobody\" "
+            "[NO_SUCH_OBJECT]\n"
+            "hint: see baton rollout list and baton host list\n");
+}
+
+TEST(AppTest, WhyDoesNotTakeAnAwayServiceForAMissingRollout) {
+  TestRun run;
+  run.service().FailWith(absl::UnavailableError("gone"));
+  EXPECT_EQ(run.Run({"why", "r1"}).code, 5);
+}
+
+struct Refusal {
+  absl::Status status = absl::OkStatus();
+  int code = 0;
+};
+
+TEST(AppTest, RefusalsHaveAnExitCodeAndAReason) {
+  const std::vector<Refusal> refusals = {
+      {ErrorWithReason(absl::StatusCode::kInvalidArgument, "BAD_REASON", "m"),
+       1},
+      {ErrorWithReason(absl::StatusCode::kNotFound, "ROLLOUT_NOT_FOUND", "m"),
+       3},
+      {ErrorWithReason(absl::StatusCode::kAborted, "ETAG_MISMATCH", "m"), 4},
+      {ErrorWithReason(absl::StatusCode::kUnavailable, "SERVICE_STOPPING", "m"),
+       5},
+  };
+  for (const Refusal& refusal : refusals) {
+    TestRun run;
+    run.service().FailWith(refusal.status);
+    const Ran ran = run.Run({"rollout", "hold", "r1", "--reason", "x"});
+    EXPECT_EQ(ran.code, refusal.code) << ran.err;
+    EXPECT_EQ(ran.out, "");
+    EXPECT_EQ(ran.err.rfind("error: m [" + Reason(refusal.status) + "]\n", 0),
+              0u)
+        << ran.err;
+  }
+}
+
+TEST(AppTest, PackThenPushSendsTheVeryBytes) {
+  TestRun run;
+  // Larger than one message, and hard to compress away.
+  std::string image;
+  for (int i = 0; i < 60000; ++i) image += Sha256Of(std::to_string(i));
+  const std::string path = WriteFile("driver.so", image);
+  const std::string package = testing::TempDir() + "/softgpu.pkg";
+  const Ran packed = run.Run({"driver", "pack", "--driver", "softgpu",
+                              "--version", "2.0", "--image", path, "--pci-id",
+                              "1b70:0001", "--pci-id", "1b70:0002", "--writes",
+                              "2", "--reads", "1,2", "--out", package, "-q"});
+  ASSERT_EQ(packed.code, 0) << packed.err;
+  const std::string bytes = ReadFile(package);
+  EXPECT_GT(bytes.size(), size_t{1} << 20);
+  EXPECT_EQ(packed.out, Sha256Of(bytes) + "\n");
+
+  const Ran pushed = run.Run({"driver", "push", package});
+  ASSERT_EQ(pushed.code, 0) << pushed.err;
+  EXPECT_EQ(pushed.out, "stored softgpu/2.0 " + Sha256Of(bytes) + "\n");
+  EXPECT_EQ(run.service().uploaded(), bytes);
+  EXPECT_EQ(run.service().calls(),
+            (Calls{"UploadDriver {name: \"drivers/softgpu/versions/2.0\" "
+                   "digest: \"" +
+                   Sha256Of(bytes) +
+                   "\" size_bytes: " + std::to_string(bytes.size()) + "}"}));
+
+  run.service().FailWith(ErrorWithReason(absl::StatusCode::kAlreadyExists,
+                                         "DRIVER_EXISTS", "other bytes"));
+  const Ran again = run.Run({"driver", "push", package});
+  EXPECT_EQ(again.code, 4);
+  EXPECT_EQ(again.err,
+            "error: other bytes [DRIVER_EXISTS]\nhint: a version never changes "
+            "once stored; pack it under another version\n");
+}
+
+TEST(AppTest, PushRefusesWhatIsNoPackage) {
+  TestRun run;
+  const Ran ran = run.Run({"driver", "push", WriteFile("no.pkg", "no")});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_EQ(run.service().calls(), Calls());
+}
+
+}  // namespace
+}  // namespace baton::cli
