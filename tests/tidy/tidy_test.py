@@ -53,7 +53,7 @@ ROOMS = [
     (r"^agent/", r"^agent/|" + C, False),
     (r"^driver-shim/ddi/", r"^driver-shim/ddi/", False),
     (r"^driver-shim/kit/", r"^driver-shim/(ddi|kit)/", False),
-    (r"^driver-shim/miniport/", r"^driver-shim/(ddi|kit|miniport)/|^driver-shim/softgpu/registers\.h", False),
+    (r"^driver-shim/miniport/", r"^driver-shim/(ddi|kit|miniport)/|^driver-shim/softgpu/(registers|doorbell)\.h", False),
     (r"^driver-shim/softgpu/", r"^driver-shim/softgpu/|^driver-shim/port/device\.h|^base/", False),
     (r"^driver-shim/port/", r"^driver-shim/(ddi|port)/|^base/", False),
     (r"^driver-shim/rpc/", r"^driver-shim/(rpc|port)/|" + C, True),
