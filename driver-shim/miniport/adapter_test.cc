@@ -3,8 +3,8 @@
 #include <cstring>
 #include <string>
 
-#include "driver-shim/miniport/fake_host.h"
-#include "driver-shim/miniport/fake_kernel.h"
+#include "driver-shim/miniport/testing/fake_host.h"
+#include "driver-shim/miniport/testing/fake_kernel.h"
 #include "driver-shim/softgpu/device_control.h"
 #include "gtest/gtest.h"
 

@@ -4,7 +4,7 @@
 #include <random>
 #include <vector>
 
-#include "driver-shim/miniport/fake_kernel.h"
+#include "driver-shim/miniport/testing/fake_kernel.h"
 #include "gtest/gtest.h"
 
 namespace baton::miniport {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "driver-shim/miniport/adapter.h"
-#include "driver-shim/miniport/fake_host.h"
-#include "driver-shim/miniport/fake_kernel.h"
+#include "driver-shim/miniport/testing/fake_host.h"
+#include "driver-shim/miniport/testing/fake_kernel.h"
 #include "driver-shim/softgpu/device_control.h"
 #include "driver-shim/softgpu/guest/tenant.h"
 #include "gtest/gtest.h"

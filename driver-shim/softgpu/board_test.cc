@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "base/reason.h"
-#include "driver-shim/softgpu/test_board.h"
+#include "driver-shim/softgpu/testing/test_board.h"
 #include "gtest/gtest.h"
 
 namespace baton::softgpu {

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "base/reason.h"
-#include "driver-shim/softgpu/test_board.h"
+#include "driver-shim/softgpu/testing/test_board.h"
 #include "gtest/gtest.h"
 
 namespace baton::softgpu {

@@ -6,7 +6,7 @@
 
 #include "base/reason.h"
 #include "driver-shim/softgpu/device_control.h"
-#include "driver-shim/softgpu/test_board.h"
+#include "driver-shim/softgpu/testing/test_board.h"
 #include "gtest/gtest.h"
 
 namespace baton::softgpu {

@@ -1,4 +1,4 @@
-#include "driver-shim/miniport/fake_kernel.h"
+#include "driver-shim/miniport/testing/fake_kernel.h"
 
 #include <time.h>
 

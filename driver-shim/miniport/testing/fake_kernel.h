@@ -1,5 +1,5 @@
-#ifndef DRIVER_SHIM_MINIPORT_FAKE_KERNEL_H_
-#define DRIVER_SHIM_MINIPORT_FAKE_KERNEL_H_
+#ifndef DRIVER_SHIM_MINIPORT_TESTING_FAKE_KERNEL_H_
+#define DRIVER_SHIM_MINIPORT_TESTING_FAKE_KERNEL_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -23,4 +23,4 @@ PMDL MakeRestoredList(const std::string& bytes);
 
 }  // namespace baton::miniport
 
-#endif  // DRIVER_SHIM_MINIPORT_FAKE_KERNEL_H_
+#endif  // DRIVER_SHIM_MINIPORT_TESTING_FAKE_KERNEL_H_

@@ -1,5 +1,5 @@
-#ifndef DRIVER_SHIM_SOFTGPU_TEST_BOARD_H_
-#define DRIVER_SHIM_SOFTGPU_TEST_BOARD_H_
+#ifndef DRIVER_SHIM_SOFTGPU_TESTING_TEST_BOARD_H_
+#define DRIVER_SHIM_SOFTGPU_TESTING_TEST_BOARD_H_
 
 #include <cstdlib>
 #include <memory>
@@ -112,4 +112,4 @@ class TestRing {
 
 }  // namespace baton::softgpu
 
-#endif  // DRIVER_SHIM_SOFTGPU_TEST_BOARD_H_
+#endif  // DRIVER_SHIM_SOFTGPU_TESTING_TEST_BOARD_H_

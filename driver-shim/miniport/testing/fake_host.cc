@@ -1,9 +1,9 @@
-#include "driver-shim/miniport/fake_host.h"
+#include "driver-shim/miniport/testing/fake_host.h"
 
 #include <cstring>
 
 #include "base/check.h"
-#include "driver-shim/miniport/fake_kernel.h"
+#include "driver-shim/miniport/testing/fake_kernel.h"
 
 namespace baton::miniport {
 namespace {

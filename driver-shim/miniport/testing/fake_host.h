@@ -1,5 +1,5 @@
-#ifndef DRIVER_SHIM_MINIPORT_FAKE_HOST_H_
-#define DRIVER_SHIM_MINIPORT_FAKE_HOST_H_
+#ifndef DRIVER_SHIM_MINIPORT_TESTING_FAKE_HOST_H_
+#define DRIVER_SHIM_MINIPORT_TESTING_FAKE_HOST_H_
 
 #include <cstdint>
 #include <memory>
@@ -9,7 +9,7 @@
 
 #include "driver-shim/ddi/miniport.h"
 #include "driver-shim/miniport/adapter.h"
-#include "driver-shim/softgpu/test_board.h"
+#include "driver-shim/softgpu/testing/test_board.h"
 
 namespace baton::miniport {
 
@@ -81,4 +81,4 @@ class FakeHost {
 
 }  // namespace baton::miniport
 
-#endif  // DRIVER_SHIM_MINIPORT_FAKE_HOST_H_
+#endif  // DRIVER_SHIM_MINIPORT_TESTING_FAKE_HOST_H_
