@@ -41,6 +41,7 @@ void AddGlobalFlags(CLI::App& app, Flags& flags) {
                  "How long to wait, e.g. 30s; calls: 30s; push and watch: for "
                  "ever");
   app.add_flag("--no-color", flags.no_color, "No colours [$NO_COLOR]");
+  app.set_version_flag("--version", "0.1.0");
   app.add_flag("--quiet,-q", flags.quiet,
                "Only names and digests, nothing for people");
 }

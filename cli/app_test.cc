@@ -36,6 +36,12 @@ TEST(AppTest, HelpEndsWithZeroAndTheExitCodes) {
   EXPECT_EQ(ran.err, "");
 }
 
+TEST(AppTest, SaysItsVersion) {
+  const Ran ran = TestRun().Run({"--version"});
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_EQ(ran.out, "0.1.0\n");
+}
+
 TEST(AppTest, WrongCommandLinesEndWithTwoAndAskNothing) {
   const std::vector<std::vector<std::string>> lines = {
       {},
