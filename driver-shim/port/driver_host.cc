@@ -172,6 +172,7 @@ void DriverHost::Answer(const std::byte* packet, size_t bytes) {
       .refused = result.message.empty() ? 0u : 1u,
       .gpup_caps = driver_->gpup_caps().Caps.Value,
       .count = static_cast<uint32_t>(answers.size()),
+      .blocks = static_cast<uint32_t>(saver_->blocks()),
   };
   result.message.copy(reply.message.data(), reply.message.size() - 1);
   std::vector<std::byte> out(sizeof reply +

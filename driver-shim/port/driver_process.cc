@@ -218,6 +218,7 @@ absl::StatusOr<DriverProcess::Answer> DriverProcess::Await(
 absl::StatusOr<DriverProcess::Answer> DriverProcess::Judge(
     const HostReply& reply, std::vector<CensusAnswer> census) {
   NoteLines();
+  saved_blocks_ = reply.blocks;
   if (const Verdict rule = broken_rule(); rule.has_value()) {
     failed_ = EntryPointName(reply.failed);
     return ErrorWithReason(
@@ -292,6 +293,15 @@ void DriverProcess::Kill() {
   }
   pid_ = -1;
   busy_ = false;
+}
+
+bool DriverProcess::AwaitDeath(absl::Duration timeout) {
+  if (pid_ < 0) return true;
+  const timespec wait = absl::ToTimespec(timeout);
+  // It says nothing unasked: whatever is to be read is its end.
+  pollfd fd = {.fd = socket_, .events = POLLIN, .revents = 0};
+  if (busy_ || ppoll(&fd, 1, &wait, nullptr) <= 0) return false;
+  return !Alive();
 }
 
 void DriverProcess::Retire() {

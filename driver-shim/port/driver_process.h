@@ -91,6 +91,10 @@ class DriverProcess {
   const std::string& failed_entry_point() const { return failed_; }
   // What a driver's entry point returned, if it failed so.
   std::optional<uint32_t> failed_nt_status() const { return nt_status_; }
+  // Blocks that the driver had saved when it answered last.
+  uint32_t saved_blocks() const { return saved_blocks_; }
+  // Waits until it dies, at most `timeout`. Returns whether it did.
+  bool AwaitDeath(absl::Duration timeout);
   // The rule that the last command broke.
   Verdict broken_rule() const;
   // The calls of the last command. Works on the dead.
@@ -123,6 +127,7 @@ class DriverProcess {
   uint64_t sequence_ = 0;
   bool busy_ = false;
   uint64_t lines_logged_ = 0;
+  uint32_t saved_blocks_ = 0;
   std::string failed_ = "";
   std::optional<uint32_t> nt_status_ = std::nullopt;
 };

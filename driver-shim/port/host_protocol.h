@@ -104,7 +104,7 @@ struct HostReply {
   uint32_t refused = 0;    // 1: not by the driver; the message says why
   uint32_t gpup_caps = 0;  // DXGK_GPUPCAPS, of kLoad
   uint32_t count = 0;      // of CensusAnswers that follow
-  uint32_t reserved = 0;
+  uint32_t blocks = 0;     // saved so far in this update
   std::array<char, 256> message = {};
 };
 

@@ -37,6 +37,7 @@
 #define FAULT_CRASH_IN_SAVE 24
 #define FAULT_STOP_HANGS 25
 #define FAULT_REFUSES_CANCEL 26
+#define FAULT_CRASH_IN_INTERRUPT 27
 
 #ifndef FAULT
 #define FAULT FAULT_NONE
@@ -220,6 +221,7 @@ VOID Unload() {}
 BOOLEAN InterruptRoutine(PVOID context, ULONG) {
   auto* const c = static_cast<Context*>(context);
   if (FAULT == FAULT_HANG_IN_INTERRUPT) Hang();
+  if (FAULT == FAULT_CRASH_IN_INTERRUPT) std::abort();
   c->callbacks.DxgkCbQueueDpc(c->callbacks.DeviceHandle);
   return TRUE;
 }

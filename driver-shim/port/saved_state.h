@@ -1,0 +1,53 @@
+#ifndef DRIVER_SHIM_PORT_SAVED_STATE_H_
+#define DRIVER_SHIM_PORT_SAVED_STATE_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "driver-shim/port/adapter_port.h"
+#include "driver-shim/port/block_index.h"
+#include "driver-shim/port/named_memory.h"
+
+namespace baton::port {
+
+// The host's memory and the index of what was saved in it, as the shim holds
+// them: two named files that outlive it. Confined to one thread.
+class SavedStateStore {
+ public:
+  // Makes both files in `directory`.
+  // `memory_bytes`  of the host's memory, a multiple of the page size
+  //
+  // Errors: those of NamedMemory::Create()
+  static absl::StatusOr<std::unique_ptr<SavedStateStore>> Create(
+      const std::string& directory, size_t memory_bytes);
+
+  // Reads the index and every saved byte, and compares the digests (R5).
+  //
+  // Errors: DATA_LOSS, reason SAVED_STATE_DAMAGED
+  absl::StatusOr<SavedState> Check() const;
+
+  // Forgets what was saved.
+  void Clear() { index().Clear(); }
+
+  // Takes the files' names away.
+  void Remove();
+
+  int memory_fd() const { return memory_->fd(); }
+  int index_fd() const { return index_->fd(); }
+
+ private:
+  SavedStateStore(std::unique_ptr<NamedMemory> memory,
+                  std::unique_ptr<NamedMemory> index)
+      : memory_(std::move(memory)), index_(std::move(index)) {}
+
+  BlockIndex index() const { return BlockIndex(index_->data()); }
+
+  const std::unique_ptr<NamedMemory> memory_;
+  const std::unique_ptr<NamedMemory> index_;
+};
+
+}  // namespace baton::port
+
+#endif  // DRIVER_SHIM_PORT_SAVED_STATE_H_

@@ -1,0 +1,445 @@
+#include "driver-shim/port/update_steps.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/digest.h"
+#include "base/log.h"
+#include "base/reason.h"
+#include "base/status_macros.h"
+#include "driver-shim/port/profile.h"
+
+// Start, stop, and the steps before the point of no return; the others are in
+// update_steps_after.cc.
+
+namespace baton::port {
+namespace {
+
+absl::Status NoDriver(const std::string& fault) {
+  return ErrorWithReason(absl::StatusCode::kAborted, "DRIVER_CRASHED",
+                         fault.empty() ? "driver is not there" : fault);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<UpdateSteps>> UpdateSteps::Create(
+    Options options, Device& device, const Clock& clock) {
+  for (const Tenant& tenant : options.tenants) {
+    RETURN_IF_ERROR(VramOf(tenant.profile).status());
+  }
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<SavedStateStore> store,
+      SavedStateStore::Create(options.state_directory, options.memory_bytes));
+  return std::unique_ptr<UpdateSteps>(
+      new UpdateSteps(std::move(options), device, clock, std::move(store)));
+}
+
+absl::Status UpdateSteps::CheckDigest(const DriverImage& image) const {
+  ASSIGN_OR_RETURN(const std::string digest, Sha256OfFile(image.path));
+  if (digest == image.digest) return absl::OkStatus();
+  return ErrorWithReason(absl::StatusCode::kFailedPrecondition,
+                         "IMAGE_DIGEST_MISMATCH",
+                         absl::StrCat("image '", image.path, "' has digest ",
+                                      digest, ", want ", image.digest));
+}
+
+absl::StatusOr<std::unique_ptr<DriverProcess>> UpdateSteps::Open(
+    const DriverImage& image, absl::Duration timeout) {
+  RETURN_IF_ERROR(CheckDigest(image));
+  return DriverProcess::Start({.executable = options_.executable,
+                               .memory_fd = store_->memory_fd(),
+                               .index_fd = store_->index_fd(),
+                               .image = image.path,
+                               .bars = device_.Bars(),
+                               .interrupts = device_.InterruptPath()},
+                              clock_, timeout);
+}
+
+// ---- start and stop ----
+
+absl::Status UpdateSteps::StartFresh(const DriverImage& image,
+                                     absl::Duration timeout) {
+  CHECK(driver_ == nullptr);
+  const Budget budget(clock_, timeout);
+  image_ = image;
+  if (image_.digest.empty()) {
+    ASSIGN_OR_RETURN(image_.digest, Sha256OfFile(image.path));
+  }
+  ASSIGN_OR_RETURN(driver_, Open(image_, budget.Left()));
+  ASSIGN_OR_RETURN(const DriverProcess::Answer loaded,
+                   driver_->Call(HostCommand::kLoad, budget.Left()));
+  caps_.Caps.Value = loaded.gpup_caps;
+  RETURN_IF_ERROR(CreateTenants(budget.Left()));
+  RETURN_IF_ERROR(driver_->Call(HostCommand::kRun, budget.Left()).status());
+  // An update that never ended may have left them paused.
+  RETURN_IF_ERROR(device_.ResumeEngines(budget.Left()));
+  ASSIGN_OR_RETURN(
+      const DriverProcess::Answer counted,
+      driver_->Census(HostCommand::kCensus, device_.Identity().functions_max,
+                      budget.Left()));
+  ASSIGN_OR_RETURN(const std::vector<FunctionState> functions,
+                   device_.Functions());
+  ASSIGN_OR_RETURN(const std::vector<CensusEntry> census,
+                   TakeCensus(functions, counted.census));
+  Adopt(census);
+  return absl::OkStatus();
+}
+
+absl::Status UpdateSteps::CreateTenants(absl::Duration timeout) {
+  std::vector<WantedGpu> wanted;
+  for (const Tenant& tenant : options_.tenants) {
+    const auto id = static_cast<uint32_t>(wanted.size());
+    ASSIGN_OR_RETURN(const uint64_t vram_bytes, VramOf(tenant.profile));
+    wanted.push_back({.partition_id = id,
+                      .luid = {.LowPart = 0x1000 + id, .HighPart = 0},
+                      .vram_bytes = vram_bytes});
+  }
+  RETURN_IF_ERROR(driver_->CreateVirtualGpus(wanted, timeout).status());
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    RETURN_IF_ERROR(
+        device_.Assign(wanted[i].partition_id, options_.tenants[i].guest));
+  }
+  return absl::OkStatus();
+}
+
+void UpdateSteps::Stop(absl::Duration timeout) {
+  DropStandbys();
+  if (driver_ != nullptr) {
+    const Answer stopped = driver_->Call(HostCommand::kStop, timeout);
+    if (!stopped.ok()) LogWarning(stopped.status().message());
+    driver_->Kill();
+    driver_ = nullptr;
+  }
+  retired_.clear();
+  store_->Remove();
+}
+
+// ---- what steps share ----
+
+bool UpdateSteps::hot_update_capable() const {
+  return driver_ != nullptr && !CheckCapable(caps_).has_value();
+}
+
+void UpdateSteps::Adopt(const std::vector<CensusEntry>& census) {
+  vgpus_.clear();
+  for (const CensusEntry& entry : census) vgpus_.push_back(entry.vgpu);
+}
+
+bool UpdateSteps::Lost(const absl::Status& status) const {
+  const std::string reason = Reason(status);
+  return reason == "DRIVER_CRASHED" || reason == "DRIVER_HUNG";
+}
+
+// Puts into the report what is known of a failure. Call it while the driver
+// that failed is still `driver_`.
+void UpdateSteps::Note(StepReport& report, const absl::Status& status) {
+  if (driver_ != nullptr) {
+    const auto calls = driver_->Calls();
+    report.calls.insert(report.calls.end(), calls.begin(), calls.end());
+  }
+  if (status.ok()) return;
+  if (report.status.ok()) report.status = status;
+  if (driver_ == nullptr) return;
+  report.entry_point = driver_->failed_entry_point();
+  report.nt_status = driver_->failed_nt_status();
+  report.driver_log = driver_->LastLines();
+  const Verdict rule = driver_->broken_rule();
+  if (rule.has_value()) report.rule = absl::StrCat("R", rule->rule);
+}
+
+// The driver is dead or does not answer: whatever it was asked to do, guests
+// must not stand still for it.
+UpdateSteps::Outcome UpdateSteps::Broken(StepReport report,
+                                         const Budget& budget) {
+  fault_ = std::string(report.status.message());
+  const absl::Status resumed =
+      device_.ResumeEngines(std::max(budget.Left(), absl::Seconds(1)));
+  if (!resumed.ok()) LogError(resumed.message());
+  report.vgpus = Blackouts(std::move(report.vgpus));
+  return {std::move(report), AdapterState::kBroken};
+}
+
+std::unique_ptr<DriverProcess> UpdateSteps::TakeStandby(
+    const DriverImage& image) {
+  for (Standby& standby : standbys_) {
+    if (standby.process == nullptr || standby.image.digest != image.digest) {
+      continue;
+    }
+    std::unique_ptr<DriverProcess> process = std::move(standby.process);
+    if (process->Alive()) return process;
+  }
+  return nullptr;
+}
+
+void UpdateSteps::DropStandbys() {
+  for (Standby& standby : standbys_) {
+    if (standby.process == nullptr) continue;
+    standby.process->Retire();
+    retired_.push_back(std::move(standby.process));
+  }
+  standbys_.clear();
+}
+
+bool UpdateSteps::Watch() {
+  std::erase_if(retired_,
+                [](const auto& process) { return !process->Alive(); });
+  if (driver_ == nullptr) return false;
+  if (driver_->Alive()) return true;
+  if (fault_.empty()) {
+    const std::string where = driver_->failed_entry_point();
+    fault_ = where.empty() ? "driver host died"
+                           : absl::StrCat("driver host died in ", where);
+    LogError(fault_);
+  }
+  return false;
+}
+
+// ---- Prepare ----
+
+UpdateSteps::Outcome UpdateSteps::Prepare(const StepOrder& order) {
+  const Budget budget(clock_, order.deadline);
+  Outcome outcome = {.state = AdapterState::kRunning};
+  StepReport& report = outcome.report;
+  DropStandbys();
+  if (!Watch()) {
+    report.status = NoDriver(fault_);
+    return Broken(std::move(report), budget);
+  }
+  if (const Verdict verdict = CheckCapable(caps_); verdict.has_value()) {
+    report.status = ErrorWithReason(absl::StatusCode::kFailedPrecondition,
+                                    "HOT_UPDATE_UNSUPPORTED", verdict->message);
+    report.rule = absl::StrCat("R", verdict->rule);
+    return outcome;
+  }
+  // A driver that does not answer now would not save either.
+  const Answer alive = driver_->Census(
+      HostCommand::kCensus, device_.Identity().functions_max, budget.Left());
+  Note(report, alive.status());
+  if (Lost(alive.status())) return Broken(std::move(report), budget);
+  if (report.status.ok()) report.status = OpenStandbys(order.image, budget);
+  if (!report.status.ok()) {
+    DropStandbys();
+    return outcome;
+  }
+  blackouts_.clear();
+  saved_ = {};
+  save_ = {};
+  outcome.state = AdapterState::kPrepared;
+  return outcome;
+}
+
+// Opens the next image, and the present one again: going back must neither take
+// longer than going forward, nor find the old image gone.
+absl::Status UpdateSteps::OpenStandbys(const DriverImage& image,
+                                       const Budget& budget) {
+  for (const DriverImage& wanted : {image, image_}) {
+    ASSIGN_OR_RETURN(std::unique_ptr<DriverProcess> process,
+                     Open(wanted, budget.Left()));
+    standbys_.push_back({.image = wanted, .process = std::move(process)});
+  }
+  return absl::OkStatus();
+}
+
+// ---- Pause ----
+
+UpdateSteps::Outcome UpdateSteps::Pause(const StepOrder& order,
+                                        AdapterState from) {
+  const Budget budget(clock_, order.deadline);
+  Outcome outcome = {.state = from};
+  StepReport& report = outcome.report;
+  if (from != AdapterState::kPrepared) {
+    // Engines ran with the blocks that are held: they are stale, and the driver
+    // that is to save now owns what it was handed.
+    const Answer settled = driver_->Call(HostCommand::kSettle, budget.Left());
+    Note(report, settled.status());
+    if (Lost(settled.status())) return Broken(std::move(report), budget);
+    if (!settled.ok()) return outcome;
+    store_->Clear();
+  }
+  report.status = device_.PauseEngines(budget.Left());
+  if (!report.status.ok()) return outcome;
+  std::vector<CensusEntry> census;
+  const absl::Status counted = QuiesceAndCount(budget, census);
+  Note(report, counted);
+  if (Lost(counted)) return Broken(std::move(report), budget);
+  if (!counted.ok()) {
+    const Answer run = driver_->Call(HostCommand::kRun, budget.Left());
+    if (Lost(run.status())) return Broken(std::move(report), budget);
+    const absl::Status resumed = device_.ResumeEngines(budget.Left());
+    if (!resumed.ok()) LogError(resumed.message());
+    report.vgpus = Blackouts({});
+    return outcome;
+  }
+  origin_ = from;
+  before_ = census;
+  save_ = {};
+  Adopt(census);
+  report.census = std::move(census);
+  outcome.state = AdapterState::kPaused;
+  return outcome;
+}
+
+absl::Status UpdateSteps::QuiesceAndCount(const Budget& budget,
+                                          std::vector<CensusEntry>& census) {
+  ASSIGN_OR_RETURN(
+      const DriverProcess::Answer counted,
+      driver_->Census(HostCommand::kQuiesce, device_.Identity().functions_max,
+                      budget.Left()));
+  ASSIGN_OR_RETURN(const std::vector<FunctionState> functions,
+                   device_.Functions());
+  ASSIGN_OR_RETURN(census, TakeCensus(functions, counted.census));
+  completed_.clear();
+  for (const FunctionState& function : functions) {
+    completed_[function.partition_id] = function.commands_completed;
+  }
+  return absl::OkStatus();
+}
+
+// ---- Save ----
+
+UpdateSteps::Outcome UpdateSteps::Save(const StepOrder& order) {
+  const Budget budget(clock_, order.deadline);
+  Outcome outcome = {.state = AdapterState::kPaused};
+  StepReport& report = outcome.report;
+  driver_->AllowSaves();
+  const Answer answer = driver_->Call(HostCommand::kSave, budget.Left());
+  save_ = {.result = answer.ok() ? SaveOutcome::Result::kSucceeded
+                                 : SaveOutcome::Result::kFailed,
+           .blocks = driver_->saved_blocks()};
+  Note(report, answer.status());
+  const std::string reason = Reason(answer.status());
+  if (reason == "DRIVER_CRASHED") return Broken(std::move(report), budget);
+  // One that hangs may yet return: Cancel waits for it.
+  if (reason == "DRIVER_HUNG") driver_->RefuseSaves();
+  if (!answer.ok()) return outcome;
+  report.status = JudgeSave(report);
+  if (report.status.ok()) outcome.state = AdapterState::kSaved;
+  return outcome;
+}
+
+absl::Status UpdateSteps::JudgeSave(StepReport& report) {
+  ASSIGN_OR_RETURN(saved_, store_->Check());
+  save_.blocks = saved_.blocks;
+  report.saved = saved_;
+  const Verdict verdict = CheckSavedAnything(saved_.blocks, before_.size());
+  if (!verdict.has_value()) return absl::OkStatus();
+  report.rule = absl::StrCat("R", verdict->rule);
+  report.driver_log = driver_->LastLines();
+  report.entry_point = EntryPointName(EntryPoint::kSaveMemory);
+  return ErrorWithReason(
+      absl::StatusCode::kInternal, "RULE_BROKEN",
+      absl::StrCat("rule R", verdict->rule, " is broken: ", verdict->message));
+}
+
+// ---- Cancel ----
+
+UpdateSteps::Outcome UpdateSteps::Cancel(const StepOrder& order,
+                                         AdapterState from) {
+  const Budget budget(clock_, order.deadline);
+  if (from == AdapterState::kRunning || from == AdapterState::kPrepared) {
+    DropStandbys();
+    return {.state = AdapterState::kRunning};
+  }
+  if (!Watch()) {
+    StepReport report = {.status = NoDriver(fault_)};
+    DropStandbys();
+    return Broken(std::move(report), budget);
+  }
+  if (driver_->busy()) return CancelHung(order, budget);
+  return CancelSaved({}, budget);
+}
+
+// Save has not returned. The guests go on at once; then there is time.
+UpdateSteps::Outcome UpdateSteps::CancelHung(const StepOrder& order,
+                                             const Budget& budget) {
+  StepReport report;
+  report.status = device_.ResumeEngines(budget.Left());
+  const Answer late = driver_->AwaitLate(budget.Left());
+  if (driver_->busy() || Lost(late.status())) {
+    Note(report, late.status());
+    report.status = late.status();
+    DropStandbys();
+    LogError(
+        absl::StrCat("attempt ", order.attempt, ": ", late.status().message()));
+    return Broken(std::move(report), budget);
+  }
+  save_ = {.result = late.ok() ? SaveOutcome::Result::kSucceeded
+                               : SaveOutcome::Result::kFailed,
+           .blocks = driver_->saved_blocks()};
+  return CancelSaved(std::move(report), budget);
+}
+
+UpdateSteps::Outcome UpdateSteps::CancelSaved(StepReport report,
+                                              const Budget& budget) {
+  if (JudgeCancel(save_) == CancelVerdict::kSend) {
+    const Answer cancelled =
+        driver_->Call(HostCommand::kCancelSave, budget.Left());
+    Note(report, cancelled.status());
+    if (Lost(cancelled.status())) return Broken(std::move(report), budget);
+    // It refused, but lives: it goes on, and the operator is told.
+    if (!cancelled.ok()) fault_ = std::string(cancelled.status().message());
+  }
+  store_->Clear();
+  saved_ = {};
+  save_ = {};
+  const Answer counted = driver_->Census(
+      HostCommand::kCensus, device_.Identity().functions_max, budget.Left());
+  if (Lost(counted.status())) {
+    Note(report, counted.status());
+    return Broken(std::move(report), budget);
+  }
+  const auto functions = device_.Functions();
+  if (functions.ok() && counted.ok()) {
+    report.vgpus =
+        Compare(before_, TakeJointCensus(*functions, counted->census));
+  }
+  const Answer run = driver_->Call(HostCommand::kRun, budget.Left());
+  if (Lost(run.status())) {
+    Note(report, run.status());
+    return Broken(std::move(report), budget);
+  }
+  const absl::Status resumed =
+      device_.ResumeEngines(std::max(budget.Left(), absl::Seconds(1)));
+  if (report.status.ok()) report.status = resumed;
+  report.vgpus = Blackouts(std::move(report.vgpus));
+  // A reverse update that is cancelled leaves the driver that was to go.
+  if (origin_ != AdapterState::kPrepared) return {report, origin_};
+  DropStandbys();
+  return {std::move(report), AdapterState::kRunning};
+}
+
+// Adds each vGPU's blackout, the longest of the attempt, once engines run.
+std::vector<VirtualGpuResult> UpdateSteps::Blackouts(
+    std::vector<VirtualGpuResult> results) {
+  const auto functions = device_.Functions();
+  if (!functions.ok()) return results;
+  for (const FunctionState& function : *functions) {
+    const absl::Duration blackout = function.started_at - function.stopped_at;
+    if (function.stopped_at == absl::ZeroDuration() ||
+        blackout < absl::ZeroDuration()) {
+      continue;
+    }
+    absl::Duration& longest = blackouts_[function.partition_id];
+    longest = std::max(longest, blackout);
+  }
+  for (const CensusEntry& entry : before_) {
+    const bool there =
+        std::any_of(results.begin(), results.end(), [&](const auto& result) {
+          return result.partition_id == entry.vgpu.partition_id;
+        });
+    if (there) continue;
+    results.push_back({.partition_id = entry.vgpu.partition_id,
+                       .guest = entry.vgpu.guest,
+                       .preserved = true});
+  }
+  for (VirtualGpuResult& result : results) {
+    const auto found = blackouts_.find(result.partition_id);
+    if (found != blackouts_.end()) result.blackout = found->second;
+  }
+  return results;
+}
+
+}  // namespace baton::port

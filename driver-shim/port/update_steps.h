@@ -1,0 +1,151 @@
+#ifndef DRIVER_SHIM_PORT_UPDATE_STEPS_H_
+#define DRIVER_SHIM_PORT_UPDATE_STEPS_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "driver-shim/port/adapter_port.h"
+#include "driver-shim/port/budget.h"
+#include "driver-shim/port/census.h"
+#include "driver-shim/port/device.h"
+#include "driver-shim/port/driver_process.h"
+#include "driver-shim/port/rules.h"
+#include "driver-shim/port/saved_state.h"
+
+namespace baton::port {
+
+// The steps of a hot update, each carried out when it is asked for: whether it
+// is a step's turn is for others (order, adapter) to know. Confined to one
+// thread.
+class UpdateSteps {
+ public:
+  // Whom the adapter is to serve. Partition ids are given in this order.
+  struct Tenant {
+    std::string guest = "";
+    std::string profile = "";
+  };
+
+  struct Options {
+    std::string executable = "/proc/self/exe";  // see DriverProcess::Options
+    std::string state_directory = "";           // exists; best on a tmpfs
+    size_t memory_bytes = size_t{32} << 20;     // that drivers have
+    std::vector<Tenant> tenants = {};
+  };
+
+  // What a step did, and where the adapter stands now.
+  struct Outcome {
+    StepReport report = {};
+    AdapterState state = AdapterState::kEmpty;
+  };
+
+  // Errors: those of SavedStateStore::Create()
+  static absl::StatusOr<std::unique_ptr<UpdateSteps>> Create(
+      Options options, Device& device, const Clock& clock);
+
+  // Loads a driver where there is none, without any saved state, and has it
+  // create the vGPUs that are missing.
+  //
+  // Errors: those of DriverProcess; BAD_PROFILE; IMAGE_UNREADABLE
+  absl::Status StartFresh(const DriverImage& image, absl::Duration timeout);
+  // Stops the driver in order and takes the files' names away.
+  void Stop(absl::Duration timeout);
+
+  Outcome Prepare(const StepOrder& order);
+  // `from`  where the adapter stands; it returns there if nothing comes of it
+  Outcome Pause(const StepOrder& order, AdapterState from);
+  Outcome Save(const StepOrder& order);
+  Outcome Cancel(const StepOrder& order, AdapterState from);
+  Outcome Unload(const StepOrder& order, AdapterState from);
+  Outcome Restore(const StepOrder& order);
+  Outcome Verify(const StepOrder& order);
+  Outcome Resume(const StepOrder& order);
+  Outcome Confirm(const StepOrder& order);
+  Outcome Commit(const StepOrder& order);
+
+  // Reaps what has ended. Returns whether the driver lives.
+  bool Watch();
+
+  const DriverImage& image() const { return image_; }
+  bool hot_update_capable() const;
+  const std::vector<VirtualGpu>& vgpus() const { return vgpus_; }
+  const std::string& fault() const { return fault_; }
+  SavedState saved() const { return saved_; }
+
+ private:
+  // A driver host whose image is open, and which runs nothing yet.
+  struct Standby {
+    DriverImage image = {};
+    std::unique_ptr<DriverProcess> process = nullptr;
+  };
+  using Answer = absl::StatusOr<DriverProcess::Answer>;
+
+  UpdateSteps(Options options, Device& device, const Clock& clock,
+              std::unique_ptr<SavedStateStore> store)
+      : options_(std::move(options)),
+        device_(device),
+        clock_(clock),
+        store_(std::move(store)) {}
+
+  absl::StatusOr<std::unique_ptr<DriverProcess>> Open(const DriverImage& image,
+                                                      absl::Duration timeout);
+  absl::Status CheckDigest(const DriverImage& image) const;
+  absl::Status CreateTenants(absl::Duration timeout);
+  absl::Status OpenStandbys(const DriverImage& image, const Budget& budget);
+  std::unique_ptr<DriverProcess> TakeStandby(const DriverImage& image);
+  void DropStandbys();
+
+  // Whether the adapter has no driver any more, after `status` came from one.
+  bool Lost(const absl::Status& status) const;
+  Outcome Broken(StepReport report, const Budget& budget);
+  void Note(StepReport& report, const absl::Status& status);
+  void Adopt(const std::vector<CensusEntry>& census);
+
+  absl::Status QuiesceAndCount(const Budget& budget,
+                               std::vector<CensusEntry>& census);
+  absl::Status JudgeSave(StepReport& report);
+  Outcome CancelHung(const StepOrder& order, const Budget& budget);
+  Outcome CancelSaved(StepReport report, const Budget& budget);
+  void EndDriver(StepReport& report, const Budget& budget);
+  Outcome RestoreInto(std::unique_ptr<DriverProcess> process,
+                      const DriverImage& image, const Budget& budget);
+  absl::Status CheckWitness(const std::vector<FunctionState>& functions,
+                            StepReport& report) const;
+  Outcome ResumeFailed(StepReport report, const Budget& budget);
+  std::vector<VirtualGpuResult> Blackouts(
+      std::vector<VirtualGpuResult> results);
+  absl::Status AwaitProgress(const Budget& budget,
+                             std::vector<VirtualGpuResult>& results);
+
+  const Options options_;
+  Device& device_;
+  const Clock& clock_;
+  const std::unique_ptr<SavedStateStore> store_;
+
+  std::unique_ptr<DriverProcess> driver_;  // null when there is none
+  DriverImage image_ = {};
+  DXGK_GPUPCAPS caps_ = {};
+  std::vector<Standby> standbys_;
+  std::vector<std::unique_ptr<DriverProcess>> retired_;
+  std::vector<VirtualGpu> vgpus_;
+  std::string fault_ = "";
+
+  // Of the update under way.
+  AdapterState origin_ = AdapterState::kPrepared;  // where Pause came from
+  std::vector<CensusEntry> before_;                // at Pause
+  std::map<uint32_t, Digest128> at_unload_;        // registers
+  std::map<uint32_t, uint64_t> completed_;         // commands, at Pause
+  std::map<uint32_t, absl::Duration> blackouts_;   // the longest
+  SaveOutcome save_ = {};
+  SavedState saved_ = {};
+};
+
+}  // namespace baton::port
+
+#endif  // DRIVER_SHIM_PORT_UPDATE_STEPS_H_

@@ -1,0 +1,309 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/log.h"
+#include "base/reason.h"
+#include "base/status_macros.h"
+#include "driver-shim/port/update_steps.h"
+
+// The steps from the point of no return on.
+
+namespace baton::port {
+namespace {
+
+// How often progress is looked for, once the blackout is over.
+constexpr absl::Duration kProgressInterval = absl::Milliseconds(1);
+
+std::vector<EntryPoint> EntryPointsOf(
+    const std::vector<EntryPointCall>& calls) {
+  std::vector<EntryPoint> entry_points;
+  for (const EntryPointCall& call : calls) {
+    for (uint32_t i = 1;
+         i <= static_cast<uint32_t>(EntryPoint::kVirtualGpuDriverEscape); ++i) {
+      const auto entry_point = static_cast<EntryPoint>(i);
+      if (call.entry_point == EntryPointName(entry_point)) {
+        entry_points.push_back(entry_point);
+      }
+    }
+  }
+  return entry_points;
+}
+
+}  // namespace
+
+// ---- Unload ----
+
+UpdateSteps::Outcome UpdateSteps::Unload(const StepOrder& order,
+                                         AdapterState from) {
+  const Budget budget(clock_, order.deadline);
+  StepReport report;
+  EndDriver(report, budget);
+  if (from == AdapterState::kSaved) {
+    const auto functions = device_.Functions();
+    if (functions.ok()) {
+      for (const FunctionState& function : *functions) {
+        at_unload_[function.partition_id] = function.registers;
+      }
+    }
+  }
+  return {std::move(report), AdapterState::kUnloaded};
+}
+
+// Stops the driver in order. One that cannot be stopped is ended: the state is
+// saved, so nothing is lost with it, and the report says how it went.
+void UpdateSteps::EndDriver(StepReport& report, const Budget& budget) {
+  if (driver_ == nullptr) return;
+  if (!driver_->Alive() || driver_->busy()) {
+    driver_->Kill();
+    driver_ = nullptr;
+    return;
+  }
+  const Answer stopped = driver_->Call(HostCommand::kStop, budget.Left());
+  Note(report, stopped.status());
+  if (!stopped.ok()) {
+    LogWarning(
+        absl::StrCat("driver '", image_.driver, "' ", image_.version,
+                     " did not stop in order: ", stopped.status().message()));
+    report.status = absl::OkStatus();
+  }
+  if (Lost(stopped.status())) {
+    driver_->Kill();
+  } else {
+    // It runs no driver any more. Taking its address space down need not be
+    // waited for.
+    driver_->Retire();
+    retired_.push_back(std::move(driver_));
+  }
+  driver_ = nullptr;
+}
+
+// ---- Restore ----
+
+UpdateSteps::Outcome UpdateSteps::Restore(const StepOrder& order) {
+  const Budget budget(clock_, order.deadline);
+  Outcome outcome = {.state = AdapterState::kUnloaded};
+  StepReport& report = outcome.report;
+  if (driver_ != nullptr) driver_->Kill();
+  driver_ = nullptr;
+  const absl::StatusOr<SavedState> checked = store_->Check();
+  if (!checked.ok()) {
+    report.status = checked.status();
+    report.rule = "R5";
+    return outcome;
+  }
+  std::unique_ptr<DriverProcess> process = TakeStandby(order.image);
+  if (process == nullptr) {
+    auto opened = Open(order.image, budget.Left());
+    if (!opened.ok()) {
+      report.status = opened.status();
+      return outcome;
+    }
+    process = *std::move(opened);
+  }
+  return RestoreInto(std::move(process), order.image, budget);
+}
+
+UpdateSteps::Outcome UpdateSteps::RestoreInto(
+    std::unique_ptr<DriverProcess> process, const DriverImage& image,
+    const Budget& budget) {
+  Outcome outcome = {.state = AdapterState::kUnloaded};
+  StepReport& report = outcome.report;
+  driver_ = std::move(process);
+  image_ = image;
+  const Answer loaded = driver_->Call(HostCommand::kLoadSaved, budget.Left());
+  Note(report, loaded.status());
+  if (Lost(loaded.status())) {
+    driver_->Kill();
+    driver_ = nullptr;
+  }
+  // One that refused is still there: Unload takes it down in order.
+  if (!loaded.ok()) return outcome;
+  const Verdict order = CheckOrder(EntryPointsOf(report.calls));
+  if (order.has_value()) {
+    report.rule = absl::StrCat("R", order->rule);
+    report.status = ErrorWithReason(absl::StatusCode::kInternal, "RULE_BROKEN",
+                                    order->message);
+    return outcome;
+  }
+  caps_.Caps.Value = loaded->gpup_caps;
+  fault_.clear();
+  outcome.state = AdapterState::kRestored;
+  return outcome;
+}
+
+// ---- Verify ----
+
+UpdateSteps::Outcome UpdateSteps::Verify(const StepOrder& order) {
+  const Budget budget(clock_, order.deadline);
+  Outcome outcome = {.state = AdapterState::kRestored};
+  StepReport& report = outcome.report;
+  const Answer counted = driver_->Census(
+      HostCommand::kCensus, device_.Identity().functions_max, budget.Left());
+  const auto functions = device_.Functions();
+  Note(report, counted.status());
+  if (report.status.ok()) report.status = functions.status();
+  if (!report.status.ok()) {
+    if (Lost(counted.status())) {
+      driver_->Kill();
+      driver_ = nullptr;
+      outcome.state = AdapterState::kUnloaded;
+    }
+    return outcome;
+  }
+  const std::vector<CensusEntry> after =
+      TakeJointCensus(*functions, counted->census);
+  report.vgpus = Compare(before_, after);
+  report.status = Judge(report.vgpus, after);
+  if (report.status.ok()) {
+    Adopt(after);
+    outcome.state = AdapterState::kVerified;
+    return outcome;
+  }
+  report.driver_log = driver_->LastLines();
+  const absl::Status witness = CheckWitness(*functions, report);
+  if (!witness.ok()) report.status = witness;
+  return outcome;
+}
+
+// R14: says who touched registers, if anybody did.
+absl::Status UpdateSteps::CheckWitness(
+    const std::vector<FunctionState>& functions, StepReport& report) const {
+  for (const CensusEntry& entry : before_) {
+    for (const FunctionState& function : functions) {
+      if (function.partition_id != entry.vgpu.partition_id) continue;
+      const Verdict verdict = CheckRegisters(entry, function.registers);
+      if (!verdict.has_value()) continue;
+      const auto unloaded = at_unload_.find(function.partition_id);
+      const bool by_unload =
+          unloaded != at_unload_.end() && unloaded->second != entry.registers;
+      report.rule = absl::StrCat("R", verdict->rule);
+      report.entry_point = EntryPointName(by_unload ? EntryPoint::kStopDevice
+                                                    : EntryPoint::kStartDevice);
+      return ErrorWithReason(
+          absl::StatusCode::kDataLoss, "VGPU_CHANGED",
+          absl::StrCat(
+              "rule R", verdict->rule, " is broken: ", verdict->message,
+              ", while the ",
+              by_unload ? "old driver was unloaded" : "new driver was loaded"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// ---- Resume ----
+
+UpdateSteps::Outcome UpdateSteps::Resume(const StepOrder& order) {
+  const Budget budget(clock_, order.deadline);
+  Outcome outcome = {.state = AdapterState::kVerified};
+  StepReport& report = outcome.report;
+  // First the driver: guests may have something for it at once.
+  const Answer run = driver_->Call(HostCommand::kRun, budget.Left());
+  Note(report, run.status());
+  if (Lost(run.status())) {
+    driver_->Kill();
+    driver_ = nullptr;
+    outcome.state = AdapterState::kUnloaded;
+  }
+  if (!run.ok()) return outcome;
+  report.status = device_.ResumeEngines(budget.Left());
+  if (!report.status.ok()) return ResumeFailed(std::move(report), budget);
+  report.vgpus = Blackouts({});
+  outcome.state = AdapterState::kResumed;
+  return outcome;
+}
+
+// Some engines may have run. If all stand again and none moved, the saved
+// blocks are still good; else they are stale, as after a Resume.
+UpdateSteps::Outcome UpdateSteps::ResumeFailed(StepReport report,
+                                               const Budget& budget) {
+  const absl::Duration time = std::max(budget.Left(), absl::Seconds(1));
+  const absl::Status paused = device_.PauseEngines(time);
+  const Answer quiet = driver_->Census(HostCommand::kQuiesce,
+                                       device_.Identity().functions_max, time);
+  const auto functions = device_.Functions();
+  bool untouched = paused.ok() && quiet.ok() && functions.ok();
+  if (untouched) {
+    const auto now = TakeJointCensus(*functions, quiet->census);
+    untouched = Judge(Compare(before_, now), now).ok();
+  }
+  return {std::move(report),
+          untouched ? AdapterState::kVerified : AdapterState::kResumed};
+}
+
+// ---- Confirm ----
+
+UpdateSteps::Outcome UpdateSteps::Confirm(const StepOrder& order) {
+  const Budget budget(clock_, order.deadline);
+  Outcome outcome = {.state = AdapterState::kResumed};
+  StepReport& report = outcome.report;
+  report.status = AwaitProgress(budget, report.vgpus);
+  const Answer counted =
+      driver_->Census(HostCommand::kCensus, device_.Identity().functions_max,
+                      std::max(budget.Left(), absl::Milliseconds(100)));
+  Note(report, counted.status());
+  if (Lost(counted.status())) return Broken(std::move(report), budget);
+  report.vgpus = Blackouts(std::move(report.vgpus));
+  if (report.status.ok()) outcome.state = AdapterState::kConfirmed;
+  return outcome;
+}
+
+absl::Status UpdateSteps::AwaitProgress(
+    const Budget& budget, std::vector<VirtualGpuResult>& results) {
+  while (true) {
+    ASSIGN_OR_RETURN(const std::vector<FunctionState> functions,
+                     device_.Functions());
+    results.clear();
+    std::vector<std::string> still;
+    for (const CensusEntry& entry : before_) {
+      VirtualGpuResult result = {.partition_id = entry.vgpu.partition_id,
+                                 .guest = entry.vgpu.guest};
+      for (const FunctionState& function : functions) {
+        if (function.partition_id != result.partition_id) continue;
+        result.preserved =
+            function.commands_completed > completed_[result.partition_id] ||
+            function.commands_completed == function.commands_submitted;
+      }
+      if (!result.preserved) {
+        result.difference = "makes no progress";
+        still.push_back(absl::StrCat("partition ", result.partition_id, " ('",
+                                     result.guest, "')"));
+      }
+      results.push_back(std::move(result));
+    }
+    if (still.empty()) return absl::OkStatus();
+    if (budget.Left() == absl::ZeroDuration()) {
+      return ErrorWithReason(
+          absl::StatusCode::kDeadlineExceeded, "VGPU_NO_PROGRESS",
+          absl::StrCat(absl::StrJoin(still, ", "), " made no progress within ",
+                       absl::FormatDuration(budget.Spent())));
+    }
+    // The driver's census after this tells of its death.
+    if (driver_->AwaitDeath(std::min(kProgressInterval, budget.Left()))) {
+      return absl::OkStatus();
+    }
+  }
+}
+
+// ---- Commit ----
+
+UpdateSteps::Outcome UpdateSteps::Commit(const StepOrder& order) {
+  const Budget budget(clock_, order.deadline);
+  Outcome outcome = {.state = AdapterState::kConfirmed};
+  StepReport& report = outcome.report;
+  for (const HostCommand command :
+       {HostCommand::kRestoreComplete, HostCommand::kSettle}) {
+    const Answer answer = driver_->Call(command, budget.Left());
+    Note(report, answer.status());
+    if (Lost(answer.status())) return Broken(std::move(report), budget);
+    if (!answer.ok()) return outcome;
+  }
+  store_->Clear();
+  saved_ = {};
+  DropStandbys();
+  outcome.state = AdapterState::kRunning;
+  return outcome;
+}
+
+}  // namespace baton::port
