@@ -1,7 +1,7 @@
 #include "agent/fetch.h"
 
 #include "absl/strings/str_cat.h"
-#include "agent/deadline.h"
+#include "agent/link_deadline.h"
 #include "base/reason.h"
 #include "grpcpp/client_context.h"
 #include "proto/status_codec.h"

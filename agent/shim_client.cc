@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/convert.h"
-#include "agent/deadline.h"
+#include "agent/link_deadline.h"
 #include "base/reason.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"

@@ -16,6 +16,9 @@ namespace {
 // How long the shim has to say what is.
 constexpr absl::Duration kLookDeadline = absl::Seconds(2);
 
+// Of what one failure says.
+constexpr size_t kMessageBytesMax = 2048;
+
 core::Outcome OutcomeOf(const absl::Status& status) {
   core::Outcome outcome;
   outcome.record.code = status.code();
@@ -25,6 +28,15 @@ core::Outcome OutcomeOf(const absl::Status& status) {
     outcome.record.reason = absl::StatusCodeToString(status.code());
   }
   return outcome;
+}
+
+// Cuts a text that somebody else wrote to what a report may hold, between two
+// characters of UTF-8.
+void Bound(std::string& text) {
+  if (text.size() <= kMessageBytesMax) return;
+  size_t end = kMessageBytesMax;
+  while (end > 0 && (text[end] & 0xC0) == 0x80) --end;
+  text.resize(end);
 }
 
 bool Failed(const core::Outcome& outcome) {
@@ -38,6 +50,7 @@ core::Outcome Steps::Run(const core::Action& action,
   const absl::Time start = ports_.clock.Now();
   const absl::Duration begun = ports_.clock.Monotonic();
   core::Outcome outcome = Carry(action, stop);
+  Bound(outcome.record.message);
   outcome.record.step = action.step;
   outcome.record.start = start;
   outcome.record.elapsed = ports_.clock.Monotonic() - begun;

@@ -3,6 +3,7 @@
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "agent/host/command.h"
 #include "agent/host/files.h"
@@ -32,7 +33,7 @@ absl::StatusOr<Struct> FromJson(const std::string& text,
   }
   return ErrorWithReason(
       absl::StatusCode::kFailedPrecondition, "GATE_ANSWER",
-      absl::StrCat("'", from, "' said '", absl::string_view(text).substr(0, 80),
+      absl::StrCat("'", from, "' said '", absl::CHexEscape(text.substr(0, 80)),
                    "', want a JSON object"));
 }
 
@@ -48,8 +49,8 @@ absl::StatusOr<bool> OpenIn(const Struct& object, const std::string& field,
   return ErrorWithReason(
       absl::StatusCode::kFailedPrecondition, "GATE_ANSWER",
       absl::StrCat("'", from, "' said '",
-                   absl::string_view(ToJson(object)).substr(0, 80),
-                   "', want \"", field, "\" to be \"open\" or \"closed\""));
+                   absl::CHexEscape(ToJson(object).substr(0, 80)), "', want \"",
+                   field, "\" to be \"open\" or \"closed\""));
 }
 
 }  // namespace

@@ -34,8 +34,12 @@ constexpr char kUnfinished[] = ".unpacking-";
 absl::StatusOr<std::pair<std::string, std::string>> Split(
     const std::string& driver) {
   const std::vector<std::string> parts = absl::StrSplit(driver, '/');
+  // Parts become the name of a directory.
+  const auto plain = [](const std::string& part) {
+    return !part.empty() && part.front() != '.';
+  };
   if (parts.size() == 4 && parts[0] == "drivers" && parts[2] == "versions" &&
-      !parts[1].empty() && !parts[3].empty()) {
+      plain(parts[1]) && plain(parts[3])) {
     return std::make_pair(parts[1], parts[3]);
   }
   return ErrorWithReason(

@@ -1,5 +1,5 @@
-#ifndef AGENT_DEADLINE_H_
-#define AGENT_DEADLINE_H_
+#ifndef AGENT_LINK_DEADLINE_H_
+#define AGENT_LINK_DEADLINE_H_
 
 #include "absl/time/time.h"
 #include "grpc/support/time.h"
@@ -16,4 +16,4 @@ inline void SetDeadline(absl::Duration deadline, grpc::ClientContext& context) {
 
 }  // namespace baton::agent
 
-#endif  // AGENT_DEADLINE_H_
+#endif  // AGENT_LINK_DEADLINE_H_

@@ -1,0 +1,165 @@
+#include "agent/shim_client.h"
+
+#include <memory>
+#include <string>
+
+#include "agent/testing/socket.h"
+#include "base/reason.h"
+#include "grpcpp/server.h"
+#include "grpcpp/server_builder.h"
+#include "gtest/gtest.h"
+#include "proto/status_codec.h"
+
+namespace baton::agent {
+namespace {
+
+using core::Step;
+using grpc::ServerContext;
+using grpc::Status;
+
+// Answers as it is told to, and keeps what it was asked.
+class ScriptedShim final : public v1::ShimService::Service {
+ public:
+  Status Inspect(ServerContext*, const v1::InspectRequest*,
+                 v1::InspectResponse* response) override {
+    *response = inspected;
+    return error;
+  }
+
+#define BATON_SCRIPTED(Method)                                      \
+  Status Method(ServerContext*, const v1::Method##Request* request, \
+                v1::Method##Response* response) override {          \
+    called = #Method;                                               \
+    order = request->order();                                       \
+    Fill(*response);                                                \
+    return error;                                                   \
+  }
+  BATON_SCRIPTED(Prepare)
+  BATON_SCRIPTED(Pause)
+  BATON_SCRIPTED(Save)
+  BATON_SCRIPTED(Cancel)
+  BATON_SCRIPTED(Unload)
+  BATON_SCRIPTED(Restore)
+  BATON_SCRIPTED(Verify)
+  BATON_SCRIPTED(Resume)
+  BATON_SCRIPTED(Confirm)
+  BATON_SCRIPTED(Commit)
+#undef BATON_SCRIPTED
+
+  template <typename Response>
+  void Fill(Response& response) {
+    *response.mutable_result() = result;
+    if constexpr (requires { response.add_vgpus(); }) {
+      *response.add_vgpus() = vgpu;
+    }
+    if constexpr (requires { response.mutable_saved(); }) {
+      response.mutable_saved()->set_blocks(3);
+    }
+  }
+
+  Status error = Status::OK;
+  v1::InspectResponse inspected;
+  v1::StepResult result;
+  v1::VirtualGpuResult vgpu;
+  std::string called;
+  v1::StepOrder order;
+};
+
+class ShimClientTest : public ::testing::Test {
+ protected:
+  ShimClientTest() : target_(testing::FreshAddress()) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(target_, grpc::InsecureServerCredentials());
+    builder.RegisterService(&shim_);
+    server_ = builder.BuildAndStart();
+    client_ = std::make_unique<ShimClient>(ShimClient::Options{target_});
+  }
+
+  core::Outcome Run(Step step) {
+    return client_->Run({step, 7, absl::Milliseconds(1500), {"/i", "d"}});
+  }
+
+  const std::string target_;
+  ScriptedShim shim_;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<ShimClient> client_;
+};
+
+TEST_F(ShimClientTest, CallsTheMethodOfEachStep) {
+  const std::pair<Step, const char*> rows[] = {
+      {Step::kPrepare, "Prepare"}, {Step::kPause, "Pause"},
+      {Step::kSave, "Save"},       {Step::kCancel, "Cancel"},
+      {Step::kUnload, "Unload"},   {Step::kRestore, "Restore"},
+      {Step::kVerify, "Verify"},   {Step::kResume, "Resume"},
+      {Step::kConfirm, "Confirm"}, {Step::kCommit, "Commit"}};
+  shim_.vgpu.set_partition_id(2);
+  shim_.vgpu.mutable_blackout()->set_nanos(5'000'000);
+  for (const auto& [step, method] : rows) {
+    SCOPED_TRACE(method);
+    const core::Outcome outcome = Run(step);
+    EXPECT_EQ(shim_.called, method);
+    EXPECT_EQ(shim_.order.attempt(), 7u);
+    EXPECT_EQ(shim_.order.deadline().seconds(), 1);
+    EXPECT_EQ(shim_.order.deadline().nanos(), 500'000'000);
+    EXPECT_EQ(outcome.record.code, absl::StatusCode::kOk);
+    const bool vgpus = step == Step::kCancel || step == Step::kVerify ||
+                       step == Step::kResume || step == Step::kConfirm;
+    ASSERT_EQ(outcome.vgpus.size(), vgpus ? 1u : 0u);
+    if (vgpus) {
+      EXPECT_EQ(outcome.vgpus[0].blackout, absl::Milliseconds(5));
+    }
+    EXPECT_EQ(outcome.saved.has_value(), step == Step::kSave);
+  }
+}
+
+TEST_F(ShimClientTest, AFailedStepIsTried) {
+  shim_.result.set_code(static_cast<int>(absl::StatusCode::kDataLoss));
+  shim_.result.set_reason("BLOCK_DAMAGED");
+  shim_.result.set_message("block 2");
+  shim_.result.set_nt_status(0xC000009A);
+  shim_.result.set_entry_point("DxgkDdiSaveMemoryForHotUpdate");
+  shim_.result.set_rule("R4");
+  const core::Outcome outcome = Run(Step::kSave);
+  EXPECT_EQ(outcome.trial, core::Trial::kTried);
+  EXPECT_EQ(outcome.record.code, absl::StatusCode::kDataLoss);
+  EXPECT_EQ(outcome.record.reason, "BLOCK_DAMAGED");
+  EXPECT_EQ(outcome.record.nt_status, 0xC000009Au);
+  EXPECT_EQ(outcome.record.entry_point, "DxgkDdiSaveMemoryForHotUpdate");
+  EXPECT_EQ(outcome.record.rule, "R4");
+}
+
+TEST_F(ShimClientTest, ARefusalWasNotTried) {
+  shim_.error = ToGrpc(ErrorWithReason(absl::StatusCode::kFailedPrecondition,
+                                       "STEP_OUT_OF_ORDER", "not now"));
+  const core::Outcome outcome = Run(Step::kUnload);
+  EXPECT_EQ(outcome.trial, core::Trial::kRefused);
+  EXPECT_EQ(outcome.record.reason, "STEP_OUT_OF_ORDER");
+  EXPECT_EQ(outcome.record.message, "shim: not now");
+}
+
+TEST_F(ShimClientTest, ASilentShimLeavesTheOutcomeOpen) {
+  server_->Shutdown();
+  const core::Outcome outcome = Run(Step::kUnload);
+  EXPECT_EQ(outcome.trial, core::Trial::kNoAnswer);
+  EXPECT_EQ(outcome.record.code, absl::StatusCode::kUnavailable);
+  EXPECT_EQ(outcome.record.reason, "SHIM_UNAVAILABLE");
+  EXPECT_TRUE(absl::IsUnavailable(client_->Inspect(absl::Seconds(5)).status()));
+}
+
+TEST_F(ShimClientTest, SaysWhatIsThere) {
+  shim_.inspected.mutable_adapter()->set_name("gpu0");
+  shim_.inspected.set_state(v1::ADAPTER_STATE_SAVED);
+  shim_.inspected.set_attempt(9);
+  shim_.inspected.mutable_image()->set_path("/old.so");
+  const absl::StatusOr<Sight> sight = client_->Inspect(absl::Seconds(10));
+  ASSERT_TRUE(sight.ok()) << sight.status();
+  EXPECT_EQ(sight->adapter.name(), "gpu0");
+  EXPECT_EQ(sight->state, core::AdapterState::kSaved);
+  EXPECT_EQ(sight->attempt, 9u);
+  EXPECT_EQ(sight->image->path, "/old.so");
+  shim_.inspected.clear_image();
+  EXPECT_EQ(client_->Inspect(absl::Seconds(10))->image, std::nullopt);
+}
+
+}  // namespace
+}  // namespace baton::agent

@@ -1,0 +1,338 @@
+#ifndef AGENT_TESTING_FAKES_H_
+#define AGENT_TESTING_FAKES_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agent/ports.h"
+#include "agent/steps.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/reason.h"
+
+// One fake per port of the agent. All live in one thread.
+namespace baton::agent::testing {
+
+class FakeClock final : public Clock {
+ public:
+  absl::Time Now() const override {
+    return absl::UnixEpoch() + absl::Hours(1) + since_;
+  }
+  absl::Duration Monotonic() const override { return absl::Hours(9) + since_; }
+  void Advance(absl::Duration by) { since_ += by; }
+
+ private:
+  absl::Duration since_ = absl::ZeroDuration();
+};
+
+class FakeRandom final : public Random {
+ public:
+  double Uniform() override { return 0.5; }
+  uint64_t Bits() override { return ++bits_; }
+
+ private:
+  uint64_t bits_ = 0;
+};
+
+// What goes wrong with one call.
+struct Fault {
+  absl::StatusCode code = absl::StatusCode::kInternal;
+  core::Trial trial = core::Trial::kTried;
+  std::string reason = "BROKE";
+  // Where it leaves the adapter; none: where it was.
+  std::optional<core::AdapterState> adapter = std::nullopt;
+  int times = 1;
+};
+
+// A shim with the order of steps that shim.proto tells, and scripted faults.
+class FakeShim final : public Shim {
+ public:
+  explicit FakeShim(core::Image loaded) : image_(std::move(loaded)) {
+    adapter_.set_name("gpu0");
+    adapter_.set_pci_id("1b70:0001");
+    adapter_.set_hot_update_capable(true);
+  }
+
+  // The next `fault.times` calls of `step` fail. Loading `version` alone, when
+  // one is given.
+  void FailNext(core::Step step, Fault fault) { faults_[step] = fault; }
+
+  absl::StatusOr<Sight> Inspect(absl::Duration) override {
+    if (away > 0) {
+      --away;
+      return absl::UnavailableError("nobody there");
+    }
+    Sight sight;
+    sight.adapter = adapter_;
+    if (image_) sight.adapter.set_driver_version(image_->version);
+    sight.state = state_;
+    sight.attempt = attempt_;
+    sight.image = image_;
+    return sight;
+  }
+
+  core::Outcome Run(const ShimStep& step) override {
+    calls.push_back(step.step);
+    const auto fault = faults_.find(step.step);
+    if (fault != faults_.end() && fault->second.times > 0) {
+      --fault->second.times;
+      return Fail(fault->second);
+    }
+    if (!Allowed(step)) {
+      return Fail({absl::StatusCode::kFailedPrecondition, core::Trial::kRefused,
+                   "STEP_OUT_OF_ORDER"});
+    }
+    attempt_ = step.attempt;
+    return Carry(step);
+  }
+
+  v1::Adapter& adapter() { return adapter_; }
+  core::AdapterState state() const { return state_; }
+  bool engines_run() const { return engines_run_; }
+  const std::optional<core::Image>& image() const { return image_; }
+
+  std::vector<core::Step> calls = {};
+  int away = 0;  // calls of Inspect that nobody answers
+
+ private:
+  using State = core::AdapterState;
+
+  core::Outcome Fail(const Fault& fault) {
+    if (fault.adapter.has_value()) state_ = *fault.adapter;
+    core::Outcome outcome;
+    outcome.trial = fault.trial;
+    outcome.record.code = fault.code;
+    outcome.record.reason = fault.reason;
+    outcome.record.message = "the shim says no";
+    return outcome;
+  }
+
+  bool Allowed(const ShimStep& step) const {
+    switch (step.step) {
+      case core::Step::kPrepare:
+        return state_ == State::kRunning || state_ == State::kPrepared;
+      case core::Step::kPause:
+        return state_ == State::kPrepared || state_ == State::kResumed ||
+               state_ == State::kConfirmed;
+      case core::Step::kSave:
+        return state_ == State::kPaused;
+      case core::Step::kCancel:
+        return state_ == State::kPrepared || state_ == State::kPaused ||
+               state_ == State::kSaved;
+      case core::Step::kUnload:
+        return state_ == State::kSaved || state_ == State::kUnloaded ||
+               state_ == State::kRestored || state_ == State::kVerified;
+      case core::Step::kRestore:
+        return state_ == State::kUnloaded;
+      case core::Step::kVerify:
+        return state_ == State::kRestored;
+      case core::Step::kResume:
+        return state_ == State::kVerified;
+      case core::Step::kConfirm:
+        return state_ == State::kResumed;
+      case core::Step::kCommit:
+        return state_ == State::kConfirmed;
+      case core::Step::kCloseGate:
+      case core::Step::kSwitch:
+      case core::Step::kReopenGate:
+      case core::Step::kInspect:
+        return false;
+    }
+    return false;
+  }
+
+  core::Outcome Carry(const ShimStep& step) {
+    core::Outcome outcome;
+    switch (step.step) {
+      case core::Step::kPrepare:
+        state_ = State::kPrepared;
+        break;
+      case core::Step::kPause:
+        engines_run_ = false;
+        state_ = State::kPaused;
+        break;
+      case core::Step::kSave:
+        state_ = State::kSaved;
+        outcome.saved = core::SavedState{3, 4096};
+        break;
+      case core::Step::kCancel:
+        engines_run_ = true;
+        state_ = State::kRunning;
+        attempt_ = 0;
+        break;
+      case core::Step::kUnload:
+        image_ = std::nullopt;
+        state_ = State::kUnloaded;
+        break;
+      case core::Step::kRestore:
+        image_ = step.image;
+        state_ = State::kRestored;
+        break;
+      case core::Step::kVerify:
+        state_ = State::kVerified;
+        outcome.vgpus = {{1, "vm-1", true, std::nullopt, ""}};
+        break;
+      case core::Step::kResume:
+        engines_run_ = true;
+        state_ = State::kResumed;
+        outcome.vgpus = {{1, "vm-1", true, absl::Milliseconds(20), ""}};
+        break;
+      case core::Step::kConfirm:
+        state_ = State::kConfirmed;
+        break;
+      case core::Step::kCommit:
+        state_ = State::kRunning;
+        attempt_ = 0;
+        break;
+      case core::Step::kCloseGate:
+      case core::Step::kSwitch:
+      case core::Step::kReopenGate:
+      case core::Step::kInspect:
+        break;
+    }
+    return outcome;
+  }
+
+  v1::Adapter adapter_;
+  std::optional<core::Image> image_;
+  State state_ = State::kRunning;
+  uint64_t attempt_ = 0;
+  bool engines_run_ = true;
+  std::map<core::Step, Fault> faults_ = {};
+};
+
+class FakeGate final : public Gate {
+ public:
+  absl::Status Close(absl::Duration) override {
+    if (close_failures > 0) {
+      --close_failures;
+      return ErrorWithReason(absl::StatusCode::kDeadlineExceeded,
+                             "COMMAND_TOO_SLOW", "the gate is stuck");
+    }
+    remembered = true;
+    open = false;
+    return absl::OkStatus();
+  }
+  absl::Status Reopen(absl::Duration) override {
+    if (reopen_failures > 0) {
+      --reopen_failures;
+      return ErrorWithReason(absl::StatusCode::kFailedPrecondition,
+                             "COMMAND_FAILED", "the gate is rusty");
+    }
+    if (std::exchange(remembered, false)) open = true;
+    return absl::OkStatus();
+  }
+
+  bool open = true;
+  bool remembered = false;
+  int close_failures = 0;
+  int reopen_failures = 0;
+};
+
+class FakeStage final : public Stage {
+ public:
+  explicit FakeStage(StagedPackage next) : next_(std::move(next)) {}
+
+  absl::StatusOr<StagedPackage> Add(const Wanted&, absl::Duration,
+                                    const std::atomic<bool>& stop) override {
+    if (stop.load()) return absl::CancelledError("given up");
+    if (add_failures > 0) {
+      --add_failures;
+      return absl::UnavailableError("the line is cut");
+    }
+    return next_;
+  }
+  absl::StatusOr<std::optional<StagedPackage>> Current() override {
+    return installed;
+  }
+  absl::Status Switch(const std::string& package) override {
+    if (switch_failures > 0) {
+      --switch_failures;
+      return ErrorWithReason(absl::StatusCode::kUnavailable, "DISK_REFUSED",
+                             "the disk is full");
+    }
+    current = package;
+    return absl::OkStatus();
+  }
+  absl::Status Sync() override { return absl::OkStatus(); }
+  absl::StatusOr<uint64_t> FreeBytes() override { return free_bytes; }
+
+  std::optional<StagedPackage> installed = std::nullopt;
+  std::string current = "old";
+  uint64_t free_bytes = uint64_t{1} << 30;
+  int add_failures = 0;
+  int switch_failures = 0;
+
+ private:
+  const StagedPackage next_;
+};
+
+// Holds what was written over restarts of the loop.
+class FakeJournal final : public Journal {
+ public:
+  absl::StatusOr<core::Update> Load() override { return written; }
+  absl::Status Write(const core::Update& update) override {
+    if (fail_from > 0 && ++writes >= fail_from) {
+      return ErrorWithReason(absl::StatusCode::kUnavailable, "JOURNAL_UNUSABLE",
+                             "the disk is gone");
+    }
+    written = update;
+    return absl::OkStatus();
+  }
+
+  core::Update written = {};
+  int fail_from = 0;  // the first write that fails, from 1; 0: none
+  int writes = 0;
+};
+
+class FakeUplink final : public Uplink {
+ public:
+  void Publish(View view) override { views.push_back(std::move(view)); }
+
+  std::vector<View> views = {};
+};
+
+// Runs each job at once, and gives out its result when it is asked to.
+class InlineWorker final : public Worker {
+ public:
+  explicit InlineWorker(Steps& steps) : steps_(steps) {}
+
+  void Start(Job job) override {
+    JobResult result;
+    result.kind = job.kind;
+    switch (job.kind) {
+      case Job::Kind::kStep:
+        if (before_step) before_step(job.action);
+        result.ended.step = job.action.step;
+        result.ended.outcome = steps_.Run(job.action, hurry_);
+        break;
+      case Job::Kind::kLook:
+        result.sight = steps_.Look();
+        break;
+    }
+    hurry_ = false;
+    result_ = std::move(result);
+  }
+  std::optional<JobResult> TakeResult() override {
+    return std::exchange(result_, std::nullopt);
+  }
+  void Hurry() override { ++hurries; }
+
+  // Called before each step; a test looks at the world, or posts something.
+  std::function<void(const core::Action&)> before_step = nullptr;
+  int hurries = 0;
+
+ private:
+  Steps& steps_;
+  std::atomic<bool> hurry_ = false;
+  std::optional<JobResult> result_ = std::nullopt;
+};
+
+}  // namespace baton::agent::testing
+
+#endif  // AGENT_TESTING_FAKES_H_
