@@ -50,13 +50,12 @@ struct Changes {
 //   NOT_FOUND            HOST_NOT_FOUND, DRIVER_NOT_FOUND, ROLLOUT_NOT_FOUND,
 //                        UPDATE_NOT_FOUND
 //   ALREADY_EXISTS       ROLLOUT_EXISTS, DRIVER_EXISTS
-//   FAILED_PRECONDITION  it does not fit the state: ROLLOUT_FINISHED,
-//                        ROLLOUT_NOT_PLANNED, ROLLOUT_STARTED,
-//                        ROLLOUT_NOT_RUNNING, ROLLOUT_NOT_HELD,
-//                        ROLLOUT_ABORTING, EMPTY_SELECTION,
+//   FAILED_PRECONDITION  it does not fit the state: ROLLOUT_NOT_PLANNED,
+//                        ROLLOUT_NOT_STARTED, ROLLOUT_STARTED, ROLLOUT_HELD,
+//                        ROLLOUT_ABORTING, ROLLOUT_FINISHED, EMPTY_SELECTION,
 //                        FAILURE_TOLERANCE_EXCEEDED, HOST_CORDONED,
 //                        HOST_NOT_CORDONED, DRIVER_IN_USE, UPDATE_ENDED,
-//                        ATTEMPT_UNKNOWN, SERVICE_BEHIND
+//                        ATTEMPT_UNKNOWN, SERVICE_BEHIND, DECISION_OVERTAKEN
 //   ABORTED              a race was lost; read again: ETAG_MISMATCH,
 //                        PLAN_CHANGED, STALE_ATTEMPT, STREAM_REPLACED
 //   RESOURCE_EXHAUSTED   a bound of fleet.h: TOO_MANY_HOSTS and so on

@@ -96,24 +96,27 @@ absl::Status CheckActive(const Fleet& fleet) {
   return absl::OkStatus();
 }
 
-// S9: what is stored has one record, chained to the one before.
+// S9: what is stored has records, each chained to the one before.
 absl::Status CheckAudit(const Fleet& before, const Changes& changes,
                         const Fleet& after) {
   const bool stored = !changes.hosts.empty() || !changes.drivers.empty() ||
                       !changes.rollouts.empty() || !changes.updates.empty() ||
                       !changes.requests.empty();
-  if (changes.audit.size() > 1 || (stored && changes.audit.empty())) {
-    return Broken("S9", absl::StrCat(changes.audit.size(),
-                                     " audit records for one change"));
+  if (stored && changes.audit.empty()) {
+    return Broken("S9", "a change without an audit record");
   }
-  if (changes.audit.empty()) return absl::OkStatus();
-  const AuditRecord& record = changes.audit.front();
-  if (record.sequence != before.audit_sequence + 1 ||
-      record.sequence != after.audit_sequence ||
-      record.hash != AuditHash(before.audit_hash, record) ||
-      record.hash != after.audit_hash) {
-    return Broken("S9", absl::StrCat("audit record ", record.sequence,
-                                     " is not chained"));
+  uint64_t sequence = before.audit_sequence;
+  std::string hash = before.audit_hash;
+  for (const AuditRecord& record : changes.audit) {
+    if (record.sequence != ++sequence ||
+        record.hash != AuditHash(hash, record)) {
+      return Broken("S9", absl::StrCat("audit record ", record.sequence,
+                                       " is not chained"));
+    }
+    hash = record.hash;
+  }
+  if (sequence != after.audit_sequence || hash != after.audit_hash) {
+    return Broken("S9", "the fleet counts other audit records");
   }
   return absl::OkStatus();
 }

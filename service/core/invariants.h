@@ -14,9 +14,10 @@ namespace baton::core {
 // Errors: INTERNAL; the message names the invariant and the record
 absl::Status CheckInvariants(const Fleet& fleet);
 
-// What must be true of every applied event: S1 (the budget holds after each
-// admission), S9 (one audit record for each durable change, chained to the one
-// before), S10 (no admission past the tolerance), S13 (epoch, attempts, audit
+// What must be true of every applied event, and of every turn of them: S1 (the
+// budget holds after each admission), S9 (durable changes have audit records,
+// each chained to the one before), S10 (no admission past the tolerance), S11
+// (a slot is freed only by the end of its attempt), S13 (epoch, attempts, audit
 // sequence and revision never go down).
 absl::Status CheckTransition(const Fleet& before, const Changes& changes,
                              const Fleet& after);

@@ -1,0 +1,614 @@
+#include "service/core/apply.h"
+
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/reason.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/stage.h"
+
+namespace baton::core {
+namespace {
+
+using support::HostName;
+using support::kNewDriver;
+using support::kRollout;
+using support::MakeSpec;
+using support::Stage;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr RolloutState kRolloutStates[] = {
+    RolloutState::kDraft,  RolloutState::kPlanned,  RolloutState::kRunning,
+    RolloutState::kHeld,   RolloutState::kAborting, RolloutState::kSucceeded,
+    RolloutState::kFailed, RolloutState::kAborted};
+
+// Brings a rollout of one host to `state`, through events alone.
+void BringTo(RolloutState state, Stage& stage) {
+  if (state == RolloutState::kDraft || state == RolloutState::kPlanned ||
+      state == RolloutState::kAborted) {
+    stage.Do(CreateRollout{kRollout, MakeSpec()});
+  } else {
+    stage.Start(MakeSpec());
+  }
+  switch (state) {
+    case RolloutState::kDraft:
+    case RolloutState::kRunning:
+      break;
+    case RolloutState::kPlanned:
+      stage.Plan();
+      break;
+    case RolloutState::kHeld:
+      stage.Do(HoldRollout{kRollout, "wait"});
+      break;
+    case RolloutState::kAborting:
+    case RolloutState::kAborted:
+      stage.Do(AbortRollout{kRollout, "enough"});
+      break;
+    case RolloutState::kSucceeded:
+      stage.Report(1, UpdateState::kDone);
+      break;
+    case RolloutState::kFailed:
+      stage.Report(1, UpdateState::kCancelled);
+      break;
+  }
+  ASSERT_EQ(stage.rollout().state, state);
+}
+
+TEST(ApplyTest, AnswersEachVerbInEachRolloutState) {
+  struct Verb {
+    const char* name;
+    std::function<EventBody(const Rollout&)> make;
+    // What it comes to where it is taken; everywhere else it is refused.
+    std::map<RolloutState, RolloutState> taken;
+    std::map<RolloutState, std::string> refused;
+  };
+  const std::map<RolloutState, std::string> kEnds = {
+      {RolloutState::kAborting, "ROLLOUT_ABORTING"},
+      {RolloutState::kSucceeded, "ROLLOUT_FINISHED"},
+      {RolloutState::kFailed, "ROLLOUT_FINISHED"},
+      {RolloutState::kAborted, "ROLLOUT_FINISHED"}};
+  const auto with_ends = [&](std::map<RolloutState, std::string> refused) {
+    refused.insert(kEnds.begin(), kEnds.end());
+    return refused;
+  };
+  const Verb verbs[] = {
+      {"plan",
+       [](const Rollout&) { return PlanRollout{kRollout}; },
+       {{RolloutState::kDraft, RolloutState::kPlanned},
+        {RolloutState::kPlanned, RolloutState::kPlanned}},
+       with_ends({{RolloutState::kRunning, "ROLLOUT_STARTED"},
+                  {RolloutState::kHeld, "ROLLOUT_HELD"}})},
+      {"start",
+       [](const Rollout& r) {
+         return StartRollout{kRollout, r.plan ? r.plan->digest : ""};
+       },
+       {{RolloutState::kPlanned, RolloutState::kRunning}},
+       with_ends({{RolloutState::kDraft, "ROLLOUT_NOT_PLANNED"},
+                  {RolloutState::kRunning, "ROLLOUT_STARTED"},
+                  {RolloutState::kHeld, "ROLLOUT_HELD"}})},
+      {"hold",
+       [](const Rollout&) {
+         return HoldRollout{kRollout, "wait"};
+       },
+       {{RolloutState::kRunning, RolloutState::kHeld}},
+       with_ends({{RolloutState::kDraft, "ROLLOUT_NOT_PLANNED"},
+                  {RolloutState::kPlanned, "ROLLOUT_NOT_STARTED"},
+                  {RolloutState::kHeld, "ROLLOUT_HELD"}})},
+      {"resume",
+       [](const Rollout&) { return ResumeRollout{kRollout}; },
+       {{RolloutState::kHeld, RolloutState::kRunning}},
+       with_ends({{RolloutState::kDraft, "ROLLOUT_NOT_PLANNED"},
+                  {RolloutState::kPlanned, "ROLLOUT_NOT_STARTED"},
+                  {RolloutState::kRunning, "ROLLOUT_STARTED"}})},
+      {"abort",
+       [](const Rollout&) {
+         return AbortRollout{kRollout, "enough"};
+       },
+       {{RolloutState::kDraft, RolloutState::kAborted},
+        {RolloutState::kPlanned, RolloutState::kAborted},
+        {RolloutState::kRunning, RolloutState::kAborting},
+        {RolloutState::kHeld, RolloutState::kAborting}},
+       kEnds},
+  };
+  for (const Verb& verb : verbs) {
+    for (const RolloutState state : kRolloutStates) {
+      SCOPED_TRACE(testing::Message() << verb.name << " in " << Name(state));
+      Stage stage(1);
+      BringTo(state, stage);
+      const absl::Status status = stage.Try(verb.make(stage.rollout()));
+      const auto taken = verb.taken.find(state);
+      if (taken != verb.taken.end()) {
+        EXPECT_EQ(status, absl::OkStatus());
+        EXPECT_EQ(stage.rollout().state, taken->second);
+      } else {
+        EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+        ASSERT_EQ(verb.refused.count(state), 1u);
+        EXPECT_EQ(Reason(status), verb.refused.at(state));
+      }
+    }
+  }
+}
+
+TEST(ApplyTest, AnswersEachReportInEachUpdateState) {
+  constexpr UpdateState kStates[] = {
+      UpdateState::kPending,    UpdateState::kRunning,
+      UpdateState::kDone,       UpdateState::kCancelled,
+      UpdateState::kRolledBack, UpdateState::kQuarantined,
+      UpdateState::kSkipped};
+  for (const UpdateState state : kStates) {
+    for (const UpdateState said : kStates) {
+      SCOPED_TRACE(testing::Message()
+                   << Name(said) << " reported while " << Name(state));
+      // One host at a time: the second one is pending.
+      Stage stage(2);
+      stage.Start(MakeSpec());
+      int number = 1;
+      UpdateReport report = stage.ReportOf(1, said);
+      if (state == UpdateState::kPending || state == UpdateState::kSkipped) {
+        number = 2;
+        if (state == UpdateState::kSkipped) {
+          stage.Do(AbortRollout{kRollout, "enough"});
+        }
+      } else if (state != UpdateState::kRunning) {
+        stage.Report(1, state);
+        report.sequence += 1;
+      }
+      const Update before = stage.update(number);
+      ASSERT_EQ(before.state, state);
+
+      const absl::Status status = stage.Try(
+          UpdateReported{HostName(number), stage.host(number).stream, report});
+      std::string want;
+      UpdateState after = state;
+      if (said == UpdateState::kPending || said == UpdateState::kSkipped) {
+        want = "BAD_REPORT";
+      } else if (number == 2) {
+        want = "ATTEMPT_UNKNOWN";
+      } else if (state == UpdateState::kRunning) {
+        after = said;
+      } else if (state != said) {
+        want = "UPDATE_ENDED";
+      }
+      EXPECT_EQ(Reason(status), want) << status;
+      EXPECT_EQ(stage.update(number).state, after);
+      if (state != UpdateState::kRunning) {
+        EXPECT_EQ(stage.update(number), before);
+      }
+    }
+  }
+}
+
+TEST(ApplyTest, FreesTheSlotByAFinalReportOnly) {
+  Stage stage(1);
+  stage.Start(MakeSpec());
+  EXPECT_EQ(stage.host(1).rollout, kRollout);
+  EXPECT_EQ(StateOf(stage.host(1)), HostState::kUpdating);
+  stage.Report(1, UpdateState::kRunning);
+  stage.Disconnect(1);
+  stage.Advance(absl::Hours(1000));
+  EXPECT_EQ(stage.host(1).rollout, kRollout);
+  EXPECT_EQ(StateOf(stage.host(1)), HostState::kUpdating);
+  stage.Connect(1);
+  stage.Report(1, UpdateState::kRolledBack);
+  EXPECT_EQ(stage.host(1).rollout, "");
+  EXPECT_EQ(StateOf(stage.host(1)), HostState::kReady);
+}
+
+TEST(ApplyTest, IgnoresReportsThatAreOlderThanTheLast) {
+  Stage stage(1);
+  stage.Start(MakeSpec());
+  const UpdateReport first = stage.ReportOf(1, UpdateState::kRunning);
+  UpdateReport second = first;
+  second.sequence = 2;
+  second.past_no_return = true;
+  second.step = Step::kUnload;
+  const uint64_t stream = stage.host(1).stream;
+  stage.Do(UpdateReported{HostName(1), stream, second});
+  const Update before = stage.update(1);
+  const Changes changes = stage.Do(UpdateReported{HostName(1), stream, first});
+  EXPECT_TRUE(changes.empty());
+  EXPECT_EQ(stage.update(1), before);
+}
+
+TEST(ApplyTest, RefusesReportsOfOtherAttemptsStreamsAndUpdates) {
+  Stage stage(2);
+  stage.Start(MakeSpec());
+  const uint64_t stream = stage.host(1).stream;
+  const UpdateReport report = stage.ReportOf(1, UpdateState::kDone);
+  struct Row {
+    std::function<void(UpdateReported&)> spoil;
+    absl::StatusCode code;
+    std::string reason;
+  };
+  const Row rows[] = {
+      {[](auto& r) { r.host = "hosts/none"; }, absl::StatusCode::kNotFound,
+       "HOST_NOT_FOUND"},
+      {[](auto& r) { r.stream += 1; }, absl::StatusCode::kAborted,
+       "STREAM_REPLACED"},
+      {[](auto& r) { r.stream = 0; }, absl::StatusCode::kAborted,
+       "STREAM_REPLACED"},
+      {[](auto& r) { r.report.rollout = "rollouts/none"; },
+       absl::StatusCode::kNotFound, "UPDATE_NOT_FOUND"},
+      {[](auto& r) { r.report.attempt += 1; },
+       absl::StatusCode::kFailedPrecondition, "ATTEMPT_UNKNOWN"},
+      {[](auto& r) { r.report.attempt -= 1; }, absl::StatusCode::kAborted,
+       "STALE_ATTEMPT"},
+      {[](auto& r) { r.report.sequence = 0; },
+       absl::StatusCode::kInvalidArgument, "BAD_REPORT"},
+      {[](auto& r) { r.report.steps.resize(1000); },
+       absl::StatusCode::kInvalidArgument, "BAD_REPORT"},
+      {[](auto& r) { r.report.vgpus.resize(10'000); },
+       absl::StatusCode::kInvalidArgument, "BAD_REPORT"},
+  };
+  for (const Row& row : rows) {
+    UpdateReported event{HostName(1), stream, report};
+    row.spoil(event);
+    const absl::Status status = stage.Try(event);
+    EXPECT_EQ(status.code(), row.code) << status;
+    EXPECT_EQ(Reason(status), row.reason) << status;
+  }
+}
+
+TEST(ApplyTest, QuarantinesAHostWhoseReportContradictsItself) {
+  const std::vector<std::pair<UpdateState, std::function<void(UpdateReport&)>>>
+      rows = {
+          {UpdateState::kDone, [](auto& r) { r.vgpus[1].preserved = false; }},
+          {UpdateState::kDone, [](auto& r) { r.past_no_return = false; }},
+          {UpdateState::kCancelled, [](auto& r) { r.past_no_return = true; }},
+          {UpdateState::kCancelled,
+           [](auto& r) { r.vgpus[0].preserved = false; }},
+          {UpdateState::kRolledBack, [](auto& r) { r.past_no_return = false; }},
+          {UpdateState::kRolledBack,
+           [](auto& r) { r.vgpus[0].preserved = false; }},
+      };
+  for (const auto& [state, spoil] : rows) {
+    Stage stage(1);
+    stage.Start(MakeSpec());
+    UpdateReport report = stage.ReportOf(1, state);
+    spoil(report);
+    stage.Do(UpdateReported{HostName(1), stage.host(1).stream, report});
+    EXPECT_EQ(stage.update(1).state, UpdateState::kQuarantined);
+    EXPECT_EQ(stage.update(1).reason, "REPORT_CONTRADICTS");
+    EXPECT_EQ(StateOf(stage.host(1)), HostState::kQuarantined);
+  }
+}
+
+TEST(ApplyTest, KeepsAQuarantinedHostQuarantined) {
+  Stage stage(1);
+  stage.Start(MakeSpec());
+  stage.Report(1, UpdateState::kQuarantined);
+  EXPECT_EQ(StateOf(stage.host(1)), HostState::kQuarantined);
+  stage.Disconnect(1);
+  stage.Connect(1, "2.0");
+  stage.Do(CordonHost{HostName(1), "look"});
+  stage.Do(UncordonHost{HostName(1)});
+  EXPECT_EQ(StateOf(stage.host(1)), HostState::kQuarantined);
+}
+
+TEST(ApplyTest, CreatesARolloutOnceAndOnlyOfWhatIsKnown) {
+  Stage stage(1);
+  RolloutSpec spec = MakeSpec();
+  stage.Do(CreateRollout{kRollout, spec}, "alice");
+  EXPECT_EQ(stage.rollout().state, RolloutState::kDraft);
+  EXPECT_EQ(stage.rollout().author, "alice");
+  absl::Status status = stage.Try(CreateRollout{kRollout, spec});
+  EXPECT_EQ(status.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(Reason(status), "ROLLOUT_EXISTS");
+  spec.driver = "drivers/softgpu/versions/9.9";
+  EXPECT_EQ(Reason(stage.Try(CreateRollout{"rollouts/s", spec})),
+            "DRIVER_NOT_FOUND");
+  EXPECT_EQ(Reason(stage.Try(CreateRollout{"s", MakeSpec()})), "BAD_NAME");
+  EXPECT_EQ(Reason(stage.Try(PlanRollout{"rollouts/none"})),
+            "ROLLOUT_NOT_FOUND");
+}
+
+TEST(ApplyTest, StartsWhatWasReviewedOrSaysWhatDiffers) {
+  Stage stage(3);
+  stage.Do(CreateRollout{kRollout, MakeSpec()});
+  stage.Plan();
+  const std::string digest = stage.rollout().plan->digest;
+  absl::Status status = stage.Try(StartRollout{kRollout, "sha256:0"});
+  EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(Reason(status), "PLAN_CHANGED");
+
+  stage.Do(CordonHost{HostName(2), "disk"});
+  status = stage.Try(StartRollout{kRollout, digest});
+  EXPECT_EQ(Reason(status), "PLAN_CHANGED");
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("'hosts/host-2' is blocked: HOST_CORDONED"));
+
+  stage.Do(UncordonHost{HostName(2)});
+  stage.Do(StartRollout{kRollout, digest});
+}
+
+TEST(ApplyTest, LetsNoTwoRolloutsHoldOneHost) {
+  Stage stage(2);
+  const std::string other = "rollouts/other";
+  stage.Do(CreateRollout{kRollout, MakeSpec()});
+  stage.Do(CreateRollout{other, MakeSpec()});
+  stage.Plan(kRollout);
+  stage.Plan(other);
+  const std::string digest = stage.rollout(other).plan->digest;
+  stage.Do(StartRollout{kRollout, stage.rollout().plan->digest});
+  EXPECT_EQ(Reason(stage.Try(StartRollout{other, digest})), "PLAN_CHANGED");
+  EXPECT_EQ(Reason(stage.Try(PlanRollout{other})), "EMPTY_SELECTION");
+}
+
+TEST(ApplyTest, RefusesAStaleEtagOfEachKind) {
+  Stage stage(1);
+  stage.Do(CreateRollout{kRollout, MakeSpec()});
+  stage.Plan();
+  const std::string digest = stage.rollout().plan->digest;
+  const std::string stale = EtagOf(1);
+  const std::vector<EventBody> events = {
+      PlanRollout{kRollout, stale},
+      StartRollout{kRollout, digest, stale},
+      AbortRollout{kRollout, "enough", stale},
+      CordonHost{HostName(1), "disk", stale},
+      UncordonHost{HostName(1), stale},
+      UpdateHostLabels{HostName(1), {}, stale},
+      DriverDeleted{kNewDriver, stale}};
+  for (const EventBody& event : events) {
+    const absl::Status status = stage.Try(event);
+    EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
+    EXPECT_EQ(Reason(status), "ETAG_MISMATCH") << event.index();
+  }
+  const std::string etag = EtagOf(stage.rollout().version);
+  stage.Do(StartRollout{kRollout, digest, etag});
+  EXPECT_NE(EtagOf(stage.rollout().version), etag);
+}
+
+TEST(ApplyTest, DoesARequestOnceHoweverOftenItIsRepeated) {
+  Stage stage(1);
+  const EventBody requests[] = {
+      CreateRollout{kRollout, MakeSpec(), "id-1"},
+      PlanRollout{kRollout, "", "id-2"},
+      CordonHost{HostName(1), "disk", "", "id-3"},
+      UncordonHost{HostName(1), "", "id-4"},
+      UpdateHostLabels{HostName(1), {{"tier", "gold"}}, "", "id-5"},
+      AbortRollout{kRollout, "enough", "", "id-6"},
+      DriverDeleted{kNewDriver, "", "id-7"},
+  };
+  for (const EventBody& request : requests) {
+    EXPECT_FALSE(stage.Do(request).empty());
+    const Fleet before = stage.fleet();
+    EXPECT_TRUE(stage.Do(request).empty());
+    EXPECT_EQ(stage.fleet(), before);
+  }
+  const absl::Status status =
+      stage.Try(CordonHost{HostName(1), "another reason", "", "id-3"});
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Reason(status), "REQUEST_ID_REUSED");
+  EXPECT_EQ(Reason(stage.Try(
+                CordonHost{HostName(1), "disk", "", std::string(65, 'x')})),
+            "BAD_REQUEST_ID");
+}
+
+TEST(ApplyTest, RemembersARefusedRequestNot) {
+  Stage stage(1);
+  const CordonHost request{HostName(2), "disk", "", "id"};
+  EXPECT_EQ(Reason(stage.Try(request)), "HOST_NOT_FOUND");
+  stage.Connect(2);
+  EXPECT_FALSE(stage.Do(request).empty());
+}
+
+TEST(ApplyTest, ForgetsTheOldestRequests) {
+  Fleet fleet = Stage(1).fleet();
+  const auto cordon = [&](int id) {
+    const std::string text = std::to_string(id);
+    const EventBody bodies[] = {CordonHost{HostName(1), "disk", "", "c" + text},
+                                UncordonHost{HostName(1), "", "u" + text}};
+    for (const EventBody& body : bodies) {
+      ASSERT_TRUE(Apply({fleet.now, "alice", body}, fleet).ok());
+    }
+  };
+  for (int id = 0; id < static_cast<int>(kRequestsMax) / 2; ++id) cordon(id);
+  EXPECT_EQ(fleet.requests.size(), kRequestsMax);
+  EXPECT_EQ(fleet.requests.count("c0"), 1u);
+  cordon(-1);
+  EXPECT_EQ(fleet.requests.size(), kRequestsMax);
+  EXPECT_EQ(fleet.requests.count("c0"), 0u);
+  EXPECT_EQ(fleet.requests.count("u0"), 0u);
+}
+
+TEST(ApplyTest, CordonsAndLabelsAHost) {
+  Stage stage(1);
+  stage.Do(CordonHost{HostName(1), "disk"}, "bob");
+  EXPECT_EQ(stage.host(1).cordon->by, "bob");
+  EXPECT_EQ(Reason(stage.Try(CordonHost{HostName(1), "again"})),
+            "HOST_CORDONED");
+  stage.Do(UncordonHost{HostName(1)});
+  EXPECT_EQ(Reason(stage.Try(UncordonHost{HostName(1)})), "HOST_NOT_CORDONED");
+  stage.Do(UpdateHostLabels{HostName(1), {{"zone", "mine"}}});
+  EXPECT_EQ(LabelsOf(stage.host(1)), (Labels{{"zone", "mine"}}));
+  EXPECT_TRUE(
+      stage.Do(UpdateHostLabels{HostName(1), {{"zone", "mine"}}}).empty());
+  stage.Do(UpdateHostLabels{HostName(1), {}});
+  EXPECT_EQ(LabelsOf(stage.host(1)), (Labels{{"zone", "odd"}}));
+  EXPECT_EQ(Reason(stage.Try(UpdateHostLabels{HostName(1), {{"a b", ""}}})),
+            "BAD_LABELS");
+  Labels many;
+  for (int i = 0; i < 65; ++i) many["k" + std::to_string(i)] = "";
+  EXPECT_EQ(Reason(stage.Try(UpdateHostLabels{HostName(1), many})),
+            "BAD_LABELS");
+  EXPECT_EQ(Reason(stage.Try(CordonHost{HostName(1), ""})), "BAD_REASON");
+  EXPECT_EQ(Reason(stage.Try(CordonHost{HostName(1), std::string(1025, 'x')})),
+            "BAD_REASON");
+  EXPECT_EQ(Reason(stage.Try(CordonHost{"hosts/none", "disk"})),
+            "HOST_NOT_FOUND");
+}
+
+TEST(ApplyTest, StoresADriverOnceAndDeletesItUnlessNeeded) {
+  Stage stage(1);
+  EXPECT_TRUE(stage.Do(DriverStored{support::MakeDriver("2.0")}).empty());
+  Driver other = support::MakeDriver("2.0");
+  other.digest = support::MakeDriver("3.0").digest;
+  EXPECT_EQ(Reason(stage.Try(DriverStored{other})), "DRIVER_EXISTS");
+
+  stage.Do(CreateRollout{kRollout, MakeSpec()});
+  EXPECT_EQ(Reason(stage.Try(DriverDeleted{kNewDriver})), "DRIVER_IN_USE");
+  stage.Do(AbortRollout{kRollout, "enough"});
+  stage.Do(DriverDeleted{kNewDriver});
+  EXPECT_EQ(FindDriver(stage.fleet(), kNewDriver), nullptr);
+  EXPECT_EQ(Reason(stage.Try(DriverDeleted{kNewDriver})), "DRIVER_NOT_FOUND");
+}
+
+TEST(ApplyTest, RefusesADriverThatIsNotWhole) {
+  Stage stage(0);
+  const std::function<void(Driver&)> spoils[] = {
+      [](Driver& d) { d.name = "drivers/softgpu/versions/3.1"; },
+      [](Driver& d) { d.digest = "sha256:0"; },
+      [](Driver& d) { d.size_bytes = 0; },
+      [](Driver& d) { d.manifest.pci_ids.clear(); },
+      [](Driver& d) { d.manifest.state_format_writes = 0; },
+      [](Driver& d) { d.manifest.state_format_reads.clear(); }};
+  for (const auto& spoil : spoils) {
+    Driver driver = support::MakeDriver("3.0");
+    spoil(driver);
+    EXPECT_EQ(Reason(stage.Try(DriverStored{driver})), "BAD_DRIVER");
+  }
+}
+
+TEST(ApplyTest, TakesAHostInOnceForEachStream) {
+  Stage stage(1);
+  const uint64_t first = stage.host(1).stream;
+  const uint64_t sequence = stage.fleet().audit_sequence;
+  stage.Connect(1);
+  EXPECT_NE(stage.host(1).stream, first);
+  // Nothing to be stored is new.
+  EXPECT_EQ(stage.fleet().audit_sequence, sequence);
+  // The end of the old stream is not the end of the new one.
+  stage.Do(HostDisconnected{HostName(1), first});
+  EXPECT_TRUE(stage.host(1).connected());
+  EXPECT_EQ(Reason(stage.Try(HostHeard{HostName(1), first})),
+            "STREAM_REPLACED");
+}
+
+TEST(ApplyTest, RefusesAHelloThatDoesNotFit) {
+  Stage stage(0);
+  const HostConnected good{"hosts/h", 7, "boot", "0.1", {}, {}, 1, 3};
+  struct Row {
+    std::function<void(HostConnected&)> spoil;
+    std::string reason;
+  };
+  const Row rows[] = {
+      {[](auto& h) { h.host = "h"; }, "BAD_NAME"},
+      {[](auto& h) { h.stream = 0; }, "BAD_REPORT"},
+      {[](auto& h) {
+         h.labels = {{"", ""}};
+       },
+       "BAD_LABELS"},
+      {[](auto& h) { h.epoch = 2; }, "SERVICE_BEHIND"},
+      {[](auto& h) { h.finished_attempt = ~uint64_t{0}; }, "BAD_REPORT"},
+      {[](auto& h) { h.inventory.adapters.resize(65); }, "BAD_REPORT"},
+  };
+  for (const Row& row : rows) {
+    HostConnected hello = good;
+    row.spoil(hello);
+    EXPECT_EQ(Reason(stage.Try(hello)), row.reason);
+  }
+  stage.Do(good);
+  // Attempts go on from what the host finished under an earlier service.
+  EXPECT_EQ(stage.fleet().hosts.at("hosts/h").attempt, 3u);
+}
+
+TEST(ApplyTest, SkipsTheRestAndCancelsWhatRunsOnAbort) {
+  Stage stage(2);
+  stage.Start(MakeSpec());
+  stage.Do(AbortRollout{kRollout, "enough"}, "bob");
+  EXPECT_EQ(stage.rollout().state, RolloutState::kAborting);
+  EXPECT_EQ(stage.rollout().reason, "ABORTED_BY_OPERATOR");
+  EXPECT_EQ(stage.rollout().message, "aborted by 'bob': enough");
+  EXPECT_TRUE(stage.update(1).cancel_requested);
+  EXPECT_EQ(stage.update(2).state, UpdateState::kSkipped);
+  stage.Report(1, UpdateState::kCancelled);
+  EXPECT_EQ(stage.rollout().state, RolloutState::kAborted);
+}
+
+TEST(ApplyTest, ResumesPastFailuresOnlyWhenTheyAreAccepted) {
+  Stage stage(3);
+  stage.Start(MakeSpec());
+  stage.Report(1, UpdateState::kCancelled);
+  EXPECT_EQ(stage.rollout().state, RolloutState::kHeld);
+  EXPECT_EQ(stage.rollout().reason, "FAILURE_TOLERANCE_EXCEEDED");
+  const absl::Status status = stage.Try(ResumeRollout{kRollout});
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Reason(status), "FAILURE_TOLERANCE_EXCEEDED");
+  stage.Do(ResumeRollout{kRollout, true});
+  stage.Settle();
+  EXPECT_EQ(stage.rollout().state, RolloutState::kRunning);
+  EXPECT_EQ(stage.update(2).state, UpdateState::kRunning);
+  // It counts from here: one more is too many again.
+  stage.Report(2, UpdateState::kRolledBack);
+  EXPECT_EQ(stage.rollout().state, RolloutState::kHeld);
+}
+
+TEST(ApplyTest, ChecksTheServicesOwnDecisionsToo) {
+  Stage stage(3);
+  RolloutSpec spec = MakeSpec();
+  spec.waves = {{"", WaveSize::kHosts, 1, absl::Minutes(1)},
+                {"", WaveSize::kRest}};
+  stage.Start(spec);
+  const std::vector<EventBody> decisions = {
+      AdmitHost{kRollout, HostName(2), 1},   // a wave too early
+      AdmitHost{kRollout, HostName(1), 2},   // runs already
+      SkipHost{kRollout, HostName(1), "X"},  // runs already
+      HoldForFailures{kRollout},
+      EndWave{kRollout},
+      AdvanceWave{kRollout},
+      FinishRollout{kRollout},
+      LoseHost{HostName(1), stage.host(1).stream}};
+  for (const EventBody& decision : decisions) {
+    EXPECT_EQ(Reason(stage.Try(decision)), "DECISION_OVERTAKEN")
+        << decision.index();
+  }
+  stage.Report(1, UpdateState::kDone);
+  EXPECT_EQ(Reason(stage.Try(AdvanceWave{kRollout})), "DECISION_OVERTAKEN");
+  stage.Advance(absl::Minutes(1));
+  EXPECT_EQ(stage.rollout().wave, 1u);
+  // The budget is one: the other host of the wave has to wait.
+  EXPECT_EQ(Reason(stage.Try(AdmitHost{kRollout, HostName(3), 1})),
+            "DECISION_OVERTAKEN");
+}
+
+TEST(ApplyTest, GrowsTheEpochAndTheRevisionWithEachStart) {
+  Stage stage(1);
+  const uint64_t revision = stage.fleet().revision;
+  stage.Do(ServiceStarted{});
+  EXPECT_EQ(stage.fleet().epoch, 2u);
+  EXPECT_GT(stage.fleet().revision, revision);
+  EXPECT_EQ(stage.fleet().revision, uint64_t{2} << 32);
+  EXPECT_FALSE(stage.host(1).connected());
+}
+
+TEST(ApplyTest, NeverLetsTimeGoBack) {
+  Fleet fleet = Stage(1).fleet();
+  const absl::Time now = fleet.now;
+  const Event event{now - absl::Hours(1), "alice",
+                    CordonHost{HostName(1), "disk"}};
+  ASSERT_TRUE(Apply(event, fleet).ok());
+  EXPECT_EQ(fleet.now, now);
+  EXPECT_EQ(fleet.hosts.at(HostName(1)).cordon->time, now);
+}
+
+TEST(ApplyTest, NamesWhoDidWhatInTheAudit) {
+  Stage stage(1);
+  const Changes changes = stage.Do(CordonHost{HostName(1), "disk"}, "bob");
+  AuditRecord want{stage.fleet().audit_sequence,
+                   stage.fleet().now,
+                   "bob",
+                   "host.cordon",
+                   HostName(1),
+                   "disk",
+                   stage.fleet().audit_hash};
+  EXPECT_THAT(changes.audit, ElementsAre(want));
+  EXPECT_THAT(changes.hosts, ElementsAre(HostName(1)));
+}
+
+}  // namespace
+}  // namespace baton::core

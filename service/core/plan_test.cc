@@ -1,0 +1,263 @@
+#include "service/core/plan.h"
+
+#include <set>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/stage.h"
+
+namespace baton::core {
+namespace {
+
+using support::HostName;
+using support::kRollout;
+using support::MakeSpec;
+using support::Stage;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+std::set<int> RunningIn(const Stage& stage,
+                        const std::string& rollout = kRollout) {
+  std::set<int> running;
+  for (const auto& [host, update] : stage.rollout(rollout).updates) {
+    if (update.state == UpdateState::kRunning) {
+      running.insert(std::stoi(host.substr(host.rfind('-') + 1)));
+    }
+  }
+  return running;
+}
+
+RolloutSpec SpecOf(uint32_t max_unavailable, uint32_t tolerated) {
+  RolloutSpec spec = MakeSpec();
+  spec.limits.max_unavailable = max_unavailable;
+  spec.failure_tolerance.hosts = tolerated;
+  return spec;
+}
+
+TEST(DecideTest, StartsNoMoreHostsThanMayBeOutOfService) {
+  Stage stage(5);
+  stage.Start(SpecOf(2, 0));
+  EXPECT_THAT(RunningIn(stage), ElementsAre(1, 2));
+  stage.Report(1, UpdateState::kDone);
+  EXPECT_THAT(RunningIn(stage), ElementsAre(2, 3));
+}
+
+TEST(DecideTest, CountsHostsThatAreDownForWhateverReason) {
+  Stage stage(6);
+  stage.Do(CreateRollout{kRollout, SpecOf(3, 0)});
+  stage.Plan();
+  stage.Disconnect(6);
+  Inventory faulty = support::MakeInventory("1.0");
+  faulty.fault = "the shim does not answer";
+  stage.Do(HostHeard{HostName(5), stage.host(5).stream, faulty});
+  stage.Plan();
+  stage.Do(StartRollout{kRollout, stage.rollout().plan->digest});
+  stage.Settle();
+  EXPECT_THAT(RunningIn(stage), ElementsAre(1));
+  stage.Connect(6);
+  stage.Settle();
+  EXPECT_THAT(RunningIn(stage), ElementsAre(1, 2));
+}
+
+TEST(DecideTest, SharesOneBudgetBetweenAllRollouts) {
+  Stage stage(6);
+  RolloutSpec odd = SpecOf(2, 0);
+  odd.selector = "zone=odd";
+  RolloutSpec even = SpecOf(3, 0);
+  even.selector = "zone=even";
+  stage.Start(odd, "rollouts/odd");
+  stage.Start(even, "rollouts/even");
+  EXPECT_THAT(RunningIn(stage, "rollouts/odd"), ElementsAre(1, 3));
+  EXPECT_THAT(RunningIn(stage, "rollouts/even"), ElementsAre(2));
+}
+
+TEST(DecideTest, OneHostThatIsAwayDoesNotKeepTheOthersOfItsWave) {
+  Stage stage(3);
+  stage.Do(CreateRollout{kRollout, SpecOf(2, 0)});
+  stage.Plan();
+  stage.Do(StartRollout{kRollout, stage.rollout().plan->digest});
+  stage.Disconnect(1);
+  stage.Settle();
+  EXPECT_THAT(RunningIn(stage), ElementsAre(2));
+  EXPECT_EQ(stage.update(1).state, UpdateState::kPending);
+}
+
+TEST(DecideTest, LetsACordonedHostWait) {
+  Stage stage(2);
+  stage.Start(SpecOf(1, 0));
+  stage.Do(CordonHost{HostName(2), "disk"});
+  stage.Report(1, UpdateState::kDone);
+  EXPECT_THAT(RunningIn(stage), IsEmpty());
+  EXPECT_EQ(stage.rollout().state, RolloutState::kRunning);
+  stage.Do(UncordonHost{HostName(2)});
+  stage.Settle();
+  EXPECT_THAT(RunningIn(stage), ElementsAre(2));
+}
+
+TEST(DecideTest, SkipsAHostThatIsThereAlready) {
+  Stage stage(2);
+  stage.Start(SpecOf(1, 0));
+  stage.Do(HostHeard{HostName(2), stage.host(2).stream,
+                     support::MakeInventory("2.0")});
+  stage.Report(1, UpdateState::kDone);
+  EXPECT_EQ(stage.update(2).state, UpdateState::kSkipped);
+  EXPECT_EQ(stage.update(2).reason, "ALREADY_AT_VERSION");
+  EXPECT_EQ(stage.rollout().state, RolloutState::kSucceeded);
+}
+
+TEST(DecideTest, CountsAHostThatCanNoLongerBeUpdatedAsFailed) {
+  Stage stage(2);
+  stage.Start(SpecOf(1, 0));
+  Inventory inventory = support::MakeInventory("1.0");
+  inventory.adapters[0].pci_id = "1b70:0009";
+  stage.Do(HostHeard{HostName(2), stage.host(2).stream, inventory});
+  stage.Report(1, UpdateState::kDone);
+  EXPECT_EQ(stage.update(2).reason, "DEVICE_NOT_SUPPORTED");
+  EXPECT_EQ(stage.rollout().state, RolloutState::kFailed);
+}
+
+TEST(DecideTest, AdvancesAWaveOnceItHasBaked) {
+  Stage stage(3);
+  RolloutSpec spec = SpecOf(3, 0);
+  spec.waves = {{"canary", WaveSize::kHosts, 1, absl::Minutes(5)},
+                {"", WaveSize::kRest, 0, absl::Minutes(5)}};
+  stage.Start(spec);
+  EXPECT_THAT(RunningIn(stage), ElementsAre(1));
+  stage.Report(1, UpdateState::kDone);
+  EXPECT_THAT(RunningIn(stage), IsEmpty());
+  EXPECT_EQ(NextDeadline(stage.fleet()),
+            stage.fleet().now + stage.fleet().settings.lost_after);
+  stage.Advance(absl::Minutes(5) - absl::Seconds(1));
+  EXPECT_THAT(RunningIn(stage), IsEmpty());
+  stage.Advance(absl::Seconds(1));
+  EXPECT_THAT(RunningIn(stage), ElementsAre(2, 3));
+  // Nothing comes after the last wave: it has nothing to bake for.
+  stage.Report(2, UpdateState::kDone);
+  stage.Report(3, UpdateState::kDone);
+  EXPECT_EQ(stage.rollout().state, RolloutState::kSucceeded);
+}
+
+TEST(DecideTest, DoesNotAdvanceOnAnUpdatedHostThatIsUnwell) {
+  Stage stage(3);
+  RolloutSpec spec = SpecOf(3, 0);
+  spec.waves = {{"canary", WaveSize::kHosts, 1, absl::Minutes(5)},
+                {"", WaveSize::kRest}};
+  stage.Start(spec);
+  stage.Report(1, UpdateState::kDone);
+  stage.Disconnect(1);
+  stage.Advance(absl::Minutes(10));
+  EXPECT_EQ(stage.rollout().wave, 0u);
+  stage.Connect(1, "2.0");
+  stage.Settle();
+  EXPECT_EQ(stage.rollout().wave, 1u);
+}
+
+TEST(DecideTest, BakesWhileHeldButAdvancesOnlyOnceResumed) {
+  Stage stage(2);
+  RolloutSpec spec = SpecOf(1, 0);
+  spec.waves = {{"", WaveSize::kHosts, 1, absl::Minutes(5)},
+                {"", WaveSize::kRest}};
+  stage.Start(spec);
+  stage.Do(HoldRollout{kRollout, "wait"});
+  stage.Report(1, UpdateState::kDone);
+  stage.Advance(absl::Minutes(6));
+  EXPECT_EQ(stage.rollout().wave, 0u);
+  stage.Do(ResumeRollout{kRollout});
+  stage.Settle();
+  EXPECT_THAT(RunningIn(stage), ElementsAre(2));
+}
+
+TEST(DecideTest, RunsThroughWavesWithoutHosts) {
+  Stage stage(1);
+  RolloutSpec spec = SpecOf(1, 0);
+  spec.waves = {{"", WaveSize::kHosts, 1, absl::Hours(1)},
+                {"", WaveSize::kHosts, 1, absl::Hours(1)},
+                {"", WaveSize::kRest}};
+  stage.Start(spec);
+  stage.Report(1, UpdateState::kDone);
+  EXPECT_EQ(stage.rollout().state, RolloutState::kSucceeded);
+}
+
+TEST(DecideTest, HoldsOnceFailuresExceedTheToleranceAndLetsTheOthersFinish) {
+  Stage stage(5);
+  stage.Start(SpecOf(2, 1));
+  stage.Report(1, UpdateState::kCancelled);
+  EXPECT_EQ(stage.rollout().state, RolloutState::kRunning);
+  EXPECT_THAT(RunningIn(stage), ElementsAre(2, 3));
+  stage.Report(2, UpdateState::kRolledBack);
+  EXPECT_EQ(stage.rollout().state, RolloutState::kHeld);
+  EXPECT_THAT(RunningIn(stage), ElementsAre(3));
+  stage.Report(3, UpdateState::kDone);
+  EXPECT_EQ(stage.rollout().state, RolloutState::kHeld);
+  EXPECT_THAT(RunningIn(stage), IsEmpty());
+}
+
+TEST(DecideTest, FailsWhenTheLastHostsFailedAndNoneIsLeftToHold) {
+  Stage stage(2);
+  stage.Start(SpecOf(2, 1));
+  stage.Report(1, UpdateState::kCancelled);
+  stage.Report(2, UpdateState::kCancelled);
+  EXPECT_EQ(stage.rollout().state, RolloutState::kFailed);
+  EXPECT_EQ(stage.rollout().reason, "FAILURE_TOLERANCE_EXCEEDED");
+}
+
+TEST(DecideTest, SucceedsWithFailuresWithinTheTolerance) {
+  Stage stage(2);
+  stage.Start(SpecOf(2, 1));
+  stage.Report(1, UpdateState::kCancelled);
+  stage.Report(2, UpdateState::kDone);
+  EXPECT_EQ(stage.rollout().state, RolloutState::kSucceeded);
+  EXPECT_EQ(stage.rollout().reason, "");
+}
+
+TEST(DecideTest, TakesAHostThatIsSilentForLost) {
+  Stage stage(1);
+  Fleet fleet = stage.fleet();
+  EXPECT_EQ(NextDeadline(fleet), fleet.now + fleet.settings.lost_after);
+  fleet.now += fleet.settings.lost_after - absl::Nanoseconds(1);
+  EXPECT_THAT(Decide(fleet), IsEmpty());
+  fleet.now += absl::Nanoseconds(1);
+  const std::vector<EventBody> decided = Decide(fleet);
+  ASSERT_EQ(decided.size(), 1u);
+  EXPECT_EQ(std::get<LoseHost>(decided[0]).host, HostName(1));
+}
+
+TEST(OrdersTest, RepeatUntilTheReportAndTurnIntoACancelOnAbort) {
+  Stage stage(2);
+  EXPECT_THAT(Orders(stage.fleet()), IsEmpty());
+  RolloutSpec spec = SpecOf(1, 0);
+  spec.deadlines.save = absl::Seconds(7);
+  stage.Start(spec);
+  Order want;
+  want.host = HostName(1);
+  want.epoch = 1;
+  want.rollout = kRollout;
+  want.attempt = 1;
+  want.driver = support::kNewDriver;
+  want.driver_digest = support::MakeDriver("2.0").digest;
+  want.driver_size_bytes = 4096;
+  want.deadlines = spec.deadlines;
+  EXPECT_THAT(Orders(stage.fleet()), ElementsAre(want));
+
+  // The same after a restart of the service, but for its epoch.
+  stage.Do(ServiceStarted{});
+  EXPECT_THAT(Orders(stage.fleet()), IsEmpty());
+  stage.Connect(1);
+  want.epoch = 2;
+  EXPECT_THAT(Orders(stage.fleet()), ElementsAre(want));
+
+  stage.Do(AbortRollout{kRollout, "enough"});
+  Order cancel;
+  cancel.host = HostName(1);
+  cancel.epoch = 2;
+  cancel.rollout = kRollout;
+  cancel.attempt = 1;
+  cancel.kind = OrderKind::kCancel;
+  EXPECT_THAT(Orders(stage.fleet()), ElementsAre(cancel));
+  stage.Report(1, UpdateState::kCancelled);
+  EXPECT_THAT(Orders(stage.fleet()), IsEmpty());
+}
+
+}  // namespace
+}  // namespace baton::core

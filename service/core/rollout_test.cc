@@ -1,0 +1,87 @@
+#include "service/core/rollout.h"
+
+#include "gtest/gtest.h"
+
+namespace baton::core {
+namespace {
+
+Update Ended(UpdateState state, absl::Duration blackout) {
+  Update update;
+  update.state = state;
+  update.past_no_return = state != UpdateState::kCancelled;
+  update.vgpus = {{1, "", state != UpdateState::kQuarantined, blackout, ""}};
+  return update;
+}
+
+TEST(RolloutTest, CountsProgressAnew) {
+  Rollout rollout;
+  rollout.state = RolloutState::kRunning;
+  rollout.plan.emplace();
+  rollout.plan->hosts = 7;
+  rollout.wave = 1;
+  rollout.updates["a"] = {};
+  rollout.updates["b"].state = UpdateState::kRunning;
+  rollout.updates["c"] = Ended(UpdateState::kDone, absl::Milliseconds(10));
+  rollout.updates["d"] = Ended(UpdateState::kCancelled, absl::Milliseconds(20));
+  rollout.updates["e"] =
+      Ended(UpdateState::kRolledBack, absl::Milliseconds(30));
+  rollout.updates["f"] =
+      Ended(UpdateState::kQuarantined, absl::Milliseconds(40));
+  rollout.updates["g"].state = UpdateState::kSkipped;
+  rollout.updates["g"].reason = "ALREADY_AT_VERSION";
+
+  RolloutProgress want;
+  want.total = 7;
+  want.pending = want.running = want.done = want.cancelled = 1;
+  want.rolled_back = want.quarantined = want.skipped = 1;
+  want.failures = 3;
+  want.vgpus = 3;
+  want.vgpus_preserved = 2;
+  want.blackout_p50 = absl::Milliseconds(20);
+  want.blackout_p99 = absl::Milliseconds(40);
+  want.blackout_max = absl::Milliseconds(40);
+  want.wave = 1;
+  EXPECT_EQ(ProgressOf(rollout), want);
+}
+
+TEST(RolloutTest, ShowsAllAsPendingBeforeItStarts) {
+  Rollout rollout;
+  EXPECT_EQ(ProgressOf(rollout), RolloutProgress{});
+  rollout.plan.emplace();
+  rollout.plan->hosts = 3;
+  RolloutProgress want;
+  want.total = want.pending = 3;
+  EXPECT_EQ(ProgressOf(rollout), want);
+}
+
+TEST(RolloutTest, CountsToleranceFromWhatWasAccepted) {
+  Rollout rollout;
+  EXPECT_FALSE(ExceedsTolerance(rollout));
+  rollout.plan.emplace();
+  rollout.plan->failures_max = 1;
+  rollout.updates["a"].state = UpdateState::kCancelled;
+  EXPECT_FALSE(ExceedsTolerance(rollout));
+  rollout.updates["b"].state = UpdateState::kRolledBack;
+  EXPECT_TRUE(ExceedsTolerance(rollout));
+  rollout.failures_accepted = 2;
+  EXPECT_FALSE(ExceedsTolerance(rollout));
+}
+
+TEST(UpdateTest, TellsTheCauseWithTheDriversOwnStatus) {
+  Update update;
+  update.state = UpdateState::kCancelled;
+  update.reason = "SAVE_FAILED";
+  update.message = "the driver refused";
+  update.steps.resize(2);
+  update.steps[1].step = Step::kSave;
+  update.steps[1].code = 13;
+  update.steps[1].nt_status = 0xC0000001;
+  update.steps[1].entry_point = "DxgkDdiSaveMemoryForHotUpdate";
+  update.steps[1].rule = "R4";
+  EXPECT_EQ(CauseOf(update),
+            "CANCELLED: SAVE_FAILED at SAVE: DxgkDdiSaveMemoryForHotUpdate "
+            "returned 0xC0000001, rule R4; the driver refused");
+}
+
+}  // namespace
+}  // namespace baton::core
