@@ -1,0 +1,192 @@
+#include "driver-shim/rpc/convert.h"
+
+#include <array>
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "base/digest.h"
+#include "base/reason.h"
+
+namespace baton::rpc {
+namespace {
+
+constexpr absl::Duration kDeadlineLeast = absl::Milliseconds(1);
+constexpr absl::Duration kDeadlineMost = absl::Hours(1);
+constexpr size_t kPathBytesMax = 4095;
+constexpr size_t kNameBytesMax = 256;
+
+absl::Status Bad(absl::string_view reason, absl::string_view message) {
+  return ErrorWithReason(absl::StatusCode::kInvalidArgument, reason, message);
+}
+
+google::protobuf::Duration ToProto(absl::Duration duration) {
+  google::protobuf::Duration proto;
+  absl::Duration rest;
+  proto.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &rest));
+  proto.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
+  return proto;
+}
+
+v1::VirtualGpu ToProto(const port::VirtualGpu& vgpu) {
+  v1::VirtualGpu proto;
+  proto.set_partition_id(vgpu.partition_id);
+  proto.set_luid(vgpu.luid);
+  proto.set_profile(vgpu.profile);
+  proto.set_guest(vgpu.guest);
+  proto.set_vram_bytes(vgpu.vram_bytes);
+  return proto;
+}
+
+}  // namespace
+
+absl::StatusOr<port::StepOrder> OrderFrom(port::AdapterStep step,
+                                          const v1::StepOrder& order) {
+  if (order.attempt() == 0) return Bad("BAD_ORDER", "attempt is 0, want >= 1");
+  if (!order.has_deadline()) return Bad("BAD_ORDER", "deadline is missing");
+  const absl::Duration deadline = absl::Seconds(order.deadline().seconds()) +
+                                  absl::Nanoseconds(order.deadline().nanos());
+  if (deadline < kDeadlineLeast || deadline > kDeadlineMost) {
+    return Bad("BAD_ORDER",
+               absl::StrCat("deadline is ", absl::FormatDuration(deadline),
+                            ", want 1ms to 1h"));
+  }
+  return port::StepOrder{
+      .step = step, .attempt = order.attempt(), .deadline = deadline};
+}
+
+absl::StatusOr<port::DriverImage> ImageFrom(const v1::DriverImage& image) {
+  if (image.path().empty() || image.path().front() != '/' ||
+      image.path().size() > kPathBytesMax ||
+      image.path().find('\0') != std::string::npos) {
+    return Bad("BAD_IMAGE", "image's path is not an absolute path");
+  }
+  if (!IsSha256(image.digest())) {
+    return Bad("BAD_IMAGE",
+               absl::StrCat("image '", image.path(),
+                            "' has no digest of the form 'sha256:…'"));
+  }
+  if (image.driver().size() > kNameBytesMax ||
+      image.version().size() > kNameBytesMax) {
+    return Bad("BAD_IMAGE",
+               absl::StrCat("image '", image.path(),
+                            "' has a driver or version of more than ",
+                            kNameBytesMax, " bytes"));
+  }
+  return port::DriverImage{.path = image.path(),
+                           .digest = image.digest(),
+                           .driver = image.driver(),
+                           .version = image.version()};
+}
+
+v1::AdapterState ToProto(port::AdapterState state) {
+  switch (state) {
+    case port::AdapterState::kEmpty:
+      return v1::ADAPTER_STATE_EMPTY;
+    case port::AdapterState::kRunning:
+      return v1::ADAPTER_STATE_RUNNING;
+    case port::AdapterState::kPrepared:
+      return v1::ADAPTER_STATE_PREPARED;
+    case port::AdapterState::kPaused:
+      return v1::ADAPTER_STATE_PAUSED;
+    case port::AdapterState::kSaved:
+      return v1::ADAPTER_STATE_SAVED;
+    case port::AdapterState::kUnloaded:
+      return v1::ADAPTER_STATE_UNLOADED;
+    case port::AdapterState::kRestored:
+      return v1::ADAPTER_STATE_RESTORED;
+    case port::AdapterState::kVerified:
+      return v1::ADAPTER_STATE_VERIFIED;
+    case port::AdapterState::kResumed:
+      return v1::ADAPTER_STATE_RESUMED;
+    case port::AdapterState::kConfirmed:
+      return v1::ADAPTER_STATE_CONFIRMED;
+    case port::AdapterState::kBroken:
+      return v1::ADAPTER_STATE_BROKEN;
+  }
+  std::abort();
+}
+
+v1::InspectResponse ToProto(const port::AdapterReport& report,
+                            const std::string& shim_version) {
+  v1::InspectResponse proto;
+  v1::Adapter& adapter = *proto.mutable_adapter();
+  adapter.set_name(report.name);
+  adapter.set_model(report.model);
+  adapter.set_pci_id(report.pci_id);
+  adapter.set_driver(report.image.driver);
+  adapter.set_driver_version(report.image.version);
+  adapter.set_image_digest(report.image.digest);
+  adapter.set_hot_update_capable(report.hot_update_capable);
+  adapter.set_fault(report.fault);
+  for (const port::VirtualGpu& vgpu : report.vgpus) {
+    *adapter.add_vgpus() = ToProto(vgpu);
+  }
+  proto.set_state(ToProto(report.state));
+  proto.set_attempt(report.attempt);
+  if (!report.image.path.empty()) {
+    v1::DriverImage& image = *proto.mutable_image();
+    image.set_path(report.image.path);
+    image.set_digest(report.image.digest);
+    image.set_driver(report.image.driver);
+    image.set_version(report.image.version);
+  }
+  if (report.saved.has_value()) *proto.mutable_saved() = ToProto(*report.saved);
+  proto.set_shim_version(shim_version);
+  return proto;
+}
+
+v1::StepResult ResultOf(const port::StepReport& report) {
+  v1::StepResult proto;
+  proto.set_code(static_cast<int32_t>(report.status.code()));
+  if (!report.status.ok()) {
+    proto.set_reason(Reason(report.status));
+    proto.set_message(std::string(report.status.message()));
+  }
+  if (report.nt_status.has_value()) proto.set_nt_status(*report.nt_status);
+  *proto.mutable_elapsed() = ToProto(report.elapsed);
+  proto.set_entry_point(report.entry_point);
+  proto.set_rule(report.rule);
+  for (const std::string& line : report.driver_log) {
+    // A driver may print anything; a string on the wire is UTF-8.
+    std::string& text = *proto.add_driver_log();
+    for (const char c : line) text += c >= ' ' && c <= '~' ? c : '?';
+  }
+  for (const port::EntryPointCall& call : report.calls) {
+    v1::EntryPointCall& added = *proto.add_calls();
+    added.set_entry_point(call.entry_point);
+    added.set_nt_status(call.nt_status);
+    *added.mutable_elapsed() = ToProto(call.elapsed);
+  }
+  return proto;
+}
+
+v1::CensusEntry ToProto(const port::CensusEntry& entry) {
+  v1::CensusEntry proto;
+  *proto.mutable_vgpu() = ToProto(entry.vgpu);
+  proto.set_fence_value(entry.fence_value);
+  const std::array<Digest128, 2> both = {entry.registers, entry.driver_state};
+  proto.set_state_digest(Xxh3Of(both.data(), sizeof both).ToString());
+  return proto;
+}
+
+v1::VirtualGpuResult ToProto(const port::VirtualGpuResult& result) {
+  v1::VirtualGpuResult proto;
+  proto.set_partition_id(result.partition_id);
+  proto.set_guest(result.guest);
+  proto.set_preserved(result.preserved);
+  if (result.blackout.has_value()) {
+    *proto.mutable_blackout() = ToProto(*result.blackout);
+  }
+  proto.set_difference(result.difference);
+  return proto;
+}
+
+v1::SavedState ToProto(const port::SavedState& saved) {
+  v1::SavedState proto;
+  proto.set_blocks(saved.blocks);
+  proto.set_size_bytes(saved.bytes);
+  return proto;
+}
+
+}  // namespace baton::rpc

@@ -1,0 +1,71 @@
+#ifndef DRIVER_SHIM_RPC_SHIM_SERVICE_H_
+#define DRIVER_SHIM_RPC_SHIM_SERVICE_H_
+
+#include <functional>
+#include <string>
+
+#include "baton/v1/shim.grpc.pb.h"
+#include "driver-shim/port/adapter_port.h"
+#include "driver-shim/rpc/shim_worker.h"
+
+namespace baton::rpc {
+
+// ShimService over one adapter. gRPC's threads convert and post; the adapter's
+// worker carries out and answers. A caller that gives up does not stop a step.
+class ShimService final : public v1::ShimService::CallbackService {
+ public:
+  // Both outlive this object, and every call to it.
+  ShimService(port::AdapterPort& adapter, ShimWorker& worker,
+              std::string version)
+      : adapter_(adapter), worker_(worker), version_(std::move(version)) {}
+
+  grpc::ServerUnaryReactor* Inspect(grpc::CallbackServerContext* context,
+                                    const v1::InspectRequest* request,
+                                    v1::InspectResponse* response) override;
+  grpc::ServerUnaryReactor* Prepare(grpc::CallbackServerContext* context,
+                                    const v1::PrepareRequest* request,
+                                    v1::PrepareResponse* response) override;
+  grpc::ServerUnaryReactor* Pause(grpc::CallbackServerContext* context,
+                                  const v1::PauseRequest* request,
+                                  v1::PauseResponse* response) override;
+  grpc::ServerUnaryReactor* Save(grpc::CallbackServerContext* context,
+                                 const v1::SaveRequest* request,
+                                 v1::SaveResponse* response) override;
+  grpc::ServerUnaryReactor* Cancel(grpc::CallbackServerContext* context,
+                                   const v1::CancelRequest* request,
+                                   v1::CancelResponse* response) override;
+  grpc::ServerUnaryReactor* Unload(grpc::CallbackServerContext* context,
+                                   const v1::UnloadRequest* request,
+                                   v1::UnloadResponse* response) override;
+  grpc::ServerUnaryReactor* Restore(grpc::CallbackServerContext* context,
+                                    const v1::RestoreRequest* request,
+                                    v1::RestoreResponse* response) override;
+  grpc::ServerUnaryReactor* Verify(grpc::CallbackServerContext* context,
+                                   const v1::VerifyRequest* request,
+                                   v1::VerifyResponse* response) override;
+  grpc::ServerUnaryReactor* Resume(grpc::CallbackServerContext* context,
+                                   const v1::ResumeRequest* request,
+                                   v1::ResumeResponse* response) override;
+  grpc::ServerUnaryReactor* Confirm(grpc::CallbackServerContext* context,
+                                    const v1::ConfirmRequest* request,
+                                    v1::ConfirmResponse* response) override;
+  grpc::ServerUnaryReactor* Commit(grpc::CallbackServerContext* context,
+                                   const v1::CommitRequest* request,
+                                   v1::CommitResponse* response) override;
+
+ private:
+  using Fill = std::function<void(const port::StepReport& report)>;
+
+  // Has the step carried out, and `fill` write the response, on the worker.
+  grpc::ServerUnaryReactor* Post(grpc::CallbackServerContext* context,
+                                 absl::StatusOr<port::StepOrder> order,
+                                 Fill fill);
+
+  port::AdapterPort& adapter_;
+  ShimWorker& worker_;
+  const std::string version_;
+};
+
+}  // namespace baton::rpc
+
+#endif  // DRIVER_SHIM_RPC_SHIM_SERVICE_H_

@@ -1,0 +1,207 @@
+#include "driver-shim/rpc/shim_service.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/digest.h"
+#include "base/reason.h"
+#include "driver-shim/rpc/shim_server.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
+#include "gtest/gtest.h"
+#include "proto/status_codec.h"
+
+namespace baton::rpc {
+namespace {
+
+// Notes the orders it gets, and answers what it was told.
+class FakeAdapter final : public port::AdapterPort {
+ public:
+  port::AdapterReport Inspect() override {
+    return {.name = "gpu0",
+            .image = {.path = "/a.so", .driver = "softgpu", .version = "1.0"},
+            .vgpus = {{.partition_id = 1, .luid = "2", .guest = "red"}},
+            .state = state,
+            .attempt = orders.size(),
+            .saved = port::SavedState{.blocks = 3, .bytes = 4}};
+  }
+  absl::StatusOr<port::StepReport> Take(const port::StepOrder& order) override {
+    orders.push_back(order);
+    return answer;
+  }
+  void Watch() override { ++watched; }
+
+  port::AdapterState state = port::AdapterState::kRunning;
+  std::vector<port::StepOrder> orders;
+  absl::StatusOr<port::StepReport> answer = port::StepReport();
+  std::atomic<int> watched = 0;
+};
+
+template <typename Request>
+Request With(Request request, uint64_t attempt, int64_t seconds) {
+  request.mutable_order()->set_attempt(attempt);
+  request.mutable_order()->mutable_deadline()->set_seconds(seconds);
+  return request;
+}
+
+class ShimServiceTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    // A short path: a socket's name has at most 107 bytes.
+    char directory[] = "/tmp/shim_service_test.XXXXXX";
+    ASSERT_NE(mkdtemp(directory), nullptr);
+    directory_ = directory;
+    const std::string listen = absl::StrCat("unix:", directory_, "/s");
+    auto server = StartShimServer(listen, service_);
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    stub_ = v1::ShimService::NewStub(
+        grpc::CreateChannel(listen, grpc::InsecureChannelCredentials()));
+  }
+  void TearDown() override {
+    server_->Shutdown();
+    unlink((directory_ + "/s").c_str());
+    rmdir(directory_.c_str());
+  }
+
+  FakeAdapter adapter_;
+  ShimWorker worker_{adapter_};
+  ShimService service_{adapter_, worker_, "0.1"};
+  std::string directory_;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<v1::ShimService::Stub> stub_;
+  grpc::ClientContext context_;
+};
+
+TEST_F(ShimServiceTest, InspectSaysWhatIs) {
+  worker_.Run([] {});
+  worker_.Run([this] { worker_.Show(); });
+  v1::InspectResponse response;
+  ASSERT_TRUE(stub_->Inspect(&context_, {}, &response).ok());
+  EXPECT_EQ(response.adapter().name(), "gpu0");
+  EXPECT_EQ(response.adapter().driver_version(), "1.0");
+  ASSERT_EQ(response.adapter().vgpus_size(), 1);
+  EXPECT_EQ(response.adapter().vgpus(0).guest(), "red");
+  EXPECT_EQ(response.state(), v1::ADAPTER_STATE_RUNNING);
+  EXPECT_EQ(response.image().path(), "/a.so");
+  EXPECT_EQ(response.saved().blocks(), 3u);
+  EXPECT_EQ(response.shim_version(), "0.1");
+}
+
+TEST_F(ShimServiceTest, StepIsCarriedOutWithWhatWasOrdered) {
+  auto request = With(v1::PrepareRequest(), 7, 2);
+  request.mutable_image()->set_path("/next.so");
+  request.mutable_image()->set_digest(Sha256Of("x"));
+  request.mutable_image()->set_version("2.0");
+  v1::PrepareResponse response;
+  ASSERT_TRUE(stub_->Prepare(&context_, request, &response).ok());
+  EXPECT_EQ(response.result().code(), 0);
+  worker_.Run([this] {
+    ASSERT_EQ(adapter_.orders.size(), 1u);
+    EXPECT_EQ(adapter_.orders[0].step, port::AdapterStep::kPrepare);
+    EXPECT_EQ(adapter_.orders[0].attempt, 7u);
+    EXPECT_EQ(adapter_.orders[0].deadline, absl::Seconds(2));
+    EXPECT_EQ(adapter_.orders[0].image.version, "2.0");
+  });
+}
+
+TEST_F(ShimServiceTest, StateAfterAStepIsSeenByWhoeverWasTold) {
+  worker_.Run([this] { adapter_.state = port::AdapterState::kSaved; });
+  v1::UnloadResponse response;
+  ASSERT_TRUE(
+      stub_->Unload(&context_, With(v1::UnloadRequest(), 1, 1), &response)
+          .ok());
+  grpc::ClientContext context;
+  v1::InspectResponse inspected;
+  ASSERT_TRUE(stub_->Inspect(&context, {}, &inspected).ok());
+  EXPECT_EQ(inspected.attempt(), 1u);
+  EXPECT_EQ(inspected.state(), v1::ADAPTER_STATE_SAVED);
+}
+
+TEST_F(ShimServiceTest, FailedStepIsAResultAndNotAnError) {
+  adapter_.answer = port::StepReport{
+      .status = ErrorWithReason(absl::StatusCode::kDataLoss, "VGPU_MISSING",
+                                "partition 1 ('red') is missing"),
+      .nt_status = 0xc0000001,
+      .elapsed = absl::Milliseconds(1500),
+      .entry_point = "DxgkDdiStartDevice",
+      .rule = "R4",
+      .driver_log = {"caf\xc3 bar"},
+      .calls = {{.entry_point = "DriverEntry", .elapsed = absl::Seconds(1)}},
+      .vgpus = {{.partition_id = 1,
+                 .guest = "red",
+                 .blackout = absl::Nanoseconds(5),
+                 .difference = "is missing"}},
+  };
+  v1::VerifyResponse response;
+  ASSERT_TRUE(
+      stub_->Verify(&context_, With(v1::VerifyRequest(), 1, 1), &response)
+          .ok());
+  const v1::StepResult& result = response.result();
+  EXPECT_EQ(result.code(), 15);
+  EXPECT_EQ(result.reason(), "VGPU_MISSING");
+  EXPECT_EQ(result.message(), "partition 1 ('red') is missing");
+  EXPECT_EQ(result.nt_status(), 0xc0000001);
+  EXPECT_EQ(result.elapsed().seconds(), 1);
+  EXPECT_EQ(result.elapsed().nanos(), 500'000'000);
+  EXPECT_EQ(result.entry_point(), "DxgkDdiStartDevice");
+  EXPECT_EQ(result.rule(), "R4");
+  EXPECT_EQ(result.driver_log(0), "caf? bar");
+  EXPECT_EQ(result.calls(0).entry_point(), "DriverEntry");
+  ASSERT_EQ(response.vgpus_size(), 1);
+  EXPECT_FALSE(response.vgpus(0).preserved());
+  EXPECT_EQ(response.vgpus(0).blackout().nanos(), 5);
+}
+
+TEST_F(ShimServiceTest, StepThatWasNotTriedIsAnErrorWithItsReason) {
+  adapter_.answer = ErrorWithReason(absl::StatusCode::kAborted, "STALE_ATTEMPT",
+                                    "attempt 1 is stale");
+  v1::CommitResponse response;
+  const absl::Status status = FromGrpc(
+      stub_->Commit(&context_, With(v1::CommitRequest(), 1, 1), &response));
+  EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(Reason(status), "STALE_ATTEMPT");
+}
+
+TEST_F(ShimServiceTest, BadOrdersNeverReachTheAdapter) {
+  const auto pause = [this](const v1::PauseRequest& request) {
+    grpc::ClientContext context;
+    v1::PauseResponse response;
+    return FromGrpc(stub_->Pause(&context, request, &response));
+  };
+  EXPECT_EQ(Reason(pause(v1::PauseRequest())), "BAD_ORDER");
+  EXPECT_EQ(Reason(pause(With(v1::PauseRequest(), 0, 1))), "BAD_ORDER");
+  EXPECT_EQ(Reason(pause(With(v1::PauseRequest(), 1, 0))), "BAD_ORDER");
+  EXPECT_EQ(Reason(pause(With(v1::PauseRequest(), 1, 3601))), "BAD_ORDER");
+  const auto restore = [this](const std::string& path,
+                              const std::string& digest) {
+    auto request = With(v1::RestoreRequest(), 1, 1);
+    request.mutable_image()->set_path(path);
+    request.mutable_image()->set_digest(digest);
+    grpc::ClientContext context;
+    v1::RestoreResponse response;
+    return FromGrpc(stub_->Restore(&context, request, &response));
+  };
+  EXPECT_EQ(Reason(restore("", Sha256Of("x"))), "BAD_IMAGE");
+  EXPECT_EQ(Reason(restore("relative.so", Sha256Of("x"))), "BAD_IMAGE");
+  EXPECT_EQ(Reason(restore("/a.so", "md5:1")), "BAD_IMAGE");
+  worker_.Run([this] { EXPECT_TRUE(adapter_.orders.empty()); });
+}
+
+TEST(ShimServerTest, ListensOnUnixSocketsAlone) {
+  FakeAdapter adapter;
+  ShimWorker worker(adapter);
+  ShimService service(adapter, worker, "0.1");
+  EXPECT_EQ(Reason(StartShimServer("127.0.0.1:0", service).status()),
+            "BAD_LISTEN");
+  EXPECT_EQ(Reason(StartShimServer("unix:/nowhere/at/all", service).status()),
+            "LISTEN_FAILED");
+}
+
+}  // namespace
+}  // namespace baton::rpc
