@@ -172,7 +172,7 @@ absl::Status DeviceControl::Assign(uint32_t partition_id,
   }
   char* owner = pf()->functions[partition_id].owner;
   std::memset(owner, 0, SOFTGPU_OWNER_BYTES);
-  std::memcpy(owner, guest.data(), guest.size());
+  guest.copy(owner, SOFTGPU_OWNER_BYTES - 1);
   return absl::OkStatus();
 }
 

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <exception>
 #include <string>
 
 #include "base/log.h"
@@ -13,7 +14,7 @@
 namespace baton::softgpu {
 namespace {
 
-constexpr uint64_t kMebibyte = 1024 * 1024;
+constexpr uint64_t kMebibyte = 1 << 20;
 
 struct Flags {
   Board::Options board = {};
@@ -47,7 +48,7 @@ int Run(const Flags& flags) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
   Board::Options options = flags.board;
   options.vram_bytes = flags.vram_mib * kMebibyte * options.functions;
@@ -65,19 +66,28 @@ int Run(const Flags& flags) {
   return 0;
 }
 
+int Main(int argc, char** argv) {
+  CLI::App app("A software SR-IOV GPU. Runs until SIGTERM or SIGINT.",
+               "baton-softgpu");
+  Flags flags;
+  Declare(app, flags);
+  CLI11_PARSE(app, argc, argv);
+  if (const absl::Status log = StartLog("baton-softgpu", flags.log_level);
+      !log.ok()) {
+    std::fprintf(stderr, "%s\n", std::string(log.message()).c_str());
+    return 2;
+  }
+  return Run(flags);
+}
+
 }  // namespace
 }  // namespace baton::softgpu
 
 int main(int argc, char** argv) {
-  CLI::App app("A software SR-IOV GPU. Runs until SIGTERM or SIGINT.",
-               "baton-softgpu");
-  baton::softgpu::Flags flags;
-  baton::softgpu::Declare(app, flags);
-  CLI11_PARSE(app, argc, argv);
-  const absl::Status log = baton::StartLog("baton-softgpu", flags.log_level);
-  if (!log.ok()) {
-    std::fprintf(stderr, "%s\n", std::string(log.message()).c_str());
+  try {
+    return baton::softgpu::Main(argc, argv);
+  } catch (const std::exception& error) {  // of the library that reads flags
+    std::fprintf(stderr, "%s\n", error.what());
     return 2;
   }
-  return baton::softgpu::Run(flags);
 }

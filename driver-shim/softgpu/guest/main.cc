@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <exception>
 #include <fstream>
 #include <string>
 
@@ -64,7 +65,7 @@ class SignalStop final : public Stop {
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
-    sigprocmask(SIG_BLOCK, &signals, nullptr);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     fd_ = signalfd(-1, &signals, SFD_CLOEXEC);
   }
   ~SignalStop() override { close(fd_); }
@@ -90,6 +91,10 @@ int Run(Flags& flags) {
   flags.tenant.batch_period = absl::Milliseconds(flags.batch_ms);
   flags.tenant.mailbox_period = absl::Milliseconds(flags.mailbox_ms);
   flags.tenant.working_bytes = flags.working_kib * 1024;
+  flags.tenant.on_ready = [] {
+    std::printf("ready\n");
+    std::fflush(stdout);
+  };
   SignalStop stop(flags.seconds);
   auto tenant = Tenant::Create(flags.tenant);
   if (!tenant.ok()) {
@@ -112,18 +117,27 @@ int Run(Flags& flags) {
   return report.Clean() ? 0 : 1;
 }
 
-}  // namespace
-}  // namespace baton::softgpu
-
-int main(int argc, char** argv) {
+int Main(int argc, char** argv) {
   CLI::App app(
       "A tenant of one virtual GPU: computes and checks until SIGTERM, then "
       "reports. Exits with 0 when nothing was lost or wrong, else with 1.",
       "baton-guest");
-  baton::softgpu::Flags flags;
-  flags.tenant.seed = baton::RealRandom().Bits();
-  baton::softgpu::Declare(app, flags);
+  Flags flags;
+  flags.tenant.seed = RealRandom().Bits();
+  Declare(app, flags);
   CLI11_PARSE(app, argc, argv);
-  if (!baton::StartLog("baton-guest", "info").ok()) return 2;
-  return baton::softgpu::Run(flags);
+  if (!StartLog("baton-guest", "info").ok()) return 2;
+  return Run(flags);
+}
+
+}  // namespace
+}  // namespace baton::softgpu
+
+int main(int argc, char** argv) {
+  try {
+    return baton::softgpu::Main(argc, argv);
+  } catch (const std::exception& error) {  // of the library that reads flags
+    std::fprintf(stderr, "%s\n", error.what());
+    return 2;
+  }
 }

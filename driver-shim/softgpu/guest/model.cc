@@ -43,7 +43,7 @@ softgpu_command Model::Next(uint32_t index) {
       kBytesMin + dice_.Below((kBytesMax - kBytesMin) / 8 + 1) * 8;
   command.bytes = static_cast<uint32_t>(bytes);
   command.value = dice_.Bits();
-  const uint64_t result = results_ + index * 8 % results_bytes_;
+  const uint64_t result = results_ + uint64_t{index} * 8 % results_bytes_;
   const uint64_t kind = dice_.Below(16);
   if (kind < 6) {
     command.opcode = SOFTGPU_FILL;

@@ -2,6 +2,7 @@
 #define DRIVER_SHIM_SOFTGPU_GUEST_TENANT_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,6 +43,8 @@ class Tenant {
     absl::Duration drain = absl::Seconds(10);
     uint64_t working_bytes = 512 * 1024;
     uint64_t seed = 1;
+    // Called once everything is allocated and work begins.
+    std::function<void()> on_ready = [] {};
   };
 
   // Errors: INVALID_ARGUMENT, reason GUEST_OPTION; and of MappedFile::Open()
