@@ -105,11 +105,13 @@ std::string ProblemIn(const Order& order) {
 
 // Keeps what the step said of vGPUs. Whether one is preserved is for the steps
 // that look; the longest blackout stays.
-void Merge(Step step, const std::vector<VirtualGpuResult>& vgpus,
-           Update& update) {
+void Merge(Step step, const Outcome& outcome, Update& update) {
+  // A cancel that failed has not looked.
+  const bool cancelled =
+      step == Step::kCancel && outcome.record.code == absl::StatusCode::kOk;
   const bool looked =
-      step == Step::kVerify || step == Step::kConfirm || step == Step::kCancel;
-  for (const VirtualGpuResult& vgpu : vgpus) {
+      step == Step::kVerify || step == Step::kConfirm || cancelled;
+  for (const VirtualGpuResult& vgpu : outcome.vgpus) {
     VirtualGpuResult& known = update.vgpus[vgpu.partition_id];
     known.partition_id = vgpu.partition_id;
     if (!vgpu.guest.empty()) known.guest = vgpu.guest;
@@ -177,7 +179,11 @@ void Succeed(Step step, const Outcome& outcome, Phase to, Update& update) {
                    update);
         return;
       }
-      StandStillCancelled(update);
+      if (update.doomed) {
+        Finish(End::kQuarantined, update);
+      } else {
+        StandStillCancelled(update);
+      }
       return;
     case Step::kPrepare:
       TakePrepared(outcome, update);
@@ -242,6 +248,10 @@ void Fail(Step step, const Outcome& outcome, Update& update) {
     case Consequence::kGoOnDoomed:
       update.doomed = true;
       update.phase = ArcOutOf(update.way, update.phase)->to;
+      return;
+    case Consequence::kCancelDoomed:
+      update.doomed = true;
+      update.phase = Phase::kCancelling;
       return;
     case Consequence::kQuarantine:
       Finish(End::kQuarantined, update);
@@ -416,7 +426,7 @@ absl::Status Apply(const StepEnded& event, Update& update) {
   update.running = std::nullopt;
   ++update.sequence;
   Record(event, update);
-  Merge(event.step, outcome.vgpus, update);
+  Merge(event.step, outcome, update);
   if (outcome.saved.has_value()) update.saved = *outcome.saved;
   if (outcome.record.code != absl::StatusCode::kOk) {
     Fail(event.step, outcome, update);

@@ -135,7 +135,9 @@ TEST(ApplyTest, FailureLeadsWhereTheTableSaysInEveryPhase) {
       {{Way::kForward, P::kCancelled}, f(P::kCancelled, End::kNone)},
       {{Way::kForward, P::kUnknown}, f(P::kUnknown, End::kNone)},
       {{Way::kBack, P::kGateClosed}, b(P::kEnded, End::kQuarantined)},
-      {{Way::kBack, P::kPaused}, b(P::kEnded, End::kQuarantined)},
+      // The new driver is let go on first.
+      {{Way::kBack, P::kPaused}, b(P::kCancelling, End::kNone)},
+      {{Way::kBack, P::kCancelling}, b(P::kEnded, End::kQuarantined)},
       {{Way::kBack, P::kSaved}, b(P::kEnded, End::kQuarantined)},
       // The guests come first; it ends QUARANTINED after Commit.
       {{Way::kBack, P::kUnloaded}, b(P::kSwitched, End::kNone)},
@@ -373,9 +375,32 @@ TEST(ApplyTest, CancelledAfterwardsReopensTheGateFirst) {
 TEST(ApplyTest, CancelThatFailsBeforeThePauseLeavesWhatRuns) {
   Update update = At(Way::kForward, Phase::kPrepared);
   Take(Failure(), update);
-  Take(Failure(), update);
+  for (uint32_t i = 0; i < kCancelTriesMax; ++i) Take(Failure(), update);
   Take(Outcome(), update);  // the gate
   EXPECT_EQ(update.end, End::kCancelled);
+}
+
+TEST(ApplyTest, CancelIsTriedAgainWhileASaveHangs) {
+  Update update = At(Way::kForward, Phase::kPaused);
+  Take(Failure(), update);
+  Outcome hung = Failure(absl::StatusCode::kDeadlineExceeded, "DRIVER_HUNG");
+  hung.adapter = AdapterState::kBroken;
+  for (uint32_t i = 1; i < kCancelTriesMax; ++i) Take(hung, update);
+  ASSERT_EQ(update.phase, Phase::kCancelling);
+  Outcome returned;
+  returned.adapter = AdapterState::kRunning;
+  Take(returned, update);
+  Take(Outcome(), update);  // the gate
+  EXPECT_EQ(update.end, End::kCancelled);
+}
+
+TEST(ApplyTest, ASaveThatFailsOnTheWayBackLetsTheNewDriverGoOn) {
+  Update update = At(Way::kBack, Phase::kPaused);
+  Take(Failure(), update);
+  ASSERT_EQ(Plan(update)->step, Step::kCancel);
+  Take(Outcome(), update);
+  EXPECT_EQ(update.end, End::kQuarantined);
+  EXPECT_EQ(Plan(update), std::nullopt);
 }
 
 TEST(ApplyTest, CancelThatFindsTheDriverBrokenQuarantines) {
@@ -534,6 +559,8 @@ TEST(ApplyTest, GoesOnFromWhatARestartFinds) {
   const std::vector<Row> rows = {
       {A::kEmpty, "", lost(Way::kForward), lost(Way::kBack)},
       {A::kBroken, "", lost(Way::kForward), lost(Way::kBack)},
+      {A::kBroken, "1.0", cancel, lost(Way::kBack)},
+      {A::kBroken, "2.0", lost(Way::kForward), lost(Way::kBack)},
       {A::kUnknown, "", lost(Way::kForward), lost(Way::kBack)},
       {A::kRunning, "1.0", cancel, b(P::kCommitted)},
       {A::kRunning, "2.0", f(P::kCommitted), lost(Way::kBack)},

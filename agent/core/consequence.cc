@@ -27,10 +27,11 @@ bool WorthAnotherTry(const Update& update, Step step, const Outcome& outcome) {
     case Step::kPrepare:
       return MayPass(outcome.record.code) && update.failures < kPrepareTriesMax;
     case Step::kCommit:
-      return update.failures < kCommitTriesMax;
+      return outcome.adapter != AdapterState::kBroken &&
+             update.failures < kCommitTriesMax;
     case Step::kCancel:
-      return outcome.trial == Trial::kNoAnswer &&
-             update.failures < kAwayTriesMax;
+      return outcome.trial != Trial::kRefused &&
+             update.failures < kCancelTriesMax;
     case Step::kCloseGate:
       return false;
     case Step::kPause:
@@ -55,6 +56,8 @@ Consequence OnTheWayBack(Step step) {
   // The link matters to the next boot, the driver to the guests: bring them
   // back first.
   if (step == Step::kSwitch) return Consequence::kGoOnDoomed;
+  // The new driver is still in: let its guests go on until a person has looked.
+  if (step == Step::kSave) return Consequence::kCancelDoomed;
   return Consequence::kQuarantine;
 }
 
@@ -147,9 +150,12 @@ Standing ForwardStanding(const Update& update, const Outcome& seen) {
     case AdapterState::kConfirmed:
       return {Loaded(update.next, seen) ? Way::kForward : Way::kBack,
               PhaseOf(seen.adapter)};
+    case AdapterState::kBroken:
+      // A save that hung, perhaps: engines may still stand.
+      if (!Loaded(update.previous, seen)) return kQuarantined;
+      return {Way::kForward, Phase::kCancelling};
     case AdapterState::kUnknown:
     case AdapterState::kEmpty:
-    case AdapterState::kBroken:
       return kQuarantined;
   }
   std::abort();

@@ -17,6 +17,7 @@ enum class Consequence : uint8_t {
   kBackSameBlocks,  // the old driver is given the very same blocks
   kBackReverse,     // engines ran: a second hot update, in the other direction
   kGoOnDoomed,      // finish for the guests' sake, then quarantine
+  kCancelDoomed,    // let the guests go on with the new driver, then quarantine
   kQuarantine,      // a person must look
 };
 

@@ -22,10 +22,11 @@ constexpr Arc kArcs[] = {
     {Phase::kCancelled, Step::kReopenGate, Phase::kEnded},
 };
 
-// The way back begins with the gate closed already, and has no cancelling.
+// The way back begins with the gate closed already, and where it is cancelled
+// the gate stays so.
 bool OnlyForward(Phase phase) {
   return phase == Phase::kAccepted || phase == Phase::kPrepared ||
-         phase == Phase::kCancelling || phase == Phase::kCancelled;
+         phase == Phase::kCancelled;
 }
 
 }  // namespace

@@ -24,11 +24,11 @@ TEST(ArcOutOfTest, MatchesTheTableForEveryPair) {
       {P::kResumed, {S::kConfirm, P::kConfirmed}},
       {P::kConfirmed, {S::kCommit, P::kCommitted}},
       {P::kCommitted, {S::kReopenGate, P::kEnded}},
+      {P::kCancelling, {S::kCancel, P::kCancelled}},
   };
   const std::map<Phase, std::pair<Step, Phase>> forward = {
       {P::kAccepted, {S::kPrepare, P::kPrepared}},
       {P::kPrepared, {S::kCloseGate, P::kGateClosed}},
-      {P::kCancelling, {S::kCancel, P::kCancelled}},
       {P::kCancelled, {S::kReopenGate, P::kEnded}},
   };
   for (int w = 0; w <= static_cast<int>(kLastWay); ++w) {

@@ -16,6 +16,7 @@ namespace baton::agent::core {
 // How often a step is tried in all before its failure counts.
 inline constexpr uint32_t kPrepareTriesMax = 3;  // downloads break
 inline constexpr uint32_t kAwayTriesMax = 10;    // the shim is being restarted
+inline constexpr uint32_t kCancelTriesMax = 5;   // a hung save may yet return
 inline constexpr uint32_t kCommitTriesMax = 5;   // engines run: no hurry
 
 // A driver image on this host.
