@@ -60,6 +60,7 @@ absl::StatusOr<std::unique_ptr<Tenant>> Tenant::Create(const Options& options) {
 
 Report Tenant::Run(Stop& stop) {
   if (!SetUp(stop)) return report_;
+  options_.on_ready();
   const auto period = absl::ToInt64Nanoseconds(options_.batch_period);
   uint64_t next = softgpu_now_ns();
   bool going = true;
