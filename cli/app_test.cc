@@ -18,7 +18,7 @@ namespace {
 using Calls = std::vector<std::string>;
 
 std::string WriteFile(const std::string& name, const std::string& content) {
-  const std::string path = testing::TempDir() + "/" + name;
+  std::string path = testing::TempDir() + "/" + name;
   std::ofstream(path, std::ios::binary) << content;
   return path;
 }
@@ -122,6 +122,9 @@ TEST(AppTest, HostVerbs) {
 
 TEST(AppTest, RolloutFlow) {
   TestRun run;
+  const std::string create =
+      "CreateRollout {name: \"rollouts/r1\" spec { driver: "
+      "\"drivers/softgpu/versions/2.0\" selector: \"*\" }}";
   const std::string file =
       WriteFile("r.yaml", "driver: softgpu/2.0\nselector: \"*\"\n");
   EXPECT_EQ(run.Run({"rollout", "create", "r1", "-f", file}).out,
@@ -142,9 +145,7 @@ TEST(AppTest, RolloutFlow) {
             "rollout r1 is ABORTING\nnext: baton rollout watch r1\n");
   EXPECT_EQ(
       run.service().calls(),
-      (Calls{"CreateRollout {name: \"rollouts/r1\" spec { driver: "
-             "\"drivers/softgpu/versions/2.0\" selector: \"*\" }}",
-             "PlanRollout {name: \"rollouts/r1\"}",
+      (Calls{create, "PlanRollout {name: \"rollouts/r1\"}",
              "PlanRollout {name: \"rollouts/r1\"}",
              "StartRollout {name: \"rollouts/r1\" digest: \"sha256:d1\"}",
              "HoldRollout {name: \"rollouts/r1\" reason: \"lunch\"}",

@@ -76,7 +76,7 @@ void Prepare(const std::string& user, absl::Duration timeout,
 }
 
 absl::Status Understand(const grpc::Status& status, const std::string& server) {
-  const absl::Status ours = FromGrpc(status);
+  absl::Status ours = FromGrpc(status);
   if (ours.ok() || !Reason(ours).empty()) return ours;
   if (absl::IsUnavailable(ours)) {
     return ErrorWithReason(

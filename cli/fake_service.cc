@@ -17,7 +17,7 @@ namespace {
 std::string TakeRequestId(google::protobuf::Message& request) {
   const auto* field = request.GetDescriptor()->FindFieldByName("request_id");
   if (field == nullptr) return "";
-  const std::string id = request.GetReflection()->GetString(request, field);
+  std::string id = request.GetReflection()->GetString(request, field);
   request.GetReflection()->ClearField(&request, field);
   return id;
 }
