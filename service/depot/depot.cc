@@ -106,6 +106,9 @@ absl::StatusOr<std::string> Depot::Read(const Package& package, uint64_t offset,
     checked_.erase(package.digest);
     return DamagedError(package, "its file is gone");
   }
+  if (bytes.ok() && bytes->empty() && offset < package.size_bytes) {
+    return DamagedError(package, "its file was cut");
+  }
   return bytes;
 }
 

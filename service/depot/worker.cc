@@ -1,5 +1,6 @@
 #include "service/depot/worker.h"
 
+#include <future>
 #include <utility>
 
 #include "absl/time/time.h"
@@ -36,6 +37,12 @@ void Worker::PostCleanup(Job job) {
   MutexLock lock(mu_);
   jobs_.push_back(std::move(job));
   posted_.SignalAll();
+}
+
+void Worker::Drain() {
+  std::promise<void> reached;
+  PostCleanup([&reached] { reached.set_value(); });
+  reached.get_future().wait();
 }
 
 void Worker::Run() {

@@ -33,6 +33,9 @@ class Worker {
   // taken, at most once for each, so that the queue stays bounded all the same.
   void PostCleanup(Job job) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Returns once every job that was posted by now has run. Blocks.
+  void Drain();
+
  private:
   void Run() ABSL_LOCKS_EXCLUDED(mu_);
 

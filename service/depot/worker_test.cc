@@ -1,7 +1,6 @@
 #include "service/depot/worker.h"
 
 #include <future>
-#include <optional>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -38,6 +37,14 @@ TEST(WorkerTest, RefusesWhatIsPastItsBoundExceptCleanups) {
     go_on.set_value();
   }
   EXPECT_EQ(ran, 11);
+}
+
+TEST(WorkerTest, DrainReturnsOnceEverythingBeforeItHasRun) {
+  Worker worker(10);
+  int ran = 0;
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(worker.TryPost([&ran] { ++ran; }));
+  worker.Drain();
+  EXPECT_EQ(ran, 5);
 }
 
 }  // namespace

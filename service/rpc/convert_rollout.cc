@@ -1,0 +1,372 @@
+#include "service/rpc/convert_rollout.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/reason.h"
+#include "base/status_macros.h"
+#include "service/core/errors.h"
+#include "service/core/fleet.h"
+#include "service/core/names.h"
+#include "service/rpc/convert.h"
+
+namespace baton::rpc {
+namespace {
+
+// The overloads below would hide those of the header.
+using ::baton::rpc::FromProto;
+using ::baton::rpc::ToProto;
+
+v1::WaveSpec ToProto(const core::WaveSpec& wave) {
+  v1::WaveSpec proto;
+  proto.set_name(wave.name);
+  switch (wave.size) {
+    case core::WaveSize::kUnset:
+      break;
+    case core::WaveSize::kHosts:
+      proto.set_hosts(wave.number);
+      break;
+    case core::WaveSize::kPercent:
+      proto.set_percent(wave.number);
+      break;
+    case core::WaveSize::kRest:
+      proto.set_rest(true);
+      break;
+  }
+  if (wave.bake != absl::ZeroDuration()) {
+    *proto.mutable_bake() = ToProto(wave.bake);
+  }
+  return proto;
+}
+
+core::WaveSpec FromProto(const v1::WaveSpec& proto) {
+  core::WaveSpec wave = {.name = proto.name(), .bake = FromProto(proto.bake())};
+  if (proto.has_hosts()) {
+    wave.size = core::WaveSize::kHosts;
+    wave.number = proto.hosts();
+  } else if (proto.has_percent()) {
+    wave.size = core::WaveSize::kPercent;
+    wave.number = proto.percent();
+  } else if (proto.has_rest() && proto.rest()) {
+    wave.size = core::WaveSize::kRest;
+  }
+  return wave;
+}
+
+v1::StepDeadlines ToProto(const core::StepDeadlines& deadlines) {
+  v1::StepDeadlines proto;
+  *proto.mutable_prepare() = ToProto(deadlines.prepare);
+  *proto.mutable_gate() = ToProto(deadlines.gate);
+  *proto.mutable_pause() = ToProto(deadlines.pause);
+  *proto.mutable_save() = ToProto(deadlines.save);
+  *proto.mutable_unload() = ToProto(deadlines.unload);
+  *proto.mutable_restore() = ToProto(deadlines.restore);
+  *proto.mutable_verify() = ToProto(deadlines.verify);
+  *proto.mutable_resume() = ToProto(deadlines.resume);
+  *proto.mutable_confirm() = ToProto(deadlines.confirm);
+  return proto;
+}
+
+core::StepDeadlines FromProto(const v1::StepDeadlines& proto) {
+  core::StepDeadlines deadlines;
+  if (proto.has_prepare()) deadlines.prepare = FromProto(proto.prepare());
+  if (proto.has_gate()) deadlines.gate = FromProto(proto.gate());
+  if (proto.has_pause()) deadlines.pause = FromProto(proto.pause());
+  if (proto.has_save()) deadlines.save = FromProto(proto.save());
+  if (proto.has_unload()) deadlines.unload = FromProto(proto.unload());
+  if (proto.has_restore()) deadlines.restore = FromProto(proto.restore());
+  if (proto.has_verify()) deadlines.verify = FromProto(proto.verify());
+  if (proto.has_resume()) deadlines.resume = FromProto(proto.resume());
+  if (proto.has_confirm()) deadlines.confirm = FromProto(proto.confirm());
+  return deadlines;
+}
+
+v1::RolloutSpec ToProto(const core::RolloutSpec& spec) {
+  v1::RolloutSpec proto;
+  proto.set_driver(spec.driver);
+  proto.set_selector(spec.selector);
+  for (const core::WaveSpec& wave : spec.waves) {
+    *proto.add_waves() = ToProto(wave);
+  }
+  const core::LimitsSpec& limits = spec.limits;
+  if (limits.max_unavailable.has_value()) {
+    proto.mutable_limits()->set_max_unavailable(*limits.max_unavailable);
+  }
+  if (limits.max_unavailable_percent.has_value()) {
+    proto.mutable_limits()->set_max_unavailable_percent(
+        *limits.max_unavailable_percent);
+  }
+  const core::FailureTolerance& tolerance = spec.failure_tolerance;
+  if (tolerance.hosts.has_value()) {
+    proto.mutable_failure_tolerance()->set_hosts(*tolerance.hosts);
+  }
+  if (tolerance.percent.has_value()) {
+    proto.mutable_failure_tolerance()->set_percent(*tolerance.percent);
+  }
+  *proto.mutable_deadlines() = ToProto(spec.deadlines);
+  return proto;
+}
+
+v1::PlannedWave ToProto(const core::PlannedWave& wave) {
+  v1::PlannedWave proto;
+  proto.set_name(wave.name);
+  if (wave.bake != absl::ZeroDuration()) {
+    *proto.mutable_bake() = ToProto(wave.bake);
+  }
+  for (const core::PlannedHost& host : wave.hosts) {
+    v1::PlannedHost& planned = *proto.add_hosts();
+    planned.set_host(host.host);
+    planned.set_from_version(host.from_version);
+    planned.set_vgpus(host.vgpus);
+  }
+  return proto;
+}
+
+v1::RolloutPlan ToProto(const core::RolloutPlan& plan) {
+  v1::RolloutPlan proto;
+  proto.set_digest(plan.digest);
+  for (const core::PlannedWave& wave : plan.waves) {
+    *proto.add_waves() = ToProto(wave);
+  }
+  for (const core::BlockedHost& host : plan.blocked) {
+    v1::BlockedHost& blocked = *proto.add_blocked();
+    blocked.set_host(host.host);
+    blocked.set_reason(host.reason);
+    blocked.set_message(host.message);
+  }
+  *proto.mutable_time() = ToProto(plan.time);
+  proto.set_hosts(plan.hosts);
+  proto.set_max_unavailable(plan.max_unavailable);
+  proto.set_failures_max(plan.failures_max);
+  return proto;
+}
+
+v1::RolloutProgress ToProto(const core::RolloutProgress& progress) {
+  v1::RolloutProgress proto;
+  proto.set_total(progress.total);
+  proto.set_pending(progress.pending);
+  proto.set_running(progress.running);
+  proto.set_done(progress.done);
+  proto.set_cancelled(progress.cancelled);
+  proto.set_rolled_back(progress.rolled_back);
+  proto.set_quarantined(progress.quarantined);
+  proto.set_skipped(progress.skipped);
+  proto.set_vgpus(progress.vgpus);
+  proto.set_vgpus_preserved(progress.vgpus_preserved);
+  if (progress.blackout_p50.has_value()) {
+    *proto.mutable_blackout_p50() = ToProto(*progress.blackout_p50);
+  }
+  if (progress.blackout_p99.has_value()) {
+    *proto.mutable_blackout_p99() = ToProto(*progress.blackout_p99);
+  }
+  if (progress.blackout_max.has_value()) {
+    *proto.mutable_blackout_max() = ToProto(*progress.blackout_max);
+  }
+  proto.set_wave(progress.wave);
+  return proto;
+}
+
+v1::StepRecord ToProto(const core::StepRecord& record) {
+  v1::StepRecord proto;
+  proto.set_step(static_cast<v1::Step>(record.step));
+  if (record.start_time != absl::InfinitePast()) {
+    *proto.mutable_start_time() = ToProto(record.start_time);
+  }
+  *proto.mutable_elapsed() = ToProto(record.elapsed);
+  proto.set_code(record.code);
+  proto.set_reason(record.reason);
+  proto.set_message(record.message);
+  if (record.nt_status.has_value()) proto.set_nt_status(*record.nt_status);
+  proto.set_entry_point(record.entry_point);
+  proto.set_rule(record.rule);
+  proto.set_backward(record.backward);
+  return proto;
+}
+
+v1::VirtualGpuResult ToProto(const core::VirtualGpuResult& result) {
+  v1::VirtualGpuResult proto;
+  proto.set_partition_id(result.partition_id);
+  proto.set_guest(result.guest);
+  proto.set_preserved(result.preserved);
+  if (result.blackout.has_value()) {
+    *proto.mutable_blackout() = ToProto(*result.blackout);
+  }
+  proto.set_difference(result.difference);
+  return proto;
+}
+
+core::VirtualGpuResult FromProto(const v1::VirtualGpuResult& proto) {
+  core::VirtualGpuResult result = {.partition_id = proto.partition_id(),
+                                   .guest = proto.guest(),
+                                   .preserved = proto.preserved(),
+                                   .difference = proto.difference()};
+  if (proto.has_blackout()) result.blackout = FromProto(proto.blackout());
+  return result;
+}
+
+absl::Status UnknownError(absl::string_view what, int number) {
+  return ErrorWithReason(absl::StatusCode::kInvalidArgument, "BAD_REPORT",
+                         absl::StrCat("report has ", what, " ", number,
+                                      ", which this release does not know"));
+}
+
+absl::StatusOr<core::Step> FromProto(v1::Step step) {
+  if (!v1::Step_IsValid(step)) return UnknownError("step", step);
+  return static_cast<core::Step>(step);
+}
+
+absl::StatusOr<core::StepRecord> FromProto(const v1::StepRecord& proto) {
+  core::StepRecord record = {.elapsed = FromProto(proto.elapsed()),
+                             .code = proto.code(),
+                             .reason = proto.reason(),
+                             .message = proto.message(),
+                             .entry_point = proto.entry_point(),
+                             .rule = proto.rule(),
+                             .backward = proto.backward()};
+  ASSIGN_OR_RETURN(record.step, FromProto(proto.step()));
+  if (proto.has_start_time()) record.start_time = FromProto(proto.start_time());
+  if (proto.has_nt_status()) record.nt_status = proto.nt_status();
+  return record;
+}
+
+}  // namespace
+
+v1::Rollout ToProto(const core::Rollout& rollout, WithPlan with_plan) {
+  v1::Rollout proto;
+  proto.set_name(rollout.name);
+  *proto.mutable_spec() = ToProto(rollout.spec);
+  proto.set_state(static_cast<v1::RolloutState>(rollout.state));
+  proto.set_reason(rollout.reason);
+  proto.set_message(rollout.message);
+  if (rollout.plan.has_value() && with_plan == WithPlan::kYes) {
+    *proto.mutable_plan() = ToProto(*rollout.plan);
+  }
+  *proto.mutable_progress() = ToProto(core::ProgressOf(rollout));
+  proto.set_author(rollout.author);
+  *proto.mutable_create_time() = ToProto(rollout.create_time);
+  if (rollout.start_time != absl::InfinitePast()) {
+    *proto.mutable_start_time() = ToProto(rollout.start_time);
+  }
+  if (rollout.end_time != absl::InfinitePast()) {
+    *proto.mutable_end_time() = ToProto(rollout.end_time);
+  }
+  proto.set_etag(core::EtagOf(rollout.version));
+  return proto;
+}
+
+v1::Update ToProto(const core::Rollout& rollout, const std::string& host,
+                   const core::Update& update) {
+  v1::Update proto;
+  proto.set_name(core::UpdateName(rollout.name, host));
+  proto.set_state(static_cast<v1::UpdateState>(update.state));
+  proto.set_step(static_cast<v1::Step>(update.step));
+  proto.set_past_no_return(update.past_no_return);
+  proto.set_attempt(update.attempt);
+  proto.set_wave(core::WaveNameOf(rollout, update.wave));
+  proto.set_from_version(update.from_version);
+  proto.set_to_version(std::string(core::ShortName(rollout.spec.driver)));
+  for (const core::StepRecord& step : update.steps) {
+    *proto.add_steps() = ToProto(step);
+  }
+  for (const core::VirtualGpuResult& vgpu : update.vgpus) {
+    *proto.add_vgpus() = ToProto(vgpu);
+  }
+  proto.set_reason(update.reason);
+  proto.set_message(update.message);
+  if (update.start_time != absl::InfinitePast()) {
+    *proto.mutable_start_time() = ToProto(update.start_time);
+  }
+  if (update.end_time != absl::InfinitePast()) {
+    *proto.mutable_end_time() = ToProto(update.end_time);
+  }
+  if (update.saved.has_value()) {
+    proto.mutable_saved()->set_blocks(update.saved->blocks);
+    proto.mutable_saved()->set_size_bytes(update.saved->size_bytes);
+  }
+  proto.set_cancel_requested(update.cancel_requested);
+  return proto;
+}
+
+v1::Order ToProto(const core::Order& order) {
+  v1::Order proto;
+  proto.set_epoch(order.epoch);
+  proto.set_rollout(order.rollout);
+  proto.set_attempt(order.attempt);
+  proto.set_kind(static_cast<v1::OrderKind>(order.kind));
+  if (order.kind == core::OrderKind::kStart) {
+    proto.mutable_driver()->set_name(order.driver);
+    proto.mutable_driver()->set_digest(order.driver_digest);
+    proto.mutable_driver()->set_size_bytes(order.driver_size_bytes);
+    *proto.mutable_deadlines() = ToProto(order.deadlines);
+  }
+  return proto;
+}
+
+core::RolloutSpec FromProto(const v1::RolloutSpec& spec) {
+  core::RolloutSpec parsed = {.driver = spec.driver(),
+                              .selector = spec.selector(),
+                              .deadlines = FromProto(spec.deadlines())};
+  for (const v1::WaveSpec& wave : spec.waves()) {
+    parsed.waves.push_back(FromProto(wave));
+  }
+  const v1::LimitsSpec& limits = spec.limits();
+  if (limits.has_max_unavailable()) {
+    parsed.limits.max_unavailable = limits.max_unavailable();
+  }
+  if (limits.has_max_unavailable_percent()) {
+    parsed.limits.max_unavailable_percent = limits.max_unavailable_percent();
+  }
+  const v1::FailureTolerance& tolerance = spec.failure_tolerance();
+  if (tolerance.has_hosts()) {
+    parsed.failure_tolerance.hosts = tolerance.hosts();
+  }
+  if (tolerance.has_percent()) {
+    parsed.failure_tolerance.percent = tolerance.percent();
+  }
+  return parsed;
+}
+
+absl::StatusOr<core::UpdateReport> FromProto(const v1::UpdateReport& report) {
+  if (!v1::UpdateState_IsValid(report.state()) ||
+      report.state() == v1::UPDATE_STATE_UNSPECIFIED) {
+    return UnknownError("state", report.state());
+  }
+  core::UpdateReport parsed = {
+      .rollout = report.rollout(),
+      .attempt = report.attempt(),
+      .sequence = report.sequence(),
+      .state = static_cast<core::UpdateState>(report.state()),
+      .past_no_return = report.past_no_return(),
+      .reason = report.reason(),
+      .message = report.message()};
+  ASSIGN_OR_RETURN(parsed.step, FromProto(report.step()));
+  for (const v1::StepRecord& proto : report.steps()) {
+    ASSIGN_OR_RETURN(core::StepRecord record, FromProto(proto));
+    parsed.steps.push_back(std::move(record));
+  }
+  for (const v1::VirtualGpuResult& vgpu : report.vgpus()) {
+    parsed.vgpus.push_back(FromProto(vgpu));
+  }
+  if (report.has_saved()) {
+    parsed.saved = core::SavedState{.blocks = report.saved().blocks(),
+                                    .size_bytes = report.saved().size_bytes()};
+  }
+  return parsed;
+}
+
+absl::StatusOr<UpdateNames> ParseUpdateName(absl::string_view name) {
+  constexpr absl::string_view kBetween = "/updates/";
+  const size_t at = name.find(kBetween);
+  if (at != absl::string_view::npos) {
+    UpdateNames names = {
+        .rollout = std::string(name.substr(0, at)),
+        .host = absl::StrCat("hosts/", name.substr(at + kBetween.size()))};
+    if (core::CheckRolloutName(names.rollout).ok() &&
+        core::CheckHostName(names.host).ok()) {
+      return names;
+    }
+  }
+  return core::BadNameError(name, "rollouts/{rollout}/updates/{host}");
+}
+
+}  // namespace baton::rpc

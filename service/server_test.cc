@@ -1,0 +1,146 @@
+#include "service/server.h"
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <sstream>
+#include <string>
+
+#include "base/reason.h"
+#include "baton/v1/agent.grpc.pb.h"
+#include "baton/v1/fleet.grpc.pb.h"
+#include "grpcpp/grpcpp.h"
+#include "gtest/gtest.h"
+#include "proto/status_codec.h"
+
+namespace baton {
+namespace {
+
+class ServerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::remove_all(root_);
+    std::filesystem::create_directories(root_);
+  }
+  void TearDown() override { std::filesystem::remove_all(root_); }
+
+  ServiceOptions OptionsFor(const std::string& listen) {
+    return {.listen = listen, .data = root_ + "/data"};
+  }
+  absl::StatusOr<std::unique_ptr<Server>> Start(const ServiceOptions& options) {
+    return Server::Start(options, [](const absl::Status& why) {
+      ADD_FAILURE() << "a commit failed: " << why;
+    });
+  }
+  static std::shared_ptr<grpc::Channel> Dial(const Server& server) {
+    return grpc::CreateChannel(server.address(),
+                               grpc::InsecureChannelCredentials());
+  }
+  // Registers a host; returns the epoch that it was told.
+  static uint64_t Register(const Server& server, const std::string& host) {
+    const auto stub = v1::AgentService::NewStub(Dial(server));
+    grpc::ClientContext context;
+    const auto stream = stub->Connect(&context);
+    v1::ConnectRequest hello;
+    hello.mutable_hello()->set_host(host);
+    stream->Write(hello);
+    v1::ConnectResponse welcome;
+    EXPECT_TRUE(stream->Read(&welcome));
+    context.TryCancel();
+    return welcome.welcome().epoch();
+  }
+  static absl::Status Get(const Server& server, const std::string& host) {
+    const auto stub = v1::FleetService::NewStub(Dial(server));
+    grpc::ClientContext context;
+    v1::GetHostRequest request;
+    request.set_name(host);
+    v1::GetHostResponse response;
+    return FromGrpc(stub->GetHost(&context, request, &response));
+  }
+
+  const std::string root_ = testing::TempDir() + "/server_test";
+};
+
+TEST_F(ServerTest, SaysWhereItReallyListens) {
+  ServiceOptions options = OptionsFor("127.0.0.1:0");
+  options.address_file = root_ + "/address";
+  const auto server = Start(options);
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_NE((*server)->address(), "127.0.0.1:0");
+  std::stringstream written;
+  written << std::ifstream(options.address_file).rdbuf();
+  EXPECT_EQ(written.str(), (*server)->address());
+  EXPECT_EQ(Reason(Get(**server, "hosts/h")), "HOST_NOT_FOUND");
+}
+
+TEST_F(ServerTest, GoesOnWhereItWasWithAHigherEpoch) {
+  const ServiceOptions options = OptionsFor("unix:" + root_ + "/socket");
+  auto server = Start(options);
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_EQ((*server)->address(), options.listen);
+  const uint64_t epoch = Register(**server, "hosts/h");
+  EXPECT_GT(epoch, 0u);
+  *server = nullptr;
+  server = Start(options);
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_TRUE(Get(**server, "hosts/h").ok());
+  EXPECT_EQ(Register(**server, "hosts/h"), epoch + 1);
+}
+
+TEST_F(ServerTest, ASecondOneOnTheSameDataIsRefused) {
+  const auto first = Start(OptionsFor("127.0.0.1:0"));
+  ASSERT_TRUE(first.ok()) << first.status();
+  const auto second = Start(OptionsFor("127.0.0.1:0"));
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Reason(second.status()), "DATA_DIR_IN_USE");
+  EXPECT_EQ(Reason(Get(**first, "hosts/h")), "HOST_NOT_FOUND");
+}
+
+TEST_F(ServerTest, ASecondOneOnTheSameAddressIsRefused) {
+  for (const std::string& listen :
+       {std::string("unix:" + root_ + "/socket"), std::string("127.0.0.1:0")}) {
+    ServiceOptions options = OptionsFor(listen);
+    options.data += listen.substr(0, 4);
+    const auto first = Start(options);
+    ASSERT_TRUE(first.ok()) << first.status();
+    ServiceOptions other = OptionsFor((*first)->address());
+    other.data = root_ + "/other";
+    const auto second = Start(other);
+    EXPECT_EQ(Reason(second.status()), listen.substr(0, 5) == "unix:"
+                                           ? "LISTEN_ADDRESS_IN_USE"
+                                           : "CANNOT_LISTEN")
+        << second.status();
+    EXPECT_EQ(Reason(Get(**first, "hosts/h")), "HOST_NOT_FOUND");
+  }
+}
+
+TEST_F(ServerTest, NamesWhatKeepsItFromStarting) {
+  ServiceOptions options = OptionsFor("unix:" + root_ + "/missing/socket");
+  EXPECT_EQ(Reason(Start(options).status()), "CANNOT_LISTEN");
+  options = OptionsFor("127.0.0.1:0");
+  options.address_file = root_ + "/missing/address";
+  EXPECT_EQ(Reason(Start(options).status()), "ADDRESS_FILE_NOT_WRITTEN");
+  std::ofstream(root_ + "/file") << "x";
+  options = OptionsFor("127.0.0.1:0");
+  options.data = root_ + "/file";
+  EXPECT_EQ(Reason(Start(options).status()), "DATA_DIR_UNUSABLE");
+}
+
+TEST_F(ServerTest, EndsStreamsWithAReasonWhenItStops) {
+  auto server = Start(OptionsFor("127.0.0.1:0"));
+  ASSERT_TRUE(server.ok()) << server.status();
+  const auto stub = v1::FleetService::NewStub(Dial(**server));
+  grpc::ClientContext context;
+  const auto reader = stub->WatchHosts(&context, {});
+  v1::WatchHostsResponse seen;
+  ASSERT_TRUE(reader->Read(&seen));
+  *server = nullptr;
+  EXPECT_FALSE(reader->Read(&seen));
+  const absl::Status end = FromGrpc(reader->Finish());
+  EXPECT_EQ(end.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(Reason(end), "SERVICE_STOPPING");
+}
+
+}  // namespace
+}  // namespace baton
