@@ -12,6 +12,7 @@
 #include "cli/render/live_view.h"
 #include "cli/render/tree.h"
 #include "cli/render/watch_model.h"
+#include "cli/render/words.h"
 #include "cli/watch_stream.h"
 
 namespace baton::cli {
@@ -182,10 +183,10 @@ class Watch {
     if (!away_.ok()) return away_;
     return ErrorWithReason(
         absl::StatusCode::kDeadlineExceeded, "WATCH_TIMED_OUT",
-        absl::StrCat("rollout \"", ShortName(options_.rollout),
-                     "\" did not end within ",
+        absl::StrCat("rollout \"", ShortName(options_.rollout), "\" is ",
+                     Word(model_.rollout().state()), " after ",
                      absl::FormatDuration(*session_.settings().timeout),
-                     "; it goes on"));
+                     ", and is left as it is"));
   }
 
   void DrawLive() {

@@ -146,9 +146,10 @@ TEST(WatchTest, TimeoutWhileConnectedSaysThatItGoesOn) {
       {{.messages = {Everything()}, .then = Then::kStayOpen}});
   const Ran ran = run.Run(With({"--timeout", "300ms"}));
   EXPECT_EQ(ran.code, 6);
-  EXPECT_EQ(ran.err,
-            "error: rollout \"r1\" did not end within 300ms; it goes on "
-            "[WATCH_TIMED_OUT]\n");
+  EXPECT_EQ(
+      ran.err,
+      "error: rollout \"r1\" is RUNNING after 300ms, and is left as it is "
+      "[WATCH_TIMED_OUT]\n");
 }
 
 TEST(WatchTest, TimeoutWhileAwaySaysThatItIsAway) {
