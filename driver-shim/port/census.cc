@@ -123,6 +123,14 @@ std::vector<VirtualGpuResult> Compare(const std::vector<CensusEntry>& before,
   return results;
 }
 
+std::vector<VirtualGpuResult> CompareIdentity(std::vector<CensusEntry> before,
+                                              std::vector<CensusEntry> after) {
+  for (std::vector<CensusEntry>* census : {&before, &after}) {
+    for (CensusEntry& entry : *census) entry = {.vgpu = entry.vgpu};
+  }
+  return Compare(before, after);
+}
+
 absl::Status Judge(const std::vector<VirtualGpuResult>& results,
                    const std::vector<CensusEntry>& after) {
   std::vector<std::string> wrong;

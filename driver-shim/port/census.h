@@ -34,6 +34,11 @@ std::vector<CensusEntry> TakeJointCensus(
 std::vector<VirtualGpuResult> Compare(const std::vector<CensusEntry>& before,
                                       const std::vector<CensusEntry>& after);
 
+// As Compare(), by identity alone: for after the engines ran, when registers,
+// fences and the driver's state have rightly moved on.
+std::vector<VirtualGpuResult> CompareIdentity(std::vector<CensusEntry> before,
+                                              std::vector<CensusEntry> after);
+
 // Returns the verdict on a comparison.
 //
 // Errors: DATA_LOSS  one is gone, reason VGPU_MISSING; or one is not as it was,

@@ -100,5 +100,17 @@ TEST(CensusTest, OneWhoWasNotThereIsAChange) {
   EXPECT_EQ(status.message(), "partition 2 ('late') was not there");
 }
 
+TEST(Regression, GuestsThatWentOnAreTheSameByIdentity) {
+  std::vector<CensusEntry> after = kBefore;
+  after[0].fence_value += 7;
+  after[0].registers = {};
+  after[0].driver_state = {};
+  const auto moved = CompareIdentity(kBefore, after);
+  EXPECT_TRUE(moved[0].preserved && moved[1].preserved);
+  EXPECT_FALSE(CompareIdentity(kBefore, {after[0]})[1].preserved);
+  after[1].vgpu.luid = "0";
+  EXPECT_FALSE(CompareIdentity(kBefore, after)[1].preserved);
+}
+
 }  // namespace
 }  // namespace baton::port
