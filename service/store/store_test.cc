@@ -1,0 +1,324 @@
+// One contract for every store, and what is SQLite's alone.
+
+#include <sqlite3.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/reason.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "service/store/memory_store.h"
+#include "service/store/sqlite_store.h"
+#include "tests/support/stage.h"
+
+namespace baton::store {
+namespace {
+
+using core::UpdateState;
+using runtime::AuditQuery;
+using runtime::Store;
+using support::HostName;
+using support::kRollout;
+using support::Stage;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+std::string TempPath(const std::string& name) {
+  return absl::StrCat(testing::TempDir(), "/", name, ".db");
+}
+
+// Something that stores can be opened on, one after the other.
+class Place {
+ public:
+  virtual ~Place() = default;
+  virtual std::unique_ptr<Store> Open() = 0;
+};
+
+class MemoryPlace final : public Place {
+ public:
+  std::unique_ptr<Store> Open() override { return OpenMemoryStore(disk_); }
+
+ private:
+  MemoryDisk disk_;
+};
+
+class SqlitePlace final : public Place {
+ public:
+  SqlitePlace() {
+    path_ = TempPath("contract");
+    std::remove(path_.c_str());
+  }
+  std::unique_ptr<Store> Open() override {
+    auto store = OpenSqliteStore({path_});
+    EXPECT_TRUE(store.ok()) << store.status();
+    return store.ok() ? *std::move(store) : nullptr;
+  }
+
+ private:
+  std::string path_;
+};
+
+// What a restart leaves of a fleet.
+core::Fleet DurableOf(core::Fleet fleet) {
+  for (auto& [name, host] : fleet.hosts) {
+    host.stream = 0;
+    host.last_heard = absl::InfinitePast();
+  }
+  fleet.settings = {};
+  return fleet;
+}
+
+enum class Kind { kMemory, kSqlite };
+
+class StoreTest : public testing::TestWithParam<Kind> {
+ protected:
+  void SetUp() override {
+    if (GetParam() == Kind::kMemory) {
+      place_ = std::make_unique<MemoryPlace>();
+    } else {
+      place_ = std::make_unique<SqlitePlace>();
+    }
+    store_ = place_->Open();
+  }
+
+  // As if the process had stopped and another one had started.
+  core::Fleet Reload() {
+    store_.reset();
+    store_ = place_->Open();
+    absl::StatusOr<core::Fleet> fleet = store_->Load();
+    EXPECT_TRUE(fleet.ok()) << fleet.status();
+    return fleet.ok() ? *std::move(fleet) : core::Fleet{};
+  }
+
+  // Applies an event and commits what it changed.
+  void Do(core::EventBody body) {
+    const core::Changes changes = stage_.Do(std::move(body));
+    ASSERT_EQ(store_->Commit(stage_.fleet(), changes), absl::OkStatus());
+  }
+
+  // Commits all that there is, whatever made it.
+  void CommitAll() {
+    core::Changes all;
+    for (const auto& [name, host] : stage_.fleet().hosts) {
+      all.hosts.insert(name);
+    }
+    for (const auto& [name, driver] : stage_.fleet().drivers) {
+      all.drivers.insert(name);
+    }
+    for (const auto& [name, rollout] : stage_.fleet().rollouts) {
+      all.rollouts.insert(name);
+      for (const auto& [host, update] : rollout.updates) {
+        all.updates.insert({name, host});
+      }
+    }
+    for (const auto& [id, request] : stage_.fleet().requests) {
+      all.requests.insert(id);
+    }
+    ASSERT_EQ(store_->Commit(stage_.fleet(), all), absl::OkStatus());
+  }
+
+  Stage stage_{4};
+  std::unique_ptr<Place> place_;
+  std::unique_ptr<Store> store_;
+};
+
+TEST_P(StoreTest, IsEmptyAtFirst) {
+  EXPECT_EQ(Reload(), core::Fleet{});
+  EXPECT_THAT(*store_->ScanAudit({}), IsEmpty());
+}
+
+TEST_P(StoreTest, BringsBackAllThatAFleetCanHold) {
+  core::RolloutSpec spec = support::MakeSpec();
+  spec.waves = {{"canary", core::WaveSize::kHosts, 2, absl::Minutes(5)},
+                {"", core::WaveSize::kPercent, 25},
+                {"", core::WaveSize::kRest}};
+  spec.limits = {3, 100};
+  spec.failure_tolerance = {3, 90};
+  spec.deadlines.save = absl::Milliseconds(1500);
+  stage_.Do(core::CordonHost{HostName(4), "disk", "", "request-1"});
+  stage_.Do(core::UpdateHostLabels{HostName(4), {{"tier", "gold"}}});
+  stage_.Start(spec);
+  stage_.Report(1, UpdateState::kQuarantined);
+  stage_.Do(core::HoldRollout{kRollout, "wait"});
+  core::UpdateReport report = stage_.ReportOf(2, UpdateState::kRunning);
+  report.saved = core::SavedState{7, 1 << 20};
+  report.steps = {{core::Step::kSave, stage_.fleet().now, absl::Milliseconds(3),
+                   13, "R", "m", 0xC0000001, "DxgkDdi", "R4", true}};
+  stage_.Do(core::UpdateReported{HostName(2), stage_.host(2).stream, report});
+  stage_.Do(core::AbortRollout{kRollout, "enough"});
+  stage_.Do(core::CreateRollout{"rollouts/draft", support::MakeSpec()});
+  CommitAll();
+  EXPECT_EQ(Reload(), DurableOf(stage_.fleet()));
+}
+
+TEST_P(StoreTest, KeepsUpWithEachChange) {
+  CommitAll();
+  Do(core::CordonHost{HostName(1), "disk", "", "request-1"});
+  Do(core::CreateRollout{kRollout, support::MakeSpec()});
+  Do(core::PlanRollout{kRollout});
+  Do(core::StartRollout{kRollout, stage_.rollout().plan->digest});
+  Do(core::AdmitHost{kRollout, HostName(2), 1});
+  Do(core::UncordonHost{HostName(1)});
+  Do(core::UpdateReported{HostName(2), stage_.host(2).stream,
+                          stage_.ReportOf(2, UpdateState::kRolledBack)});
+  EXPECT_EQ(Reload(), DurableOf(stage_.fleet()));
+}
+
+TEST_P(StoreTest, ForgetsWhatWasRemoved) {
+  CommitAll();
+  Do(core::DriverDeleted{support::kOldDriver, "", "request-1"});
+  const core::Fleet fleet = Reload();
+  EXPECT_EQ(fleet, DurableOf(stage_.fleet()));
+  EXPECT_EQ(fleet.drivers.count(support::kOldDriver), 0u);
+}
+
+TEST_P(StoreTest, ScansTheAuditByPageAndByResource) {
+  CommitAll();
+  const uint64_t before = stage_.fleet().audit_sequence;
+  Do(core::CordonHost{HostName(1), "disk"});
+  Do(core::CordonHost{HostName(2), "disk"});
+  Do(core::UncordonHost{HostName(1)});
+  Reload();
+  const auto sequences = [&](const AuditQuery& query) {
+    std::vector<uint64_t> found;
+    const auto records = store_->ScanAudit(query);
+    EXPECT_TRUE(records.ok()) << records.status();
+    if (!records.ok()) return found;
+    for (const core::AuditRecord& record : *records) {
+      found.push_back(record.sequence - before);
+    }
+    return found;
+  };
+  EXPECT_THAT(sequences({}), ElementsAre(1, 2, 3));
+  EXPECT_THAT(sequences({0, "", 2}), ElementsAre(1, 2));
+  EXPECT_THAT(sequences({before + 2, "", 2}), ElementsAre(3));
+  EXPECT_THAT(sequences({0, HostName(1), 9}), ElementsAre(1, 3));
+  EXPECT_THAT(sequences({before + 1, HostName(1), 9}), ElementsAre(3));
+  EXPECT_THAT(sequences({0, "hosts/none", 9}), IsEmpty());
+
+  const core::AuditRecord last = store_->ScanAudit({before + 2, "", 1})->at(0);
+  EXPECT_EQ(last.hash, stage_.fleet().audit_hash);
+  EXPECT_EQ(last.action, "host.uncordon");
+  EXPECT_EQ(last.time, stage_.fleet().now);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, StoreTest,
+                         testing::Values(Kind::kMemory, Kind::kSqlite),
+                         [](const auto& param) {
+                           return param.param == Kind::kMemory ? "Memory"
+                                                               : "Sqlite";
+                         });
+
+TEST(MemoryStoreTest, FailsWhenToldTo) {
+  MemoryDisk disk;
+  disk.commits_until_failure = 1;
+  const std::unique_ptr<Store> store = OpenMemoryStore(disk);
+  const Stage stage(1);
+  EXPECT_EQ(store->Commit(stage.fleet(), {}), absl::OkStatus());
+  EXPECT_EQ(Reason(store->Commit(stage.fleet(), {})), "STORE_UNAVAILABLE");
+  disk.commits_until_failure = -1;
+  EXPECT_EQ(Reason(store->Commit(stage.fleet(), {})), "STORE_UNAVAILABLE");
+}
+
+// ---- SQLite alone.
+
+TEST(SqliteStoreTest, KeepsNothingOfACommitThatFailedAndTriesNoOther) {
+  const std::string path = TempPath("full");
+  std::remove(path.c_str());
+  Stage stage(1);
+  core::Fleet before;
+  {
+    const auto store = OpenSqliteStore({path});
+    ASSERT_TRUE(store.ok()) << store.status();
+    core::Changes changes = stage.Do(core::CordonHost{HostName(1), "disk"});
+    ASSERT_EQ((*store)->Commit(stage.fleet(), changes), absl::OkStatus());
+    before = *(*store)->Load();
+
+    // No file of this process may grow any more: the disk is full.
+    std::signal(SIGXFSZ, SIG_IGN);
+    rlimit limit = {};
+    ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    const rlimit full{4096, limit.rlim_max};
+    changes = stage.Do(core::UncordonHost{HostName(1)});
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &full), 0);
+    const absl::Status status = (*store)->Commit(stage.fleet(), changes);
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    EXPECT_EQ(Reason(status), "STORE_UNAVAILABLE") << status;
+    EXPECT_EQ((*store)->Commit(stage.fleet(), changes), status);
+  }
+  const auto store = OpenSqliteStore({path});
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_EQ(*(*store)->Load(), before);
+}
+
+TEST(SqliteStoreTest, LetsNobodyElseOpenTheFile) {
+  const std::string path = TempPath("exclusive");
+  std::remove(path.c_str());
+  const auto first = OpenSqliteStore({path});
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(Reason(OpenSqliteStore({path}).status()), "STORE_UNAVAILABLE");
+}
+
+TEST(SqliteStoreTest, RefusesWhatIsNotAStoreOfOurs) {
+  const auto execute = [](const std::string& path, const std::string& sql) {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
+    ASSERT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr),
+              SQLITE_OK);
+    sqlite3_close(db);
+  };
+  const std::string text = TempPath("text");
+  std::ofstream(text) << std::string(4096, 'x');
+  EXPECT_EQ(Reason(OpenSqliteStore({text}).status()), "STORE_CORRUPT");
+
+  const std::string other = TempPath("other");
+  std::remove(other.c_str());
+  execute(other, "CREATE TABLE t(a)");
+  EXPECT_EQ(Reason(OpenSqliteStore({other}).status()), "STORE_CORRUPT");
+
+  const std::string newer = TempPath("newer");
+  std::remove(newer.c_str());
+  ASSERT_TRUE(OpenSqliteStore({newer}).ok());
+  execute(newer, "PRAGMA user_version=99");
+  EXPECT_EQ(Reason(OpenSqliteStore({newer}).status()), "STORE_TOO_NEW");
+
+  EXPECT_EQ(Reason(OpenSqliteStore({"/no/such/folder/x.db"}).status()),
+            "STORE_UNAVAILABLE");
+}
+
+TEST(SqliteStoreTest, SaysSoWhenARecordCannotBeRead) {
+  const std::string path = TempPath("damaged");
+  std::remove(path.c_str());
+  ASSERT_TRUE(OpenSqliteStore({path}).ok());
+  const char* const damages[] = {
+      "INSERT INTO hosts VALUES('hosts/a', x'ff')",
+      "INSERT INTO updates VALUES('rollouts/none/updates/a', x'0801')",
+      "INSERT INTO rollouts VALUES('rollouts/r', x'1063')"};
+  for (const char* const damage : damages) {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
+    ASSERT_EQ(sqlite3_exec(db,
+                           absl::StrCat("DELETE FROM hosts;"
+                                        "DELETE FROM updates;",
+                                        damage)
+                               .c_str(),
+                           nullptr, nullptr, nullptr),
+              SQLITE_OK);
+    sqlite3_close(db);
+    const auto store = OpenSqliteStore({path});
+    ASSERT_TRUE(store.ok());
+    const absl::Status status = (*store)->Load().status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << damage;
+    EXPECT_EQ(Reason(status), "STORE_CORRUPT") << damage;
+  }
+}
+
+}  // namespace
+}  // namespace baton::store
