@@ -1,5 +1,6 @@
 #include "service/core/invariants.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -143,30 +144,37 @@ absl::Status CheckMonotone(const Fleet& before, const Fleet& after) {
   return absl::OkStatus();
 }
 
-// S1 and S10, for each host that got a slot.
+// S10 and S13, for one host that got a slot.
+absl::Status CheckAdmission(const Host& was, const Host& host,
+                            const Rollout& rollout) {
+  if (rollout.state != RolloutState::kRunning || ExceedsTolerance(rollout)) {
+    return Broken(
+        "S10", absl::StrCat("'", host.name, "' was admitted by '", rollout.name,
+                            "', which is ", Name(rollout.state)));
+  }
+  if (host.attempt > was.attempt) return absl::OkStatus();
+  return Broken("S13", absl::StrCat("'", host.name, "' got an old attempt"));
+}
+
+// S1, and the above for each host that got a slot. In a turn of several
+// rollouts the largest of their limits was the last to be asked.
 absl::Status CheckAdmissions(const Fleet& before, const Fleet& after) {
+  uint32_t limit = 0;
   for (const auto& [name, host] : after.hosts) {
     const Host* was = FindHost(before, name);
     if (host.rollout.empty() || was == nullptr) continue;
     if (was->rollout == host.rollout) continue;
     const Rollout& rollout = after.rollouts.at(host.rollout);
-    const uint32_t unavailable = CountUnavailable(after).total();
-    if (unavailable > rollout.plan->max_unavailable) {
-      return Broken("S1",
-                    absl::StrCat("'", name, "' made ", unavailable,
-                                 " hosts out of service, '", rollout.name,
-                                 "' allows ", rollout.plan->max_unavailable));
-    }
-    if (rollout.state != RolloutState::kRunning || ExceedsTolerance(rollout)) {
-      return Broken("S10",
-                    absl::StrCat("'", name, "' was admitted by '", rollout.name,
-                                 "', which is ", Name(rollout.state)));
-    }
-    if (host.attempt <= was->attempt) {
-      return Broken("S13", absl::StrCat("'", name, "' got an old attempt"));
-    }
+    RETURN_IF_ERROR(CheckAdmission(*was, host, rollout));
+    limit = std::max(limit, rollout.plan->max_unavailable);
   }
-  return absl::OkStatus();
+  if (limit == 0) return absl::OkStatus();
+  const uint32_t unavailable = CountUnavailable(after).total();
+  if (unavailable <= limit) return absl::OkStatus();
+  return Broken("S1", absl::StrCat(unavailable,
+                                   " hosts are out of service by "
+                                   "an admission that allows ",
+                                   limit));
 }
 
 }  // namespace
