@@ -121,10 +121,10 @@ class Watch {
         !notice_.empty()) {
       return notice_;
     }
-    const std::string& command = session_.settings().command;
+    // Without flags, as a line has little room.
     const std::string name = ShortName(options_.rollout);
-    return absl::StrCat("next: ", command, " why ", name, ", then ", command,
-                        " rollout resume or abort ", name);
+    return absl::StrCat("next: baton why ", name,
+                        ", then baton rollout resume or abort ", name);
   }
 
   void OnStreamEnd(const grpc::Status& status) {

@@ -192,7 +192,10 @@ void AddHosts(const WatchModel& model, absl::Time now, const Canvas& canvas,
       lines.push_back(
           Fit({name, word, StepWords(update), {since, Ink::kDim}}, canvas));
     } else if (EndedBadly(state)) {
-      ended.push_back(Fit({name, word, BecauseText(update)}, canvas));
+      // The code first: a line that is too long loses its end.
+      const std::string colon = update.reason().empty() ? "" : ":";
+      ended.push_back(
+          Fit({name, word, update.reason() + colon, update.message()}, canvas));
     }
   }
   lines.insert(lines.end(), ended.begin(), ended.end());

@@ -1,5 +1,7 @@
 #include "cli/render/watch_model.h"
 
+#include <optional>
+
 #include "absl/strings/str_cat.h"
 #include "cli/names.h"
 #include "cli/render/rollout.h"
@@ -32,9 +34,10 @@ WatchChange Waiting(const std::string& host) {
 std::vector<WatchChange> WatchModel::Fold(
     const v1::WatchRolloutResponse& message) {
   std::vector<WatchChange> changes;
+  std::optional<WatchChange> of_rollout;
   if (message.has_rollout()) {
     WatchChange change = ChangeOf(message.rollout());
-    if (change != ChangeOf(rollout_)) changes.push_back(std::move(change));
+    if (change != ChangeOf(rollout_)) of_rollout = std::move(change);
     const v1::RolloutPlan plan = rollout_.plan();
     rollout_ = message.rollout();
     if (!rollout_.has_plan()) *rollout_.mutable_plan() = plan;
@@ -47,6 +50,10 @@ std::vector<WatchChange> WatchModel::Fold(
     WatchChange change = ChangeOf(update);
     if (change != before) changes.push_back(std::move(change));
     updates_[host] = update;
+  }
+  if (of_rollout.has_value()) {
+    const bool begins = rollout_.state() == v1::ROLLOUT_STATE_RUNNING;
+    changes.insert(begins ? changes.begin() : changes.end(), *of_rollout);
   }
   return changes;
 }

@@ -25,8 +25,9 @@ struct WatchChange {
 // counts as a change. Confined to one thread; bounded by the rollout's size.
 class WatchModel {
  public:
-  // Takes a message in. Returns what changed, the rollout first, then hosts in
-  // the message's order. At the very first message hosts that wait are left
+  // Takes a message in. Returns what changed: hosts in the message's order; the
+  // rollout before them when it runs, and after them when it stands or has
+  // ended, as they are why. At the very first message hosts that wait are left
   // out.
   std::vector<WatchChange> Fold(const v1::WatchRolloutResponse& message);
 

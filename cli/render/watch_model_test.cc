@@ -46,6 +46,17 @@ TEST(WatchModelTest, OnlyWhatDiffersIsAChange) {
   EXPECT_EQ(model.rollout().progress().done(), 2u);
 }
 
+TEST(WatchModelTest, ARolloutThatEndsComesAfterTheHostsThatEndedIt) {
+  WatchModel model;
+  model.Fold(Everything());
+  v1::WatchRolloutResponse message = Everything();
+  message.mutable_rollout()->set_state(v1::ROLLOUT_STATE_SUCCEEDED);
+  message.mutable_updates(1)->set_state(v1::UPDATE_STATE_DONE);
+  EXPECT_EQ(model.Fold(message),
+            (Changes{{"host-2", "DONE", "UNLOAD", "longest blackout -"},
+                     {"rollouts/r1", "SUCCEEDED", "-", ""}}));
+}
+
 TEST(WatchModelTest, ThePlanStaysThoughLaterMessagesLackIt) {
   WatchModel model;
   model.Fold(Everything());
