@@ -109,13 +109,18 @@ class Link::Stream final
     link_.changed_.SignalAll();
   }
 
+  void TakeWelcome(absl::Duration heartbeat) {
+    MutexLock lock(link_.mu_);
+    link_.welcomed_ = true;
+    link_.heartbeat_ = std::clamp(heartbeat, kHeartbeatMin, kHeartbeatMax);
+    link_.changed_.SignalAll();
+  }
+
   void Take() {
     if (read_.has_welcome()) {
-      MutexLock lock(link_.mu_);
-      link_.welcomed_ = true;
-      const absl::Duration asked = FromProto(read_.welcome().heartbeat());
-      link_.heartbeat_ = std::clamp(asked, kHeartbeatMin, kHeartbeatMax);
-      link_.changed_.SignalAll();
+      LogInfo(absl::StrCat("the service of epoch ", read_.welcome().epoch(),
+                           " took this host in"));
+      TakeWelcome(FromProto(read_.welcome().heartbeat()));
     }
     const std::optional<FromService> news = NewsIn(read_);
     if (!news.has_value()) {
@@ -167,6 +172,7 @@ void Link::Pause(absl::Duration wait) {
 }
 
 void Link::Run() {
+  std::string told;
   for (;;) {
     {
       MutexLock lock(mu_);
@@ -181,8 +187,10 @@ void Link::Run() {
       LogWarning(absl::StrCat("another agent speaks for '", options_.host,
                               "': ", ended.message()));
       wait += options_.after_replaced;
-    } else {
-      LogDebug(absl::StrCat("stream ended: ", ended.ToString()));
+    } else if (ended.message() != told) {
+      // Once for each cause: it may be tried for hours.
+      told = std::string(ended.message());
+      LogWarning(absl::StrCat("no stream to the service: ", ended.ToString()));
     }
     Pause(wait);
   }

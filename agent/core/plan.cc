@@ -48,7 +48,6 @@ absl::Duration DeadlineOf(Step step, const Deadlines& deadlines) {
     case Step::kCancel:
       return 2 * deadlines.save + deadlines.pause + deadlines.resume;
     case Step::kUnload:
-      return deadlines.unload;
     case Step::kSwitch:
       return deadlines.unload;
     case Step::kRestore:
