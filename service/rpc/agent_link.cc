@@ -90,7 +90,7 @@ absl::Status AgentStream::TakeHello(const v1::AgentHello& hello) {
     MutexLock lock(mu_);
     ++unsettled_;
   }
-  const absl::Status posted =
+  absl::Status posted =
       loop_.Connect(std::move(connected), shared_from_this(),
                     [self = shared_from_this()](const absl::Status& status,
                                                 const core::Fleet& fleet) {
@@ -112,7 +112,7 @@ absl::Status AgentStream::TakeHeartbeat(const v1::AgentHeartbeat& heartbeat) {
     MutexLock lock(mu_);
     ++unsettled_;
   }
-  const absl::Status posted =
+  absl::Status posted =
       loop_.Post(actor_, std::move(heard),
                  [self = shared_from_this()](const absl::Status& status,
                                              const core::Fleet&) {
@@ -130,7 +130,7 @@ absl::Status AgentStream::TakeReport(const v1::UpdateReport& report) {
     MutexLock lock(mu_);
     ++unsettled_;
   }
-  const absl::Status posted =
+  absl::Status posted =
       loop_.Post(actor_, std::move(reported),
                  [self = shared_from_this(), attempt = report.attempt(),
                   sequence = report.sequence()](const absl::Status& status,
