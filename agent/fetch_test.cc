@@ -27,6 +27,10 @@ class Depot final : public v1::DriverService::Service {
       piece.set_offset_bytes(at + shift);
       piece.set_chunk(bytes.substr(at, 3));
       if (!writer->Write(piece)) break;
+      if (breaks > 0) {
+        --breaks;
+        return {grpc::StatusCode::UNAVAILABLE, "going away"};
+      }
     }
     return end;
   }
@@ -34,19 +38,23 @@ class Depot final : public v1::DriverService::Service {
   std::string bytes = "0123456789";
   std::string name;
   uint64_t shift = 0;
+  int breaks = 0;  // streams that end after their first piece
   grpc::Status end = grpc::Status::OK;
 };
 
 class FetchTest : public ::testing::Test {
  protected:
   FetchTest() {
-    const std::string target = testing::FreshAddress();
+    Serve();
+    fetcher_ = std::make_unique<ServiceFetcher>(
+        grpc::CreateChannel(target_, grpc::InsecureChannelCredentials()));
+  }
+
+  void Serve() {
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(target, grpc::InsecureServerCredentials());
+    builder.AddListeningPort(target_, grpc::InsecureServerCredentials());
     builder.RegisterService(&depot_);
     server_ = builder.BuildAndStart();
-    fetcher_ = std::make_unique<ServiceFetcher>(
-        grpc::CreateChannel(target, grpc::InsecureChannelCredentials()));
   }
 
   absl::Status Fetch(uint64_t offset) {
@@ -57,6 +65,7 @@ class FetchTest : public ::testing::Test {
                            });
   }
 
+  const std::string target_ = testing::FreshAddress();
   Depot depot_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<ServiceFetcher> fetcher_;
@@ -95,6 +104,29 @@ TEST_F(FetchTest, HandsOnTheServicesError) {
   depot_.end = ToGrpc(ErrorWithReason(absl::StatusCode::kNotFound,
                                       "DRIVER_NOT_FOUND", "no such driver"));
   EXPECT_EQ(Reason(Fetch(0)), "DRIVER_NOT_FOUND");
+}
+
+TEST_F(FetchTest, AServiceThatStaysAwayIsSaidToBe) {
+  server_->Shutdown();
+  server_.reset();
+  const absl::Status status =
+      fetcher_->Fetch("drivers/a/versions/1", 0, absl::Milliseconds(300), stop_,
+                      [](absl::string_view) { return absl::OkStatus(); });
+  EXPECT_EQ(Reason(status), "SERVICE_AWAY");
+}
+
+TEST_F(FetchTest, GivesUpAServiceThatIsAwayWhenAsked) {
+  server_->Shutdown();
+  server_.reset();
+  stop_.store(true);
+  EXPECT_EQ(Reason(Fetch(0)), "STAGING_STOPPED");
+}
+
+// A service that restarted while a host prepared made that host fail.
+TEST_F(FetchTest, RegressionADownloadGoesOnAfterTheServiceWentAway) {
+  depot_.breaks = 2;
+  EXPECT_TRUE(Fetch(0).ok());
+  EXPECT_EQ(got_, "0123456789");
 }
 
 }  // namespace

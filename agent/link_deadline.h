@@ -7,11 +7,17 @@
 
 namespace baton::agent {
 
-// Bounds a call from now on, on the monotonic clock (INVARIANTS, 7).
-inline void SetDeadline(absl::Duration deadline, grpc::ClientContext& context) {
-  context.set_deadline(gpr_time_add(
+// Returns the time `from_now` on, on the monotonic clock: deadlines must not
+// move when the wall clock jumps.
+inline gpr_timespec GprDeadline(absl::Duration from_now) {
+  return gpr_time_add(
       gpr_now(GPR_CLOCK_MONOTONIC),
-      gpr_time_from_micros(absl::ToInt64Microseconds(deadline), GPR_TIMESPAN)));
+      gpr_time_from_micros(absl::ToInt64Microseconds(from_now), GPR_TIMESPAN));
+}
+
+// Bounds a call from now on.
+inline void SetDeadline(absl::Duration deadline, grpc::ClientContext& context) {
+  context.set_deadline(GprDeadline(deadline));
 }
 
 }  // namespace baton::agent
