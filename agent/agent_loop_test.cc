@@ -371,6 +371,10 @@ TEST(AgentLoopTest, ACrashAtEveryStepEndsWithAWholeHost) {
       EXPECT_TRUE(update.end == End::kDone || update.end == End::kCancelled)
           << core::Name(update.end) << ": " << update.message;
       EXPECT_EQ(world.Version(), update.end == End::kDone ? "2.0" : "1.0");
+      EXPECT_EQ(update.past_no_return, update.end == End::kDone);
+      for (const auto& [partition, vgpu] : update.vgpus) {
+        EXPECT_TRUE(vgpu.preserved);
+      }
       EXPECT_TRUE(world.gate.open);
       EXPECT_TRUE(world.shim.engines_run());
       EXPECT_EQ(world.shim.state(), AdapterState::kRunning);

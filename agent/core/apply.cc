@@ -276,6 +276,7 @@ void Recover(const Outcome& seen, Update& update) {
   update.way = standing.way;
   update.phase = standing.phase;
   if (standing.phase == Phase::kCancelling) {
+    update.past_no_return = false;  // the old driver is still in
     Note("AGENT_RESTARTED", "the agent was restarted", update);
     return;
   }

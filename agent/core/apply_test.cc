@@ -570,12 +570,12 @@ TEST(ApplyTest, GoesOnFromWhatARestartFinds) {
       {A::kUnloaded, "", f(P::kUnloaded), b(P::kUnloaded)},
       {A::kRestored, "2.0", f(P::kRestored), b(P::kSaved)},
       {A::kRestored, "1.0", b(P::kRestored), b(P::kRestored)},
-      {A::kVerified, "2.0", f(P::kVerified), b(P::kSaved)},
-      {A::kVerified, "1.0", b(P::kVerified), b(P::kVerified)},
+      {A::kVerified, "2.0", f(P::kRestored), b(P::kSaved)},
+      {A::kVerified, "1.0", b(P::kRestored), b(P::kRestored)},
       {A::kResumed, "2.0", f(P::kResumed), b(P::kGateClosed)},
       {A::kResumed, "1.0", b(P::kResumed), b(P::kResumed)},
-      {A::kConfirmed, "2.0", f(P::kConfirmed), b(P::kGateClosed)},
-      {A::kConfirmed, "1.0", b(P::kConfirmed), b(P::kConfirmed)},
+      {A::kConfirmed, "2.0", f(P::kResumed), b(P::kGateClosed)},
+      {A::kConfirmed, "1.0", b(P::kResumed), b(P::kResumed)},
   };
   for (const Row& row : rows) {
     for (const Way way : {Way::kForward, Way::kBack}) {

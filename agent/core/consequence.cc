@@ -97,20 +97,19 @@ Consequence OnTheWayForward(const Update& update, Step step,
   std::abort();
 }
 
-// The phase that an adapter's state stands for once the old driver was
-// unloaded; kUnknown for the states before.
+// The phase to go on from once the old driver was unloaded; kUnknown for the
+// states before. Verify and Confirm are asked for again: the shim repeats what
+// they found of each vGPU, which the journal does not hold.
 Phase PhaseOf(AdapterState state) {
   switch (state) {
     case AdapterState::kUnloaded:
       return Phase::kUnloaded;
     case AdapterState::kRestored:
-      return Phase::kRestored;
     case AdapterState::kVerified:
-      return Phase::kVerified;
+      return Phase::kRestored;
     case AdapterState::kResumed:
-      return Phase::kResumed;
     case AdapterState::kConfirmed:
-      return Phase::kConfirmed;
+      return Phase::kResumed;
     case AdapterState::kUnknown:
     case AdapterState::kEmpty:
     case AdapterState::kRunning:
