@@ -34,7 +34,8 @@ class BusyTest : public testing::Test {
   ~BusyTest() override {
     server_->Shutdown();
     server_->Wait();
-    loop_->RefuseQueued();
+    loop_->Stop();
+    EXPECT_TRUE(loop_->Run().ok());
   }
 
   void Fill() {
