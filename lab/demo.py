@@ -17,8 +17,8 @@ ROLLOUT = """\
 driver: softgpu/2.0
 selector: lab=demo
 waves:
-  - {{name: canary, size: 1, bake: 1s}}
-  - {{name: half, size: 50%, bake: 1s}}
+  - {{name: canary, size: 1, bake: 3s}}
+  - {{name: half, size: 50%, bake: 3s}}
   - {{name: rest, size: rest}}
 limits: {{max_unavailable: 2}}
 failure_tolerance: {{hosts: {tolerance}}}
@@ -110,7 +110,7 @@ def run(options, fleet):
         say(f"on {host} the driver misbehaves: {kind}")
     roll_out(fleet, options)
     # What was carried over must also be good for something afterwards.
-    time.sleep(2)
+    time.sleep(3)
     result = summary.of_rollout(fleet)
     if result["rollout"]["state"] != "SUCCEEDED" or options.faults:
         print(fleet.baton("why", "rollouts/demo"), file=sys.stderr)
