@@ -128,9 +128,9 @@ TEST_F(AdapterTest, UpdatesAndTellsWhatItDid) {
                         .guest = "blue",
                         .vram_bytes = uint64_t{64} << 20}));
   const StepReport saved = Take(Step::kSave);
-  EXPECT_EQ(saved.saved.blocks, 3u);
-  EXPECT_EQ(saved.saved.bytes, 2 * 4096u + 4 + 5000 + 4096);
-  EXPECT_EQ(adapter_->Inspect().saved->blocks, 3u);
+  EXPECT_EQ(saved.saved.blocks, 5u);
+  EXPECT_EQ(saved.saved.bytes, 2 * 4096u + 4 + 5000 + 4096 + 200);
+  EXPECT_EQ(adapter_->Inspect().saved->blocks, 5u);
   const StepReport unloaded = Take(Step::kUnload);
   ASSERT_EQ(unloaded.calls.size(), 3u);
   EXPECT_EQ(unloaded.calls[0].entry_point, "DxgkDdiStopDevice");

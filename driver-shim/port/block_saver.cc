@@ -38,6 +38,7 @@ std::vector<PageRun> RunsOf(const DXGKARGCB_SAVEMEMORYFORHOTUPDATE& args) {
 }  // namespace
 
 void BlockSaver::Open() {
+  memory_.ReleaseKept();
   index_.Begin();
   pages_.Clear();
   blocks_ = 0;
@@ -92,6 +93,15 @@ NTSTATUS BlockSaver::Save(const DXGKARGCB_SAVEMEMORYFORHOTUPDATE& args) {
   return SaveInPlace(std::move(block));
 }
 
+Verdict BlockSaver::CheckPages(const std::vector<PageRun>& runs) {
+  for (const PageRun& run : runs) {
+    for (uint64_t i = 0; i < run.pages; ++i) {
+      if (memory_.WasCopied(run.first + i)) return SavedTwice(run.first + i);
+    }
+  }
+  return CheckPagesOnce(pages_, runs);
+}
+
 NTSTATUS BlockSaver::SaveInPlace(SavedBlock block) {
   for (const PageRun& run : block.runs) {
     if (memory_.OwnsAll(run)) continue;
@@ -100,7 +110,7 @@ NTSTATUS BlockSaver::SaveInPlace(SavedBlock block) {
                                       run.pages, run.first)},
                   STATUS_INVALID_PARAMETER);
   }
-  const Verdict verdict = CheckPagesOnce(pages_, block.runs);
+  const Verdict verdict = CheckPages(block.runs);
   if (verdict.has_value()) return Refuse(*verdict, STATUS_INVALID_PARAMETER);
   StreamDigest digest;
   uint64_t left = block.bytes;
@@ -139,8 +149,20 @@ std::vector<PageRun> BlockSaver::PagesOfData(const void* data,
 }
 
 NTSTATUS BlockSaver::SaveCopy(SavedBlock block, const void* data) {
-  const Verdict twice = CheckPagesOnce(pages_, PagesOfData(data, block.bytes));
-  if (twice.has_value()) return Refuse(*twice, STATUS_INVALID_PARAMETER);
+  for (const PageRun& run : PagesOfData(data, block.bytes)) {
+    if (run.first >= kElsewhere) {
+      const Verdict twice = CheckPagesOnce(pages_, {run});
+      if (twice.has_value()) return Refuse(*twice, STATUS_INVALID_PARAMETER);
+      continue;
+    }
+    for (uint64_t i = 0; i < run.pages; ++i) {
+      const uint64_t page = run.first + i;
+      if (pages_.Contains(page) || memory_.WasCopied(page)) {
+        return Refuse(SavedTwice(page), STATUS_INVALID_PARAMETER);
+      }
+      memory_.MarkCopied(page);
+    }
+  }
   const uint64_t pages = (block.bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
   const Verdict fits = CheckFits(pages, memory_.free_pages());
   if (fits.has_value()) return Refuse(*fits, STATUS_NO_MEMORY);

@@ -40,6 +40,8 @@ class BlockSaver {
   NTSTATUS SaveInPlace(SavedBlock block);
   NTSTATUS SaveCopy(SavedBlock block, const void* data);
   NTSTATUS Add(const SavedBlock& block);
+  // R4, in place and copied pages alike.
+  Verdict CheckPages(const std::vector<PageRun>& runs);
   // Pages that data touches, in its own space when it is not host memory.
   std::vector<PageRun> PagesOfData(const void* data, size_t bytes) const;
 
@@ -47,7 +49,7 @@ class BlockSaver {
   BlockIndex& index_;
   HostRecorder& recorder_;
   SavePhase phase_ = SavePhase::kClosed;
-  PageSet pages_;
+  PageSet pages_;  // but for host memory that was copied: see MarkCopied()
   size_t blocks_ = 0;
 };
 

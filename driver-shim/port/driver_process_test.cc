@@ -109,7 +109,7 @@ TEST_F(DriverProcessTest, SavedStateComesBackInTheNextDriver) {
   ASSERT_TRUE(saved.ok()) << saved.status();
   const auto blocks = BlockIndex(index_->data()).Read();
   ASSERT_TRUE(blocks.ok()) << blocks.status();
-  ASSERT_EQ(blocks->size(), 3u);
+  ASSERT_EQ(blocks->size(), 5u);
   EXPECT_EQ((*blocks)[0].kind, BlockKind::kMdl);
   EXPECT_EQ((*blocks)[1].kind, BlockKind::kData);
   EXPECT_EQ((*blocks)[1].bytes, 5000u);
@@ -129,6 +129,8 @@ TEST_F(DriverProcessTest, SavedStateComesBackInTheNextDriver) {
     EXPECT_EQ(calls,
               (std::vector<std::string>{
                   "DriverEntry", "DxgkDdiAddDevice",
+                  "DxgkDdiRestoreMemoryForHotUpdate",
+                  "DxgkDdiRestoreMemoryForHotUpdate",
                   "DxgkDdiRestoreMemoryForHotUpdate",
                   "DxgkDdiRestoreMemoryForHotUpdate",
                   "DxgkDdiRestoreMemoryForHotUpdate", "DxgkDdiStartDevice",
@@ -201,6 +203,8 @@ INSTANTIATE_TEST_SUITE_P(
         FaultCase{"saves_outside", HostCommand::kLoad, "RULE_BROKEN", "", 2,
                   "outside of Save"},
         FaultCase{"saves_page_twice", HostCommand::kSave, "RULE_BROKEN",
+                  "DxgkDdiSaveMemoryForHotUpdate", 4, "saved twice"},
+        FaultCase{"saves_data_twice", HostCommand::kSave, "RULE_BROKEN",
                   "DxgkDdiSaveMemoryForHotUpdate", 4, "saved twice"},
         FaultCase{"saves_two_forms", HostCommand::kSave, "RULE_BROKEN", "", 3,
                   "block has 2"},

@@ -227,6 +227,7 @@ void KernelMemory::FreeContiguous(void* address) {
 // Gives one page up: it is free, or held while somebody may still need it.
 void KernelMemory::Release(uint64_t page) {
   At(page).use = At(page).kept ? Use::kHeld : Use::kFree;
+  At(page).was_copied = false;
 }
 
 // ---- lists ----
@@ -453,16 +454,15 @@ std::vector<PageRun> KernelMemory::TakeForCopy(uint64_t pages) {
   for (const uint64_t page : taken) {
     At(page).use = Use::kHeld;
     At(page).kept = true;
-    At(page).copied = true;
   }
   return RunsOf(taken);
 }
 
 void KernelMemory::ReleaseKept() {
   for (Page& page : pages_) {
+    page.was_copied = false;
     if (!page.kept || page.cow) continue;
     page.kept = false;
-    page.copied = false;
     if (page.use == Use::kHeld) page.use = Use::kFree;
   }
 }

@@ -82,11 +82,17 @@ class KernelMemory {
   // Keeps the pages of a saved block from being used again, whether the driver
   // frees them or not.
   void Keep(const SavedBlock& block);
+  // Remembers that a page's bytes were copied, until the driver frees it: what
+  // it holds after that is something else.
+  void MarkCopied(uint64_t page) { At(page).was_copied = true; }
+  bool WasCopied(uint64_t page) const {
+    return Has(page) && At(page).was_copied;
+  }
   // Takes pages for a copy; empty when there are not that many.
   std::vector<PageRun> TakeForCopy(uint64_t pages);
   // Where a run that TakeForCopy() returned is to be written.
   std::byte* CopyTarget(uint64_t first_page) const { return View(first_page); }
-  // Undoes Keep() and TakeForCopy(): the update was cancelled.
+  // Undoes Keep(), MarkCopied() and TakeForCopy(): the update was cancelled.
   void ReleaseKept();
 
   // Maps the pages of `blocks` copy-on-write and keeps them from being used.
@@ -113,9 +119,9 @@ class KernelMemory {
 
   struct Page {
     Use use = Use::kFree;
-    bool kept = false;    // saved: held, not free, once the driver frees it
-    bool copied = false;  // taken for a copy, never the driver's
-    bool cow = false;     // mapped copy-on-write
+    bool kept = false;        // saved: held, not free, once the driver frees it
+    bool was_copied = false;  // see MarkCopied()
+    bool cow = false;         // mapped copy-on-write
     std::byte* home = nullptr;  // where it is mapped
   };
   struct Allocation {

@@ -92,11 +92,13 @@ Verdict CheckOneForm(const DXGKARGCB_SAVEMEMORYFORHOTUPDATE& args) {
 Verdict CheckPagesOnce(PageSet& saved, const std::vector<PageRun>& runs) {
   for (const PageRun& run : runs) {
     const std::optional<uint64_t> twice = saved.Add(run);
-    if (twice.has_value()) {
-      return Violation{4, absl::StrFormat("page %#x is saved twice", *twice)};
-    }
+    if (twice.has_value()) return SavedTwice(*twice);
   }
   return std::nullopt;
+}
+
+Violation SavedTwice(uint64_t page) {
+  return {4, absl::StrFormat("page %#x is saved twice", page)};
 }
 
 Verdict CheckHandedOver(size_t index, const SavedBlock& block,

@@ -43,6 +43,9 @@ Verdict CheckOneForm(const DXGKARGCB_SAVEMEMORYFORHOTUPDATE& args);
 // update is over then.
 Verdict CheckPagesOnce(PageSet& saved, const std::vector<PageRun>& runs);
 
+// R4, for a page whose bytes were copied before.
+Violation SavedTwice(uint64_t page);
+
 // R5: each block is handed over as it was saved.
 // `index`  its place in the order of saving
 Verdict CheckHandedOver(size_t index, const SavedBlock& block,

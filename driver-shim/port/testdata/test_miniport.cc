@@ -38,6 +38,7 @@
 #define FAULT_STOP_HANGS 25
 #define FAULT_REFUSES_CANCEL 26
 #define FAULT_CRASH_IN_INTERRUPT 27
+#define FAULT_SAVES_DATA_TWICE 28
 
 #ifndef FAULT
 #define FAULT FAULT_NONE
@@ -177,7 +178,21 @@ NTSTATUS SaveBlocks(Context* c) {
   args = {};
   args.NumDataMemoryRanges = 1;
   args.pDataMemoryRanges = &range;
-  return save(adapter, &args);
+  status = save(adapter, &args);
+  if (!NT_SUCCESS(status)) return status;
+  // Memory that is saved, freed, and saved again as something else.
+  for (int i = 0; i < 2; ++i) {
+    void* const scratch =
+        ExAllocatePoolWithTag(NonPagedPoolNx, PAGE_SIZE, kTag);
+    args = {};
+    args.pData = scratch;
+    args.DataSize = 100;
+    status = save(adapter, &args);
+    if (FAULT == FAULT_SAVES_DATA_TWICE) status = save(adapter, &args);
+    ExFreePoolWithTag(scratch, kTag);
+    if (!NT_SUCCESS(status)) return status;
+  }
+  return status;
 }
 
 NTSTATUS Save(HANDLE context, IN_CONST_PDXGKARG_SAVEMEMORYFORHOTUPDATE args) {
