@@ -2,13 +2,9 @@
 
 #include <stddef.h>
 
-static uint64_t padded(uint64_t bytes) { return (bytes + 7) & ~(uint64_t)7; }
+#include "driver-shim/kit/bytes.h"
 
-static void copy(void* to, const void* from, uint64_t bytes) {
-  uint8_t* out = (uint8_t*)to;
-  const uint8_t* in = (const uint8_t*)from;
-  for (uint64_t i = 0; i < bytes; ++i) out[i] = in[i];
-}
+static uint64_t padded(uint64_t bytes) { return (bytes + 7) & ~(uint64_t)7; }
 
 static uint64_t checksum_of(const uint8_t* frame, uint64_t bytes) {
   const uint64_t skip = offsetof(struct baton_kit_header, checksum);
@@ -31,7 +27,7 @@ void baton_kit_start(struct baton_kit_writer* writer, void* buffer,
   if (writer->failed) return;
   const struct baton_kit_header header = {
       .magic = BATON_KIT_MAGIC, .format = BATON_KIT_FORMAT, .kind = kind};
-  copy(buffer, &header, sizeof(header));
+  baton_kit_copy_bytes(buffer, &header, sizeof(header));
 }
 
 void* baton_kit_begin(struct baton_kit_writer* writer,
@@ -41,7 +37,7 @@ void* baton_kit_begin(struct baton_kit_writer* writer,
     writer->failed = 1;
     return NULL;
   }
-  copy(writer->buffer + writer->at, &record, sizeof(record));
+  baton_kit_copy_bytes(writer->buffer + writer->at, &record, sizeof(record));
   writer->in_record = 1;
   // Room for the padding, too.
   *room_left = (writer->room - writer->at - sizeof(record)) & ~(uint64_t)7;
@@ -56,12 +52,11 @@ void baton_kit_end(struct baton_kit_writer* writer, uint64_t bytes) {
     return;
   }
   struct baton_kit_record record;
-  copy(&record, writer->buffer + writer->at, sizeof(record));
+  baton_kit_copy_bytes(&record, writer->buffer + writer->at, sizeof(record));
   record.bytes = bytes;
-  copy(writer->buffer + writer->at, &record, sizeof(record));
-  for (uint64_t i = bytes; i < padded(bytes); ++i) {
-    writer->buffer[payload + i] = 0;
-  }
+  baton_kit_copy_bytes(writer->buffer + writer->at, &record, sizeof(record));
+  baton_kit_clear_bytes(writer->buffer + payload + bytes,
+                        padded(bytes) - bytes);
   writer->at = payload + padded(bytes);
   writer->records += 1;
   writer->in_record = 0;
@@ -75,19 +70,19 @@ void baton_kit_write(struct baton_kit_writer* writer,
     writer->failed = 1;
     return;
   }
-  copy(to, payload, record.bytes);
+  baton_kit_copy_bytes(to, payload, record.bytes);
   baton_kit_end(writer, record.bytes);
 }
 
 uint64_t baton_kit_finish(struct baton_kit_writer* writer) {
   if (writer->failed || writer->in_record) return 0;
   struct baton_kit_header header;
-  copy(&header, writer->buffer, sizeof(header));
+  baton_kit_copy_bytes(&header, writer->buffer, sizeof(header));
   header.bytes = writer->at;
   header.records = writer->records;
-  copy(writer->buffer, &header, sizeof(header));
+  baton_kit_copy_bytes(writer->buffer, &header, sizeof(header));
   header.checksum = checksum_of(writer->buffer, writer->at);
-  copy(writer->buffer, &header, sizeof(header));
+  baton_kit_copy_bytes(writer->buffer, &header, sizeof(header));
   return writer->at;
 }
 
@@ -95,7 +90,7 @@ enum baton_kit_result baton_kit_open(struct baton_kit_reader* reader,
                                      const void* buffer, uint64_t bytes) {
   struct baton_kit_header header;
   if (bytes < sizeof(header)) return BATON_KIT_TRUNCATED;
-  copy(&header, buffer, sizeof(header));
+  baton_kit_copy_bytes(&header, buffer, sizeof(header));
   if (header.magic != BATON_KIT_MAGIC) return BATON_KIT_NOT_A_FRAME;
   if (header.format != BATON_KIT_FORMAT) return BATON_KIT_TOO_NEW;
   if (header.bytes > bytes) return BATON_KIT_TRUNCATED;
@@ -120,7 +115,7 @@ enum baton_kit_result baton_kit_next(struct baton_kit_reader* reader,
   // Lengths are checked although the checksum held: a checksum is no signature.
   const uint64_t room = reader->bytes - reader->at;
   if (room < sizeof(*record)) return BATON_KIT_DAMAGED;
-  copy(record, reader->buffer + reader->at, sizeof(*record));
+  baton_kit_copy_bytes(record, reader->buffer + reader->at, sizeof(*record));
   if (record->bytes > room - sizeof(*record) ||
       padded(record->bytes) > room - sizeof(*record)) {
     return BATON_KIT_DAMAGED;

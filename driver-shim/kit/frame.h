@@ -1,7 +1,6 @@
 #ifndef DRIVER_SHIM_KIT_FRAME_H_
 #define DRIVER_SHIM_KIT_FRAME_H_
 
-#include <assert.h>
 #include <stdint.h>
 
 // Frames saved state so that another version of a driver can read it: a header
@@ -85,7 +84,12 @@ enum baton_kit_result {
   BATON_KIT_NOT_A_FRAME = 2,
   BATON_KIT_TOO_NEW = 3,  // of a format that this reader does not know
   BATON_KIT_TRUNCATED = 4,
-  BATON_KIT_DAMAGED = 5  // checksum or lengths do not agree
+  BATON_KIT_DAMAGED = 5,  // checksum or lengths do not agree
+  // Of records.h: the frame is whole, but not one for this reader.
+  BATON_KIT_UNKNOWN_RECORD = 6,
+  BATON_KIT_MISSING_RECORD = 7,
+  BATON_KIT_REPEATED_RECORD = 8,
+  BATON_KIT_SHORT_RECORD = 9
 };
 
 struct baton_kit_reader {
@@ -106,8 +110,13 @@ enum baton_kit_result baton_kit_next(struct baton_kit_reader* reader,
                                      struct baton_kit_record* record,
                                      const void** payload);
 
+#ifdef __cplusplus
 static_assert(sizeof(struct baton_kit_header) == 32, "frame header");
 static_assert(sizeof(struct baton_kit_record) == 16, "record header");
+#else
+_Static_assert(sizeof(struct baton_kit_header) == 32, "frame header");
+_Static_assert(sizeof(struct baton_kit_record) == 16, "record header");
+#endif
 
 #ifdef __cplusplus
 }

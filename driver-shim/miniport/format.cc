@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "driver-shim/kit/records.h"
+
 namespace baton::miniport {
 namespace {
 
@@ -11,69 +13,52 @@ NTSTATUS StatusOf(baton_kit_result result) {
     case BATON_KIT_END:
       return STATUS_SUCCESS;
     case BATON_KIT_TOO_NEW:
+    case BATON_KIT_UNKNOWN_RECORD:
       return STATUS_REVISION_MISMATCH;
     case BATON_KIT_NOT_A_FRAME:
     case BATON_KIT_TRUNCATED:
     case BATON_KIT_DAMAGED:
       return STATUS_CRC_ERROR;
+    case BATON_KIT_MISSING_RECORD:
+    case BATON_KIT_REPEATED_RECORD:
+    case BATON_KIT_SHORT_RECORD:
+      return STATUS_DATA_ERROR;
   }
   return STATUS_CRC_ERROR;
 }
 
-// One record of a frame, whose payload lies in the frame.
-struct Record {
-  baton_kit_record header = {};
-  const uint8_t* payload = nullptr;
-
-  bool Is(uint32_t type) const {
-    return header.type == type && header.version == 1;
-  }
-  // A record may have grown at its end since; what is known of it is in front.
-  template <typename T>
-  bool ReadInto(T* to) const {
-    if (header.bytes < sizeof(T)) return false;
-    std::memcpy(static_cast<void*>(to), payload, sizeof(T));
-    return true;
-  }
+// What a frame of each kind is made of.
+constexpr baton_kit_known kOfAdapter[] = {
+    {kAdapterRecord, 1, BATON_KIT_REQUIRED, sizeof(AdapterRecord)},
+    {kVgpuRecord, 1, BATON_KIT_REPEATED, sizeof(VgpuRecord)},
+};
+constexpr baton_kit_known kOfAllocations[] = {
+    {kAllocationsRecord, 1, BATON_KIT_REQUIRED, sizeof(AllocationsHeader)},
+    {kStatisticsRecord, 1, 0, sizeof(Statistics)},
+};
+constexpr baton_kit_known kOfContexts[] = {
+    {kContextsRecord, 1, BATON_KIT_REQUIRED, sizeof(ContextTable)},
 };
 
-// Calls `take` with each record; `take` returns what became of it:
-// STATUS_NOT_FOUND when it does not know the record.
-template <typename Take>
-NTSTATUS ForEachRecord(const void* from, uint64_t bytes, BlockKind kind,
-                       Take take) {
-  baton_kit_reader reader = {};
-  baton_kit_result result = baton_kit_open(&reader, from, bytes);
-  if (result != BATON_KIT_OK) return StatusOf(result);
-  if (reader.kind != static_cast<uint16_t>(kind)) return STATUS_DATA_ERROR;
-  while (true) {
-    Record record;
-    const void* payload = nullptr;
-    result = baton_kit_next(&reader, &record.header, &payload);
-    if (result != BATON_KIT_OK) return StatusOf(result);
-    record.payload = static_cast<const uint8_t*>(payload);
-    const NTSTATUS taken = take(record);
-    if (taken == STATUS_NOT_FOUND &&
-        (record.header.flags & BATON_KIT_OPTIONAL) == 0) {
-      return STATUS_REVISION_MISMATCH;
-    }
-    if (taken != STATUS_NOT_FOUND && !NT_SUCCESS(taken)) return taken;
-  }
+// Opens a frame, and sees to it that it has nothing but what is known.
+template <size_t count>
+NTSTATUS Open(const void* from, uint64_t bytes, BlockKind kind,
+              const baton_kit_known (&known)[count], baton_kit_reader* frame) {
+  const baton_kit_result opened = baton_kit_open(frame, from, bytes);
+  if (opened != BATON_KIT_OK) return StatusOf(opened);
+  if (frame->kind != static_cast<uint16_t>(kind)) return STATUS_DATA_ERROR;
+  return StatusOf(baton_kit_check(frame, known, count));
 }
 
-NTSTATUS TakeAllocations(const Record& record, Logical* state) {
-  AllocationsHeader header;
-  if (!record.ReadInto(&header) || header.count > kAllocationsMax ||
-      record.header.bytes <
-          sizeof(header) + header.count * sizeof(Allocation)) {
-    return STATUS_DATA_ERROR;
+// Takes the first record of that type; false when there is none.
+template <typename T>
+bool Take(const baton_kit_reader& frame, RecordType type, T* to) {
+  baton_kit_record record = {};
+  const void* payload = nullptr;
+  if (baton_kit_find(&frame, type, 1, &record, &payload) != BATON_KIT_OK) {
+    return false;
   }
-  state->next_handle = header.next_handle;
-  state->allocations_count = header.count;
-  std::memcpy(static_cast<void*>(state->allocations),
-              record.payload + sizeof(header),
-              header.count * sizeof(Allocation));
-  return STATUS_SUCCESS;
+  return baton_kit_take(&record, payload, to, sizeof(T)) == sizeof(T);
 }
 
 }  // namespace
@@ -124,54 +109,56 @@ uint64_t WriteContexts(const ContextTable& table, void* to, uint64_t room) {
 }
 
 NTSTATUS ReadAdapter(const void* from, uint64_t bytes, AdapterState* state) {
-  uint32_t vgpus = 0;
-  const NTSTATUS status = ForEachRecord(
-      from, bytes, BlockKind::kAdapter, [&](const Record& record) {
-        if (record.Is(kAdapterRecord)) {
-          return record.ReadInto(&state->adapter) ? STATUS_SUCCESS
-                                                  : STATUS_DATA_ERROR;
-        }
-        if (!record.Is(kVgpuRecord)) return STATUS_NOT_FOUND;
-        if (vgpus == SOFTGPU_FUNCTIONS_MAX ||
-            !record.ReadInto(&state->vgpus[vgpus])) {
-          return STATUS_DATA_ERROR;
-        }
-        ++vgpus;
-        return STATUS_SUCCESS;
-      });
+  baton_kit_reader frame = {};
+  const NTSTATUS status =
+      Open(from, bytes, BlockKind::kAdapter, kOfAdapter, &frame);
   if (!NT_SUCCESS(status)) return status;
+  if (!Take(frame, kAdapterRecord, &state->adapter)) return STATUS_DATA_ERROR;
+  uint32_t vgpus = 0;
+  baton_kit_record record = {};
+  const void* payload = nullptr;
+  while (baton_kit_next(&frame, &record, &payload) == BATON_KIT_OK) {
+    if (record.type != kVgpuRecord || record.version != 1) continue;
+    if (vgpus == SOFTGPU_FUNCTIONS_MAX) return STATUS_DATA_ERROR;
+    baton_kit_take(&record, payload, &state->vgpus[vgpus++],
+                   sizeof(VgpuRecord));
+  }
   return vgpus == state->adapter.vgpus ? STATUS_SUCCESS : STATUS_DATA_ERROR;
 }
 
 NTSTATUS ReadAllocations(const void* from, uint64_t bytes, Logical* state,
                          Statistics* statistics) {
-  bool found = false;
-  const NTSTATUS status = ForEachRecord(
-      from, bytes, BlockKind::kAllocations, [&](const Record& record) {
-        if (record.Is(kAllocationsRecord)) {
-          found = true;
-          return TakeAllocations(record, state);
-        }
-        if (record.Is(kStatisticsRecord) && statistics != nullptr) {
-          return record.ReadInto(statistics) ? STATUS_SUCCESS
-                                             : STATUS_DATA_ERROR;
-        }
-        return STATUS_NOT_FOUND;
-      });
+  baton_kit_reader frame = {};
+  const NTSTATUS status =
+      Open(from, bytes, BlockKind::kAllocations, kOfAllocations, &frame);
   if (!NT_SUCCESS(status)) return status;
-  return found ? STATUS_SUCCESS : STATUS_DATA_ERROR;
+  baton_kit_record record = {};
+  const void* payload = nullptr;
+  baton_kit_find(&frame, kAllocationsRecord, 1, &record, &payload);
+  AllocationsHeader header;
+  baton_kit_take(&record, payload, &header, sizeof(header));
+  const uint64_t table_bytes = uint64_t{header.count} * sizeof(Allocation);
+  if (header.count > kAllocationsMax ||
+      record.bytes < sizeof(header) + table_bytes) {
+    return STATUS_DATA_ERROR;
+  }
+  state->next_handle = header.next_handle;
+  state->allocations_count = header.count;
+  std::memcpy(static_cast<void*>(state->allocations),
+              static_cast<const uint8_t*>(payload) + sizeof(header),
+              table_bytes);
+  // 1.x has no use for it, and 1.x did not write it.
+  if (statistics != nullptr) Take(frame, kStatisticsRecord, statistics);
+  return STATUS_SUCCESS;
 }
 
 NTSTATUS ReadContexts(const void* from, uint64_t bytes, ContextTable* table) {
-  bool found = false;
-  const NTSTATUS status = ForEachRecord(
-      from, bytes, BlockKind::kContexts, [&](const Record& record) {
-        if (!record.Is(kContextsRecord)) return STATUS_NOT_FOUND;
-        found = record.ReadInto(table);
-        return found ? STATUS_SUCCESS : STATUS_DATA_ERROR;
-      });
+  baton_kit_reader frame = {};
+  const NTSTATUS status =
+      Open(from, bytes, BlockKind::kContexts, kOfContexts, &frame);
   if (!NT_SUCCESS(status)) return status;
-  return found ? STATUS_SUCCESS : STATUS_DATA_ERROR;
+  return Take(frame, kContextsRecord, table) ? STATUS_SUCCESS
+                                             : STATUS_DATA_ERROR;
 }
 
 }  // namespace baton::miniport
