@@ -115,7 +115,8 @@ void AddWave(const v1::PlannedWave& wave, int name_columns,
   const auto room =
       static_cast<size_t>(std::max(canvas.columns - name_columns - 10, 8));
   std::string name = Cut(Printable(wave.name()), name_columns);
-  name.append(static_cast<size_t>(name_columns - Columns(name)), ' ');
+  const int gap = name_columns - Columns(name);
+  name.append(static_cast<size_t>(gap), ' ');
   std::string line = absl::StrFormat("%s %5d  ", name, wave.hosts_size());
   size_t cells = 0;
   size_t rows = 1;

@@ -39,7 +39,8 @@ std::string Line(const std::vector<Cell>& row, const std::vector<int>& widths,
     const std::string text = Shown(row[i]);
     absl::StrAppend(&line, Paint(text, row[i].ink, colour));
     if (i + 1 < row.size()) {
-      line.append(static_cast<size_t>(widths[i] - Columns(text) + 2), ' ');
+      const int gap = widths[i] - Columns(text) + 2;
+      line.append(static_cast<size_t>(gap), ' ');
     }
   }
   return line;

@@ -43,8 +43,8 @@ std::string GateLine(const v1::Gate& gate, int name_columns, const Look& look) {
       absl::StrCat("  ", Paint(verdict, InkOf(gate.verdict()), look.colour),
                    "  ", Printable(gate.name()));
   if (gate.message().empty() && gate.reason().empty()) return line + "\n";
-  line.append(static_cast<size_t>(name_columns - Columns(gate.name()) + 2),
-              ' ');
+  const int gap = name_columns - Columns(gate.name()) + 2;
+  line.append(static_cast<size_t>(gap), ' ');
   absl::StrAppend(&line, Printable(gate.message()));
   if (!gate.reason().empty()) {
     absl::StrAppend(&line, gate.message().empty() ? "" : " ", "[",
