@@ -234,7 +234,7 @@ LoadedDriver::Result DriverHost::Open(const std::byte* packet, size_t bytes) {
   }
   const auto next = [&] {
     const char* const text = reinterpret_cast<const char*>(packet + at);
-    const std::string string(text, strnlen(text, bytes - at));
+    std::string string(text, strnlen(text, bytes - at));
     at = std::min(bytes, at + string.size() + 1);
     return string;
   };

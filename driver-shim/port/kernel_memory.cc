@@ -28,6 +28,11 @@ uint64_t Number(const void* address) {
   return reinterpret_cast<uint64_t>(address);
 }
 
+// Addresses are kept as numbers, in order.
+void* Pointer(uint64_t address) {
+  return reinterpret_cast<void*>(address);  // NOLINT(performance-no-int-to-ptr)
+}
+
 uint64_t PagesFor(size_t bytes) {
   return (bytes + kPageBytes - 1) / kPageBytes;
 }
@@ -91,11 +96,11 @@ absl::StatusOr<std::unique_ptr<KernelMemory>> KernelMemory::Create(
 KernelMemory::~KernelMemory() {
   for (const auto& [address, allocation] : allocations_) {
     if (allocation.kind == Kind::kList) {
-      std::free(reinterpret_cast<void*>(address));
+      std::free(Pointer(address));
     }
   }
   for (const auto& [address, window] : windows_) {
-    munmap(reinterpret_cast<void*>(address), window.pages.size() * kPageBytes);
+    munmap(Pointer(address), window.pages.size() * kPageBytes);
   }
   munmap(view_, pages_.size() * kPageBytes);
 }
@@ -360,8 +365,7 @@ void KernelMemory::UnmapPages(MDL* list) {
   const auto window =
       windows_.find(Number(list->MappedSystemVa) - list->ByteOffset);
   if (window != windows_.end() && window->second.list == list) {
-    munmap(reinterpret_cast<void*>(window->first),
-           window->second.pages.size() * kPageBytes);
+    munmap(Pointer(window->first), window->second.pages.size() * kPageBytes);
     windows_.erase(window);
   }
   list->MappedSystemVa = nullptr;
@@ -547,7 +551,7 @@ absl::Status KernelMemory::Settle() {
 KernelMemory::Outstanding KernelMemory::outstanding() const {
   Outstanding out;
   for (const auto& [address, allocation] : allocations_) {
-    const auto page = PageOf(reinterpret_cast<const void*>(address));
+    const auto page = PageOf(Pointer(address));
     if (page.has_value() && At(*page).kept) continue;
     if (allocation.kind == Kind::kList) {
       const auto& pages = allocation.pages;

@@ -402,6 +402,8 @@ NTSTATUS LoadedDriver::GetDeviceInformation(HANDLE device,
   return STATUS_SUCCESS;
 }
 
+// As many parameters as were published.
+// NOLINTNEXTLINE(readability-function-size)
 NTSTATUS LoadedDriver::MapMemory(HANDLE device, PHYSICAL_ADDRESS address,
                                  ULONG length, BOOLEAN io_space,
                                  BOOLEAN user_mode, MEMORY_CACHING_TYPE,
