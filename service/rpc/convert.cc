@@ -10,7 +10,6 @@ namespace baton::rpc {
 namespace {
 
 // The overloads below would hide those of the header.
-using ::baton::rpc::FromProto;
 using ::baton::rpc::ToProto;
 
 // What Timestamp and Duration allow: seconds of the years 1 to 9999, and of ten

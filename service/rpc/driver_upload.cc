@@ -82,8 +82,9 @@ absl::Status UploadStream::TakeHeader(const v1::UploadDriverHeader& header) {
     auto upload = self->room_.depot.StartUpload(
         self->header_.name(), {.digest = self->header_.digest(),
                                .size_bytes = self->header_.size_bytes()});
-    if (upload.ok()) self->upload_ = *std::move(upload);
-    self->Settle(upload.status());
+    const absl::Status started = upload.status();
+    if (started.ok()) self->upload_ = *std::move(upload);
+    self->Settle(started);
   });
 }
 

@@ -57,22 +57,27 @@ absl::Status TooLong(const std::string& path, size_t got, size_t most,
                                       unit, ", at most ", most, " are taken"));
 }
 
-absl::Status CheckMessage(const Message& message, const std::string& prefix,
-                          Speaker speaker, int depth);
+// Where a message is in the one that is checked.
+struct Place {
+  Speaker speaker = Speaker::kOperator;
+  std::string prefix = "";  // path of the message, with a dot; empty: the top
+  int depth = 0;
+};
+
+absl::Status CheckMessage(const Message& message, const Place& place);
 
 // Checks one value of `field`; `index` is -1 unless the field is repeated.
 absl::Status CheckValue(const Message& message, const FieldDescriptor& field,
-                        int index, const std::string& prefix, Speaker speaker,
-                        int depth) {
+                        int index, const Place& place) {
   const Reflection& reflection = *message.GetReflection();
-  const std::string path = absl::StrCat(prefix, field.name());
+  const std::string path = absl::StrCat(place.prefix, field.name());
   if (field.cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
     std::string scratch;
     const std::string& text =
         index < 0 ? reflection.GetStringReference(message, &field, &scratch)
                   : reflection.GetRepeatedStringReference(message, &field,
                                                           index, &scratch);
-    const size_t most = BytesMaxOf(field, speaker);
+    const size_t most = BytesMaxOf(field, place.speaker);
     return text.size() <= most ? absl::OkStatus()
                                : TooLong(path, text.size(), most, "bytes");
   }
@@ -82,28 +87,31 @@ absl::Status CheckValue(const Message& message, const FieldDescriptor& field,
   const Message& inner =
       index < 0 ? reflection.GetMessage(message, &field)
                 : reflection.GetRepeatedMessage(message, &field, index);
-  return CheckMessage(inner, path + ".", speaker, depth + 1);
+  return CheckMessage(inner, {.speaker = place.speaker,
+                              .prefix = path + ".",
+                              .depth = place.depth + 1});
 }
 
-absl::Status CheckMessage(const Message& message, const std::string& prefix,
-                          Speaker speaker, int depth) {
-  if (depth > kDepthMax) return TooLong(prefix, depth, kDepthMax, "levels");
+absl::Status CheckMessage(const Message& message, const Place& place) {
+  if (place.depth > kDepthMax) {
+    return TooLong(place.prefix, place.depth, kDepthMax, "levels");
+  }
   std::vector<const FieldDescriptor*> fields;
   message.GetReflection()->ListFields(message, &fields);
   const int items_max =
-      speaker == Speaker::kAgent ? kAgentItemsMax : kOperatorItemsMax;
+      place.speaker == Speaker::kAgent ? kAgentItemsMax : kOperatorItemsMax;
   for (const FieldDescriptor* field : fields) {
     if (!field->is_repeated()) {
-      RETURN_IF_ERROR(CheckValue(message, *field, -1, prefix, speaker, depth));
+      RETURN_IF_ERROR(CheckValue(message, *field, -1, place));
       continue;
     }
     const int items = message.GetReflection()->FieldSize(message, field);
     if (items > items_max) {
-      return TooLong(absl::StrCat(prefix, field->name()), items, items_max,
-                     "items");
+      return TooLong(absl::StrCat(place.prefix, field->name()), items,
+                     items_max, "items");
     }
     for (int i = 0; i < items; ++i) {
-      RETURN_IF_ERROR(CheckValue(message, *field, i, prefix, speaker, depth));
+      RETURN_IF_ERROR(CheckValue(message, *field, i, place));
     }
   }
   return absl::OkStatus();
@@ -112,7 +120,7 @@ absl::Status CheckMessage(const Message& message, const std::string& prefix,
 }  // namespace
 
 absl::Status CheckFieldSizes(const Message& message, Speaker speaker) {
-  return CheckMessage(message, "", speaker, 0);
+  return CheckMessage(message, {.speaker = speaker});
 }
 
 }  // namespace baton::rpc
