@@ -121,7 +121,7 @@ absl::Status FleetLoop::RunOnce(absl::Duration wait) {
   ApplyOwn(core::Tick{}, changes);
   DecideAll(changes);
   if (changes.durable()) {
-    const absl::Status committed = ports_.store.Commit(fleet_, changes);
+    absl::Status committed = ports_.store.Commit(fleet_, changes);
     if (!committed.ok()) {
       for (Request& request : batch) Refuse(request, committed);
       return committed;

@@ -193,19 +193,26 @@ void RunSeed(uint64_t seed) {
   CheckAuditChain(world);
 }
 
+// Returns a variable of the environment as a number; `otherwise` when unset.
+uint64_t NumberFromEnvironment(const char* name, uint64_t otherwise) {
+  // One thread only. NOLINTNEXTLINE(concurrency-mt-unsafe)
+  const char* const text = std::getenv(name);
+  if (text == nullptr) return otherwise;
+  uint64_t number = 0;
+  EXPECT_TRUE(absl::SimpleAtoi(text, &number)) << name << "='" << text << "'";
+  return number;
+}
+
 TEST(FleetSimTest, HoldsEveryInvariantWhateverHappens) {
-  uint64_t seed = 0;
-  const char* const asked = std::getenv("BATON_SIM_SEED");
-  if (asked != nullptr && absl::SimpleAtoi(asked, &seed)) {
-    RunSeed(seed);
+  const uint64_t asked = NumberFromEnvironment("BATON_SIM_SEED", 0);
+  if (asked != 0) {
+    RunSeed(asked);
     return;
   }
-  uint64_t seeds = 300;
-  const char* const number = std::getenv("BATON_SIM_SEEDS");
-  if (number != nullptr) {
-    ASSERT_TRUE(absl::SimpleAtoi(number, &seeds));
+  const uint64_t seeds = NumberFromEnvironment("BATON_SIM_SEEDS", 300);
+  for (uint64_t seed = 1; seed <= seeds && !HasFailure(); ++seed) {
+    RunSeed(seed);
   }
-  for (seed = 1; seed <= seeds && !HasFailure(); ++seed) RunSeed(seed);
 }
 
 }  // namespace
