@@ -274,6 +274,30 @@ TEST_F(AdapterTest, SaveThatNeverReturnsBreaksTheAdapterButEnginesRun) {
                                 "DxgkDdiSaveMemoryForHotUpdate"));
 }
 
+TEST_F(AdapterTest, RegressionAFaultThatPassedIsNotShownForEver) {
+  Serve("slow_save");
+  TakeAll({Step::kPrepare, Step::kPause}, Image("none"));
+  EXPECT_EQ(Reason(Take(Step::kSave, {}, kImpatient).status), "DRIVER_HUNG");
+  const auto early = Take(Step::kCancel, {}, absl::Milliseconds(1));
+  EXPECT_EQ(Reason(early.status), "DRIVER_HUNG");
+  EXPECT_NE(adapter_->Inspect().fault, "");
+  EXPECT_TRUE(Take(Step::kCancel).status.ok());
+  EXPECT_EQ(state(), State::kRunning);
+  EXPECT_EQ(adapter_->Inspect().fault, "");
+}
+
+TEST_F(AdapterTest, RegressionNobodyIsPreservedByADriverThatIsGone) {
+  Serve("crash_in_save");
+  TakeAll({Step::kPrepare, Step::kPause}, Image("none"));
+  const StepReport report = Take(Step::kSave);
+  ASSERT_FALSE(report.vgpus.empty());
+  for (const VirtualGpuResult& vgpu : report.vgpus) {
+    EXPECT_FALSE(vgpu.preserved);
+    EXPECT_TRUE(absl::StrContains(vgpu.difference, "its driver is gone"))
+        << vgpu.difference;
+  }
+}
+
 TEST_F(AdapterTest, DriverThatDiesInSaveBreaksTheAdapterButEnginesRun) {
   Serve("crash_in_save");
   TakeAll({Step::kPrepare, Step::kPause}, Image("none"));

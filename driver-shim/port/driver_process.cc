@@ -5,6 +5,7 @@
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +25,9 @@
 
 namespace baton::port {
 namespace {
+
+// How long a driver host that says that it is dying may take for it.
+constexpr absl::Duration kDyingTime = absl::Milliseconds(500);
 
 absl::Status NotStarted(absl::string_view what) {
   return ErrorWithReason(absl::StatusCode::kUnavailable, "DRIVER_NOT_STARTED",
@@ -286,13 +290,23 @@ bool DriverProcess::Alive() {
 
 void DriverProcess::Kill() {
   if (pid_ < 0) return;
-  // It may be dying by itself, of something better to know than our signal.
-  if (waitpid(pid_, &exit_status_, WNOHANG) != pid_) {
-    if (status().signal == 0) kill(pid_, SIGKILL);
-    waitpid(pid_, &exit_status_, 0);
-  }
+  // It may be dying by itself, of something better to know than our signal; but
+  // what it says of that is the driver's to overwrite, so not believed for
+  // long.
+  if (status().signal != 0) AwaitExit(kDyingTime);
+  kill(pid_, SIGKILL);
+  waitpid(pid_, &exit_status_, 0);
   pid_ = -1;
   busy_ = false;
+}
+
+void DriverProcess::AwaitExit(absl::Duration timeout) const {
+  const auto fd = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
+  if (fd < 0) return;
+  const timespec wait = absl::ToTimespec(timeout);
+  pollfd ended = {.fd = fd, .events = POLLIN, .revents = 0};
+  (void)ppoll(&ended, 1, &wait, nullptr);
+  close(fd);
 }
 
 bool DriverProcess::AwaitDeath(absl::Duration timeout) {

@@ -115,6 +115,7 @@ class DriverProcess {
   absl::Status Died();
   absl::Status Hung(absl::Duration waited);
   void NoteLines();
+  void AwaitExit(absl::Duration timeout) const;
   HostStatus& status() const {
     return *reinterpret_cast<HostStatus*>(status_memory_->data());
   }

@@ -158,6 +158,9 @@ UpdateSteps::Outcome UpdateSteps::Broken(StepReport report,
   const absl::Status resumed =
       device_.ResumeEngines(std::max(budget.Left(), absl::Seconds(1)));
   if (!resumed.ok()) LogError(resumed.message());
+  if (report.vgpus.empty()) {
+    report.vgpus = Unseen(absl::StrCat("its driver is gone: ", fault_));
+  }
   report.vgpus = Blackouts(std::move(report.vgpus));
   return {std::move(report), AdapterState::kBroken};
 }
@@ -224,9 +227,10 @@ UpdateSteps::Outcome UpdateSteps::Prepare(const StepOrder& order) {
     DropStandbys();
     return outcome;
   }
+  before_.clear();
+  at_unload_.clear();
   blackouts_.clear();
   saved_ = {};
-  save_ = {};
   outcome.state = AdapterState::kPrepared;
   return outcome;
 }
@@ -250,6 +254,7 @@ UpdateSteps::Outcome UpdateSteps::Pause(const StepOrder& order,
   const Budget budget(clock_, order.deadline);
   Outcome outcome = {.state = from};
   StepReport& report = outcome.report;
+  save_ = {};
   if (from != AdapterState::kPrepared) {
     // Engines ran with the blocks that are held: they are stale, and the driver
     // that is to save now owns what it was handed.
@@ -275,7 +280,6 @@ UpdateSteps::Outcome UpdateSteps::Pause(const StepOrder& order,
   }
   origin_ = from;
   before_ = census;
-  save_ = {};
   Adopt(census);
   report.census = std::move(census);
   outcome.state = AdapterState::kPaused;
@@ -366,14 +370,18 @@ UpdateSteps::Outcome UpdateSteps::CancelHung(const StepOrder& order,
         absl::StrCat("attempt ", order.attempt, ": ", late.status().message()));
     return Broken(std::move(report), budget);
   }
-  save_ = {.result = late.ok() ? SaveOutcome::Result::kSucceeded
-                               : SaveOutcome::Result::kFailed,
-           .blocks = driver_->saved_blocks()};
+  // What hung may have been another call than Save.
+  if (save_.result != SaveOutcome::Result::kNotTried) {
+    save_ = {.result = late.ok() ? SaveOutcome::Result::kSucceeded
+                                 : SaveOutcome::Result::kFailed,
+             .blocks = driver_->saved_blocks()};
+  }
   return CancelSaved(std::move(report), budget);
 }
 
 UpdateSteps::Outcome UpdateSteps::CancelSaved(StepReport report,
                                               const Budget& budget) {
+  fault_.clear();  // it answers again
   if (JudgeCancel(save_) == CancelVerdict::kSend) {
     const Answer cancelled =
         driver_->Call(HostCommand::kCancelSave, budget.Left());
@@ -400,6 +408,9 @@ UpdateSteps::Outcome UpdateSteps::CancelSaved(StepReport report,
                     [](const auto& f) { return f.started_at > f.stopped_at; });
     report.vgpus =
         ran ? CompareIdentity(before_, std::move(now)) : Compare(before_, now);
+  } else {
+    report.vgpus = Unseen(std::string(
+        (functions.ok() ? counted.status() : functions.status()).message()));
   }
   const Answer run = driver_->Call(HostCommand::kRun, budget.Left());
   if (Lost(run.status())) {
@@ -414,6 +425,19 @@ UpdateSteps::Outcome UpdateSteps::CancelSaved(StepReport report,
   if (origin_ != AdapterState::kPrepared) return {report, origin_};
   DropStandbys();
   return {std::move(report), AdapterState::kRunning};
+}
+
+// Everybody who was there at Pause, and why nobody can say how they are.
+std::vector<VirtualGpuResult> UpdateSteps::Unseen(
+    const std::string& why) const {
+  std::vector<VirtualGpuResult> results;
+  for (const CensusEntry& entry : before_) {
+    results.push_back({.partition_id = entry.vgpu.partition_id,
+                       .guest = entry.vgpu.guest,
+                       .preserved = false,
+                       .difference = why});
+  }
+  return results;
 }
 
 // Adds each vGPU's blackout, the longest of the attempt, once engines run.

@@ -118,6 +118,7 @@ class UpdateSteps {
   absl::Status CheckWitness(const std::vector<FunctionState>& functions,
                             StepReport& report) const;
   Outcome ResumeFailed(StepReport report, const Budget& budget);
+  std::vector<VirtualGpuResult> Unseen(const std::string& why) const;
   std::vector<VirtualGpuResult> Blackouts(
       std::vector<VirtualGpuResult> results);
   absl::Status AwaitProgress(const Budget& budget,
