@@ -224,7 +224,8 @@ absl::StatusOr<DriverProcess::Answer> DriverProcess::Judge(
   NoteLines();
   saved_blocks_ = reply.blocks;
   if (const Verdict rule = broken_rule(); rule.has_value()) {
-    failed_ = EntryPointName(reply.failed);
+    // A driver may go on as if it had not been refused.
+    failed_ = EntryPointName(status().rule_entry_point);
     return ErrorWithReason(
         absl::StatusCode::kInternal, "RULE_BROKEN",
         absl::StrCat("rule R", rule->rule, " is broken: ", rule->message));

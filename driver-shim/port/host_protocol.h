@@ -147,6 +147,8 @@ struct HostStatus {
 
   // The first rule that was broken since the command began; 0: none.
   std::atomic<int32_t> rule = 0;
+  // In which call that was; else the last one before it.
+  std::atomic<EntryPoint> rule_entry_point = EntryPoint::kNone;
   std::array<char, 256> rule_message = {};
 
   // Line n is in slot n % kLogLines.

@@ -48,6 +48,12 @@ void HostRecorder::Break(const Violation& violation) {
                    " is broken: ", violation.message));
   if (broken()) return;
   Copy(status_.rule_message, violation.message);
+  const uint32_t calls = status_.calls;
+  EntryPoint blamed = status_.entry_point;
+  if (blamed == EntryPoint::kNone && calls > 0 && calls <= kCallsMax) {
+    blamed = status_.call[calls - 1].entry_point;
+  }
+  status_.rule_entry_point = blamed;
   status_.rule = violation.rule;
 }
 

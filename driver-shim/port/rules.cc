@@ -203,6 +203,12 @@ Verdict CheckRegisters(const CensusEntry& before, const Digest128& after) {
                    before.vgpu.guest, "') changed during the update")};
 }
 
+Violation FunctionGone(const CensusEntry& before) {
+  return {14, absl::StrCat("virtual function of partition ",
+                           before.vgpu.partition_id, " ('", before.vgpu.guest,
+                           "') was disabled during the update")};
+}
+
 Verdict CheckFits(uint64_t pages_wanted, uint64_t pages_free) {
   if (pages_wanted <= pages_free) return std::nullopt;
   return Violation{16, absl::StrCat("block needs ", pages_wanted,

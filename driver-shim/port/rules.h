@@ -84,6 +84,8 @@ Verdict CheckCapable(DXGK_GPUPCAPS caps);
 
 // R14: the registers of virtual functions are not touched by an unload or load.
 Verdict CheckRegisters(const CensusEntry& before, const Digest128& after);
+// R14, for a function that is not enabled any more.
+Violation FunctionGone(const CensusEntry& before);
 
 // R16: what a driver saves fits.
 Verdict CheckFits(uint64_t pages_wanted, uint64_t pages_free);

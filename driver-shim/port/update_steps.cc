@@ -147,7 +147,11 @@ void UpdateSteps::Note(StepReport& report, const absl::Status& status) {
   report.nt_status = driver_->failed_nt_status();
   report.driver_log = driver_->LastLines();
   const Verdict rule = driver_->broken_rule();
-  if (rule.has_value()) report.rule = absl::StrCat("R", rule->rule);
+  if (rule.has_value()) {
+    report.rule = absl::StrCat("R", rule->rule);
+  } else if (Reason(status) == "DRIVER_HUNG") {
+    report.rule = "R17";
+  }
 }
 
 // The driver is dead or does not answer: whatever it was asked to do, guests

@@ -42,6 +42,7 @@ UpdateSteps::Outcome UpdateSteps::Unload(const StepOrder& order,
   EndDriver(report, budget);
   if (from == AdapterState::kSaved) {
     const auto functions = device_.Functions();
+    at_unload_.clear();
     if (functions.ok()) {
       for (const FunctionState& function : *functions) {
         at_unload_[function.partition_id] = function.registers;
@@ -167,27 +168,31 @@ UpdateSteps::Outcome UpdateSteps::Verify(const StepOrder& order) {
   return outcome;
 }
 
-// R14: says who touched registers, if anybody did.
+// R14: says who touched a virtual function, if anybody did.
 absl::Status UpdateSteps::CheckWitness(
     const std::vector<FunctionState>& functions, StepReport& report) const {
   for (const CensusEntry& entry : before_) {
-    for (const FunctionState& function : functions) {
-      if (function.partition_id != entry.vgpu.partition_id) continue;
-      const Verdict verdict = CheckRegisters(entry, function.registers);
-      if (!verdict.has_value()) continue;
-      const auto unloaded = at_unload_.find(function.partition_id);
-      const bool by_unload =
-          unloaded != at_unload_.end() && unloaded->second != entry.registers;
-      report.rule = absl::StrCat("R", verdict->rule);
-      report.entry_point = EntryPointName(by_unload ? EntryPoint::kStopDevice
-                                                    : EntryPoint::kStartDevice);
-      return ErrorWithReason(
-          absl::StatusCode::kDataLoss, "VGPU_CHANGED",
-          absl::StrCat(
-              "rule R", verdict->rule, " is broken: ", verdict->message,
-              ", while the ",
-              by_unload ? "old driver was unloaded" : "new driver was loaded"));
-    }
+    const uint32_t id = entry.vgpu.partition_id;
+    const auto now =
+        std::find_if(functions.begin(), functions.end(),
+                     [id](const auto& f) { return f.partition_id == id; });
+    const bool gone = now == functions.end();
+    const Verdict verdict =
+        gone ? FunctionGone(entry) : CheckRegisters(entry, now->registers);
+    if (!verdict.has_value()) continue;
+    const auto unloaded = at_unload_.find(id);
+    const bool by_unload = gone ? unloaded == at_unload_.end()
+                                : unloaded != at_unload_.end() &&
+                                      unloaded->second != entry.registers;
+    report.rule = absl::StrCat("R", verdict->rule);
+    report.entry_point = EntryPointName(by_unload ? EntryPoint::kStopDevice
+                                                  : EntryPoint::kStartDevice);
+    return ErrorWithReason(
+        absl::StatusCode::kDataLoss, gone ? "VGPU_MISSING" : "VGPU_CHANGED",
+        absl::StrCat(
+            "rule R", verdict->rule, " is broken: ", verdict->message,
+            ", while the ",
+            by_unload ? "old driver was unloaded" : "new driver was loaded"));
   }
   return absl::OkStatus();
 }
