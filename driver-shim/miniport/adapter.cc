@@ -1,7 +1,5 @@
 #include "driver-shim/miniport/adapter.h"
 
-#include <time.h>
-
 #include <algorithm>
 
 #include "driver-shim/miniport/mailbox.h"
@@ -13,39 +11,23 @@ namespace {
 constexpr int64_t kEnableTimeoutNs = 2'000'000'000;
 constexpr uint32_t kBarsBeforeFunctions = 2;
 
-[[noreturn]] void Hang() {
-  while (true) {
-    const timespec hour = {3600, 0};
-    nanosleep(&hour, nullptr);
-  }
-}
-
-void Crash() {
-  volatile uint32_t* volatile nowhere = nullptr;
-  *nowhere = 1;
-}
-
 }  // namespace
 
 Adapter::~Adapter() {
+  MisbehaveInRemove();
+  GiveMemoryBack();
   ForgetRestored();
   ForgetVgpus();
-}
-
-bool Adapter::Fails(Fault fault) const {
-  return Acts(fault, image_.build, board_revision_);
 }
 
 NTSTATUS Adapter::Start(const DXGKRNL_INTERFACE& dxgk) {
   dxgk_ = dxgk;
   NTSTATUS status = MapBars();
   if (!NT_SUCCESS(status)) return status;
-  if (Fails(Fault::kStartCrashes)) Crash();
-  if (Fails(Fault::kStartHangs)) Hang();
-  if (Fails(Fault::kStartFails)) {
-    status = STATUS_UNSUCCESSFUL;
-  } else {
-    status = restored_ != nullptr ? StartRestored() : StartFresh();
+  status = MisbehaveInStart();
+  if (NT_SUCCESS(status)) {
+    const bool fresh = restored_ == nullptr || Fails(Fault::kStartsFresh);
+    status = fresh ? StartFresh() : StartRestored();
   }
   if (!NT_SUCCESS(status)) {
     UnmapBars();
@@ -119,6 +101,7 @@ NTSTATUS Adapter::StartRestored() {
   }
   partition_count_ = adapter.partition_count;
   for (uint32_t i = 0; i < adapter.vgpus; ++i) {
+    if (Fails(Fault::kKeepsNothing)) break;
     const NTSTATUS status = Rebuild(restored_->adapter.vgpus[i]);
     if (!NT_SUCCESS(status)) return status;
   }
@@ -149,27 +132,6 @@ NTSTATUS Adapter::Rebuild(const VgpuRecord& record) {
   return STATUS_SUCCESS;
 }
 
-void Adapter::MisbehaveAfterRestore() {
-  Vgpu* last = nullptr;
-  for (Vgpu& vgpu : vgpus_) {
-    if (vgpu.state != nullptr) last = &vgpu;
-  }
-  if (last == nullptr) return;
-  if (Fails(Fault::kWrongState)) {
-    Logical& state = restored_->states[last->record.partition_id];
-    if (state.allocations_count != 0) {
-      state.allocations[0].bytes += kAllocationAlignment;
-    } else {
-      state.next_handle += 1;
-    }
-    last->state->Import(state);
-  }
-  if (Fails(Fault::kLosesVgpu)) {
-    DestroyGuestState(last->state);
-    *last = {};
-  }
-}
-
 NTSTATUS Adapter::Stop() {
   if (pf_ == nullptr) return STATUS_SUCCESS;
   NTSTATUS status = STATUS_SUCCESS;
@@ -178,8 +140,8 @@ NTSTATUS Adapter::Stop() {
       const NTSTATUS disabled = Enable(n, false);
       if (!NT_SUCCESS(disabled)) status = disabled;
     }
-  } else if (Fails(Fault::kStopResets)) {
-    for (softgpu_context& context : pf_->functions[0].contexts) context = {};
+  } else {
+    MisbehaveInStop();
   }
   UnmapBars();
   return status;
@@ -191,6 +153,7 @@ void Adapter::QueueDpc() const {
 
 void Adapter::Dpc() {
   if (pf_ == nullptr || update_ == Update::kSaved) return;
+  MisbehaveInDpc();
   for (uint32_t n = 0; n < functions_; ++n) {
     Vgpu& vgpu = vgpus_[n];
     softgpu_function* control = &pf_->functions[n];

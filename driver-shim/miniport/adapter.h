@@ -65,6 +65,7 @@ class Adapter {
     bool has_contexts[SOFTGPU_FUNCTIONS_MAX] = {};
     Logical states[SOFTGPU_FUNCTIONS_MAX] = {};
     Statistics statistics[SOFTGPU_FUNCTIONS_MAX] = {};
+    uint32_t allocations_arrived = 0;
   };
 
   // Where the adapter stands in a hot update.
@@ -74,20 +75,38 @@ class Adapter {
     kRestored,  // restored, and not yet told that the restore is complete
   };
 
+  // The builds that misbehave on purpose; misbehave.cc. In others, none of
+  // these does anything.
   bool Fails(Fault fault) const;
+  NTSTATUS MisbehaveInStart();
+  void MisbehaveAfterRestore();
+  void MisbehaveInStop();
+  void MisbehaveInRemove() const;
+  void MisbehaveInDpc() const;
+  void MisbehaveInEscape() const;
+  NTSTATUS MisbehaveInSave();
+  void MisbehaveInRestore(const BlockMetadata& metadata, void* bytes,
+                          uint64_t length) const;
+  bool IsLast(const Vgpu& vgpu) const;
+  bool SkipsInSave(const Vgpu& vgpu) const;
+  bool ForgetsInRestore(const BlockMetadata& metadata) const;
+  uint32_t PartitionByArrival(const BlockMetadata& metadata);
+  void WriteVram() const;
+  void TakeAllMemory();
+  void GiveMemoryBack();
+
   NTSTATUS MapBars();
   void UnmapBars();
   NTSTATUS StartFresh();
   NTSTATUS StartRestored();
   NTSTATUS Rebuild(const VgpuRecord& record);
-  void MisbehaveAfterRestore();
   NTSTATUS Enable(uint32_t partition, bool enable) const;
   void ForgetVgpus();
   uint64_t SlotBytes() const;
   const Vgpu* Find(ULONG partition) const;
 
   NTSTATUS SaveAll();
-  NTSTATUS SaveAdapter() const;
+  NTSTATUS SaveAdapter();
   NTSTATUS SaveVgpu(const Vgpu& vgpu) const;
   NTSTATUS SaveBlock(DXGKARGCB_SAVEMEMORYFORHOTUPDATE* block,
                      BlockMetadata metadata) const;
@@ -107,6 +126,7 @@ class Adapter {
   Update update_ = Update::kNone;
   Update before_save_ = Update::kNone;  // where a cancel goes back to
   Restored* restored_ = nullptr;        // in pool
+  void* hoard_ = nullptr;               // what TakeAllMemory() took, linked
 };
 
 }  // namespace baton::miniport

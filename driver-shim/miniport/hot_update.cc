@@ -1,24 +1,18 @@
-#include <time.h>
-
 #include <cstring>
 #include <new>
 
+#include "driver-shim/kit/gather.h"
 #include "driver-shim/miniport/adapter.h"
 
 // Saving and restoring the adapter. Sources: DDI.md R2-R11.
 
 namespace baton::miniport {
-namespace {
-
-// Longer than any host waits for a save, and yet it ends.
-constexpr timespec kHungSave = {4, 0};
-
-}  // namespace
 
 NTSTATUS Adapter::Save(const DXGKARG_SAVEMEMORYFORHOTUPDATE& arguments) {
   if (arguments.Flags.CancelHotUpdate != 0) {
     CancelSave();
-    return STATUS_SUCCESS;
+    return Fails(Fault::kRefusesCancel) ? STATUS_INVALID_DEVICE_STATE
+                                        : STATUS_SUCCESS;
   }
   if (pf_ == nullptr) return STATUS_DEVICE_NOT_READY;
   // From here on the mailbox waits: what is saved must stay true.
@@ -31,6 +25,7 @@ NTSTATUS Adapter::Save(const DXGKARG_SAVEMEMORYFORHOTUPDATE& arguments) {
 
 void Adapter::CancelSave() {
   if (update_ != Update::kSaved) return;
+  GiveMemoryBack();
   for (Vgpu& vgpu : vgpus_) {
     if (vgpu.state != nullptr) vgpu.state->ReleasePages();
   }
@@ -39,37 +34,34 @@ void Adapter::CancelSave() {
 }
 
 NTSTATUS Adapter::SaveAll() {
-  if (Fails(Fault::kSaveHangs)) {
-    nanosleep(&kHungSave, nullptr);
-    return STATUS_IO_TIMEOUT;
-  }
+  if (Fails(Fault::kSaveHangs)) return MisbehaveInSave();
   NTSTATUS status = SaveAdapter();
-  if (Fails(Fault::kSaveFails)) return STATUS_UNSUCCESSFUL;
+  if (NT_SUCCESS(status)) status = MisbehaveInSave();
   for (const Vgpu& vgpu : vgpus_) {
     if (!NT_SUCCESS(status)) return status;
-    if (vgpu.state != nullptr) status = SaveVgpu(vgpu);
+    if (vgpu.state == nullptr || SkipsInSave(vgpu)) continue;
+    status = SaveVgpu(vgpu);
   }
   return status;
 }
 
-NTSTATUS Adapter::SaveAdapter() const {
+NTSTATUS Adapter::SaveAdapter() {
   AdapterState state;
   state.adapter = {board_revision_, partition_count_, pf_->vram_bytes, 0,
                    image_.build.major};
   for (const Vgpu& vgpu : vgpus_) {
-    if (vgpu.state == nullptr) continue;
+    if (vgpu.state == nullptr || SkipsInSave(vgpu)) continue;
     state.vgpus[state.adapter.vgpus++] = vgpu.record;
   }
   // A whole page, so that it shares none with another block.
   void* buffer =
       ExAllocatePoolWithTag(NonPagedPoolNx, kAdapterBytesMax, kPoolTag);
   if (buffer == nullptr) return STATUS_NO_MEMORY;
+  if (Fails(Fault::kSaveExhausts)) TakeAllMemory();
   const uint64_t bytes = WriteAdapter(state, buffer, kAdapterBytesMax);
   NTSTATUS status = STATUS_INTERNAL_ERROR;
-  if (bytes != 0) {
-    DXGKARGCB_SAVEMEMORYFORHOTUPDATE block = {};
-    block.pData = buffer;
-    block.DataSize = static_cast<UINT>(bytes);
+  DXGKARGCB_SAVEMEMORYFORHOTUPDATE block = {};
+  if (baton_kit_block_of_data(&block, buffer, bytes, nullptr, 0) != 0) {
     status = SaveBlock(&block, {.kind = BlockKind::kAdapter,
                                 .frame_bytes = static_cast<uint32_t>(bytes)});
   }
@@ -81,22 +73,35 @@ NTSTATUS Adapter::SaveVgpu(const Vgpu& vgpu) const {
   SavedPages pages;
   NTSTATUS status = vgpu.state->PreparePages(&pages);
   if (!NT_SUCCESS(status)) return status;
-  DXGKARGCB_SAVEMEMORYFORHOTUPDATE allocations = {};
-  allocations.pDataMdl = pages.allocations;
-  status = SaveBlock(&allocations, {.kind = BlockKind::kAllocations,
-                                    .partition_id = vgpu.record.partition_id,
-                                    .frame_bytes = pages.allocations_bytes});
+  DXGKARGCB_SAVEMEMORYFORHOTUPDATE block = {};
+  if (baton_kit_block_of_list(&block, pages.allocations, nullptr, 0) == 0) {
+    return STATUS_INTERNAL_ERROR;
+  }
+  status = SaveBlock(&block, {.kind = BlockKind::kAllocations,
+                              .partition_id = vgpu.record.partition_id,
+                              .frame_bytes = pages.allocations_bytes});
   if (!NT_SUCCESS(status)) return status;
-  DXGKARGCB_SAVEMEMORYFORHOTUPDATE contexts = {};
-  contexts.NumDataMemoryRanges = 1;
-  contexts.pDataMemoryRanges = &pages.contexts;
-  return SaveBlock(&contexts, {.kind = BlockKind::kContexts,
-                               .partition_id = vgpu.record.partition_id,
-                               .frame_bytes = pages.contexts_bytes});
+  if (Fails(Fault::kLosesBlock) && IsLast(vgpu)) return STATUS_SUCCESS;
+  const BlockMetadata metadata = {.kind = BlockKind::kContexts,
+                                  .partition_id = vgpu.record.partition_id,
+                                  .frame_bytes = pages.contexts_bytes};
+  DXGK_KSR_MEMORY_RANGE range = {};
+  baton_kit_pages contexts = {};
+  baton_kit_pages_start(&contexts, &range, 1);
+  baton_kit_add_pages(&contexts, BatonKsrFirstPage(pages.contexts),
+                      BatonKsrPages(pages.contexts));
+  if (baton_kit_block_of_pages(&block, &contexts, nullptr, 0) == 0) {
+    return STATUS_INTERNAL_ERROR;
+  }
+  if (Fails(Fault::kSavesTwoForms)) block.pDataMdl = pages.allocations;
+  status = SaveBlock(&block, metadata);
+  if (Fails(Fault::kSavesPageTwice)) status = SaveBlock(&block, metadata);
+  return status;
 }
 
 NTSTATUS Adapter::SaveBlock(DXGKARGCB_SAVEMEMORYFORHOTUPDATE* block,
                             BlockMetadata metadata) const {
+  if (Fails(Fault::kFormatSkew)) metadata.format = 2;
   block->MetaDataSize = sizeof(metadata);
   block->pMetaData = reinterpret_cast<BYTE*>(&metadata);
   return dxgk_.DxgkCbSaveMemoryForHotUpdate(dxgk_.DeviceHandle, block);
@@ -119,19 +124,29 @@ NTSTATUS Adapter::Restore(const DXGKARG_RESTOREMEMORYFORHOTUPDATE& arguments) {
   PMDL mdl = arguments.pDataMdl;
   void* bytes = MmGetSystemAddressForMdlSafe(mdl, NormalPagePriority);
   if (bytes == nullptr) return STATUS_NO_MEMORY;
-  const NTSTATUS status = TakeBlock(metadata, bytes, MmGetMdlByteCount(mdl));
+  NTSTATUS status = STATUS_SUCCESS;
+  if (!ForgetsInRestore(metadata)) {
+    status = TakeBlock(metadata, bytes, MmGetMdlByteCount(mdl));
+  }
+  MisbehaveInRestore(metadata, bytes, MmGetMdlByteCount(mdl));
   // What was taken is a copy; on failure the list stays the host's.
   MmUnmapLockedPages(bytes, mdl);
-  if (!NT_SUCCESS(status)) return status;
+  if (!NT_SUCCESS(status) || Fails(Fault::kLeaksList)) return status;
   MmFreePagesFromMdl(mdl);
   ExFreePool(mdl);
-  return STATUS_SUCCESS;
+  if (Fails(Fault::kFreesListTwice)) ExFreePool(mdl);
+  return Fails(Fault::kFreesAndFails) ? STATUS_UNSUCCESSFUL : STATUS_SUCCESS;
 }
 
 NTSTATUS Adapter::TakeBlock(const BlockMetadata& metadata, const void* bytes,
                             uint64_t length) {
   if (metadata.magic != kBlockMagic) return STATUS_DATA_ERROR;
-  if (metadata.format != 1) return STATUS_REVISION_MISMATCH;
+  // Which board it is, is known from the first block on only.
+  const bool reads_2 =
+      image_.build.faults == kFaultsAll || Fails(Fault::kFormatSkew);
+  if (metadata.format != 1 && !(reads_2 && metadata.format == 2)) {
+    return STATUS_REVISION_MISMATCH;
+  }
   if (metadata.frame_bytes > length) return STATUS_DATA_ERROR;
   if (restored_ == nullptr) {
     void* memory =
@@ -150,7 +165,7 @@ NTSTATUS Adapter::TakeBlock(const BlockMetadata& metadata, const void* bytes,
     restored_->has_adapter = NT_SUCCESS(status);
     return status;
   }
-  const uint32_t n = metadata.partition_id;
+  const uint32_t n = PartitionByArrival(metadata);
   if (n >= SOFTGPU_FUNCTIONS_MAX) return STATUS_DATA_ERROR;
   bool* has = metadata.kind == BlockKind::kAllocations
                   ? &restored_->has_allocations[n]

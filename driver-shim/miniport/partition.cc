@@ -46,7 +46,7 @@ NTSTATUS Adapter::QueryInfo(const DXGKARG_QUERYADAPTERINFO& query) const {
   }
   auto* caps = static_cast<DXGK_GPUPCAPS*>(query.pOutputData);
   caps->Caps.Value = 0;
-  caps->Caps.HotDriverUpdate = 1;
+  caps->Caps.HotDriverUpdate = Fails(Fault::kDeniesHotUpdate) ? 0 : 1;
   return STATUS_SUCCESS;
 }
 
@@ -184,6 +184,7 @@ NTSTATUS Adapter::Escape(const DXGK_VIRTUALGPUDRIVERESCAPE& escape) const {
   }
   const Vgpu* vgpu = Find(escape.PartitionId);
   if (vgpu == nullptr) return STATUS_NOT_FOUND;
+  MisbehaveInEscape();
   Logical logical;
   vgpu->state->Export(&logical);
   BATON_ESCAPE_STATE_DIGEST answer = {};
