@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -16,6 +17,7 @@
 #include "base/log.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
+#include "driver-shim/conformance/command.h"
 #include "driver-shim/options.h"
 #include "driver-shim/port/adapter.h"
 #include "driver-shim/port/driver_host.h"
@@ -115,7 +117,13 @@ int main(int argc, char** argv) {
   if (baton::port::IsDriverHost(argc, argv)) {
     return baton::port::RunDriverHost();
   }
+  if (argc > 1 && std::strcmp(argv[1], "conformance") == 0) {
+    return baton::conformance::RunCommand(argc - 1, argv + 1);
+  }
   CLI::App app("Updates one GPU's driver while it is used.", "baton-shim");
+  app.footer(
+      "Other things it does, each with its own --help:\n"
+      "  baton-shim conformance   hold a ShimService to its promises");
   baton::shim::Options options;
   baton::shim::Declare(app, options);
   CLI11_PARSE(app, argc, argv);

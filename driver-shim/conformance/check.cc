@@ -1,0 +1,68 @@
+#include "driver-shim/conformance/check.h"
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "base/reason.h"
+
+namespace baton::conformance {
+namespace {
+
+bool IsReason(absl::string_view text) {
+  for (const char c : text) {
+    if (!absl::ascii_isupper(c) && !absl::ascii_isdigit(c) && c != '_') {
+      return false;
+    }
+  }
+  return !text.empty();
+}
+
+}  // namespace
+
+bool Check::That(bool holds, absl::string_view what) {
+  if (!holds) failures_.emplace_back(what);
+  return holds;
+}
+
+bool Check::Ok(const absl::Status& status, absl::string_view step) {
+  return That(status.ok(), absl::StrCat(step, ": ", status.message()));
+}
+
+bool Check::Done(const Answer& answer, absl::string_view step) {
+  return That(answer.ok(),
+              absl::StrCat(step, ": got ", Describe(answer), ", want it done"));
+}
+
+bool Check::Refused(const Answer& answer, absl::StatusCode code,
+                    absl::string_view reason, absl::string_view step) {
+  const bool holds =
+      answer.status.code() == code && Reason(answer.status) == reason;
+  return That(
+      holds,
+      absl::StrCat(step, ": got ", Describe(answer), ", want status ",
+                   absl::StatusCodeToString(code), " with reason ", reason));
+}
+
+bool Check::Failed(const Answer& answer, absl::string_view step) {
+  if (!That(answer.status.ok() && answer.result.code() != 0,
+            absl::StrCat(step, ": got ", Describe(answer),
+                         ", want an OK call whose result is an error"))) {
+    return false;
+  }
+  return That(
+      IsReason(answer.result.reason()) && !answer.result.message().empty(),
+      absl::StrCat(step, ": its result has reason '", answer.result.reason(),
+                   "' and message '", answer.result.message(),
+                   "', want UPPER_SNAKE_CASE and a text"));
+}
+
+bool Check::Stands(Session& session, v1::AdapterState state, uint64_t attempt,
+                   absl::string_view step) {
+  const auto seen = session.Inspect();
+  if (!Ok(seen.status(), "Inspect")) return false;
+  return That(
+      seen->state() == state && seen->attempt() == attempt,
+      absl::StrCat(step, ": Inspect says ", Name(seen->state()), " in attempt ",
+                   seen->attempt(), ", want ", Name(state), " in ", attempt));
+}
+
+}  // namespace baton::conformance
