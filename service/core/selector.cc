@@ -150,10 +150,17 @@ class SelectorParser {
     while (at_ < text_.size() && absl::ascii_isspace(text_[at_])) ++at_;
   }
 
+  // The whole UTF-8 character at this position: half of one makes a message
+  // that no gRPC status can carry.
+  absl::string_view Character() const {
+    size_t end = at_ + 1;
+    while (end < text_.size() && (text_[end] & 0xc0) == 0x80) ++end;
+    return text_.substr(at_, end - at_);
+  }
+
   absl::Status Error(absl::string_view want) const {
-    const std::string got = at_ == text_.size()
-                                ? "the end"
-                                : absl::StrCat("'", text_.substr(at_, 1), "'");
+    const std::string got =
+        at_ == text_.size() ? "the end" : absl::StrCat("'", Character(), "'");
     return ErrorWithReason(
         absl::StatusCode::kInvalidArgument, "BAD_SELECTOR",
         absl::StrCat("selector '", text_, "': at position ", at_ + 1, " got ",

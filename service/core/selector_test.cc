@@ -70,6 +70,8 @@ TEST(SelectorTest, NamesThePositionOfAnError) {
       {"*,zone", "at position 1 got '*', want a label key"},
       {"!zone=a", "at position 6 got '=', want ',' or the end"},
       {"zone>1", "at position 5 got '>', want one of"},
+      {"zone=\u00fc,a", "at position 6 got '\u00fc', want ',' or the end"},
+      {"\U0001f600", "at position 1 got '\U0001f600', want a label key"},
       {std::string(5000, 'a'), "want at most 4096"},
   };
   for (const Row& row : rows) {
