@@ -1,7 +1,9 @@
 #include "cli/rollout_file.h"
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/reason.h"
@@ -181,6 +183,14 @@ absl::Status UnreadableError(const std::string& path, absl::string_view why) {
       absl::StrCat("cannot read rollout file \"", path, "\": ", why));
 }
 
+absl::Status ManyDocumentsError(absl::string_view file,
+                                const YAML::Node& second) {
+  return ErrorWithReason(
+      absl::StatusCode::kInvalidArgument, "ROLLOUT_FILE_BAD_VALUE",
+      absl::StrCat(file, ":", std::max(second.Mark().line, 0) + 1,
+                   ": got a second document, want one rollout a file"));
+}
+
 }  // namespace
 
 absl::StatusOr<v1::RolloutSpec> ParseRolloutFile(const std::string& text,
@@ -189,7 +199,9 @@ absl::StatusOr<v1::RolloutSpec> ParseRolloutFile(const std::string& text,
   try {
     const SpecReader reader{std::string(file)};
     v1::RolloutSpec spec;
-    const YAML::Node root = YAML::Load(text);
+    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
+    if (documents.size() > 1) return ManyDocumentsError(file, documents[1]);
+    const YAML::Node root = documents.empty() ? YAML::Node() : documents[0];
     RETURN_IF_ERROR(reader.Spec(YamlField::At(root, root, ""), spec));
     return spec;
   } catch (const YAML::Exception& e) {

@@ -147,6 +147,8 @@ TEST(RolloutFileTest, RefusesAndSaysWhere) {
       {head + "deadlines: {save: 2h}\n", "ROLLOUT_FILE_BAD_VALUE",
        "r.yaml:3: deadlines.save: got \"2h\", want a duration like 500ms, 30s, "
        "5m or 1h, from 1ms to 1h"},
+      {head + "---\n" + head, "ROLLOUT_FILE_BAD_VALUE",
+       "r.yaml:4: got a second document, want one rollout a file"},
       {head + "? [a, b]\n: 1\n", "ROLLOUT_FILE_UNKNOWN_FIELD",
        "r.yaml:3: got the unknown field \"a list\", want one of driver, "
        "selector, waves, limits, failure_tolerance, deadlines"},
