@@ -44,7 +44,8 @@ class AdapterTest : public testing::Test {
         {.executable = "driver-shim/port/testdata/driver_host",
          .state_directory = testing::TempDir(),
          .memory_bytes = size_t{4} << 20,
-         .tenants = {{"red", "S1-64"}, {"blue", "S1-64"}}},
+         .tenants = {{"red", "S1-64"}, {"blue", "S1-64"}},
+         .luid_high_part = 7},
         device_, RealClock());
     ASSERT_TRUE(steps.ok()) << steps.status();
     adapter_ = std::make_unique<DdiAdapter>("gpu0", device_, RealClock(),
@@ -123,7 +124,7 @@ TEST_F(AdapterTest, UpdatesAndTellsWhatItDid) {
   ASSERT_EQ(paused.census.size(), 2u);
   EXPECT_EQ(paused.census[1].vgpu,
             (VirtualGpu{.partition_id = 1,
-                        .luid = "0000000000001001",
+                        .luid = "0000000700001001",
                         .profile = "S1-64",
                         .guest = "blue",
                         .vram_bytes = uint64_t{64} << 20}));

@@ -91,7 +91,6 @@ class DriverHost {
                                std::vector<CensusAnswer>& answers);
   LoadedDriver::Result Open(const std::byte* packet, size_t bytes);
   LoadedDriver::Result LoadSaved();
-  LoadedDriver::Result Create(const std::byte* packet, size_t bytes);
   LoadedDriver::Result Settle();
   void Run();
   void TakeInterrupts();
@@ -107,6 +106,18 @@ class DriverHost {
   int interrupts_ = -1;
   bool quiet_ = true;
 };
+
+// What follows a CreateRequest.
+std::vector<WantedGpu> GpusOf(const std::byte* packet, size_t bytes) {
+  CreateRequest create;
+  CHECK(bytes >= sizeof create);
+  std::memcpy(&create, packet, sizeof create);
+  CHECK((bytes - sizeof create) / sizeof(WantedGpu) >= create.count);
+  std::vector<WantedGpu> gpus(create.count);
+  std::memcpy(gpus.data(), packet + sizeof create,
+              create.count * sizeof(WantedGpu));
+  return gpus;
+}
 
 LoadedDriver::Result Refused(absl::string_view message) {
   return {.nt_status = STATUS_UNSUCCESSFUL, .message = std::string(message)};
@@ -196,7 +207,9 @@ LoadedDriver::Result DriverHost::Execute(const HostRequest& request,
     case HostCommand::kLoadSaved:
       return LoadSaved();
     case HostCommand::kCreateVirtualGpus:
-      return Create(packet, bytes);
+      return driver_->CreateVirtualGpus(GpusOf(packet, bytes));
+    case HostCommand::kDestroyVirtualGpus:
+      return driver_->DestroyVirtualGpus(GpusOf(packet, bytes));
     case HostCommand::kQuiesce:
       quiet_ = true;
       bars_.LockVram();
@@ -258,17 +271,6 @@ LoadedDriver::Result DriverHost::LoadSaved() {
   if (!reserved.ok()) return Refused(reserved.message());
   bars_.LockVram();
   return driver_->Load(*blocks);
-}
-
-LoadedDriver::Result DriverHost::Create(const std::byte* packet, size_t bytes) {
-  CreateRequest create;
-  CHECK(bytes >= sizeof create);
-  std::memcpy(&create, packet, sizeof create);
-  CHECK((bytes - sizeof create) / sizeof(WantedGpu) >= create.count);
-  std::vector<WantedGpu> wanted(create.count);
-  std::memcpy(wanted.data(), packet + sizeof create,
-              create.count * sizeof(WantedGpu));
-  return driver_->CreateVirtualGpus(wanted);
 }
 
 LoadedDriver::Result DriverHost::Settle() {

@@ -88,6 +88,7 @@ absl::StatusOr<std::unique_ptr<DriverProcess>> DriverProcess::Start(
   new (status->data()) HostStatus;
   std::unique_ptr<DriverProcess> process(
       new DriverProcess(clock, std::move(status)));
+  process->hostility_ = options.hostility;
   RETURN_IF_ERROR(process->Spawn(options));
   const absl::StatusOr<Answer> opened =
       process->Exchange(OpenPacket(options), timeout);
@@ -154,11 +155,22 @@ absl::StatusOr<DriverProcess::Answer> DriverProcess::Census(
 
 absl::StatusOr<DriverProcess::Answer> DriverProcess::CreateVirtualGpus(
     const std::vector<WantedGpu>& wanted, absl::Duration timeout) {
+  return CallWith(HostCommand::kCreateVirtualGpus, wanted, timeout);
+}
+
+absl::StatusOr<DriverProcess::Answer> DriverProcess::DestroyVirtualGpus(
+    const std::vector<WantedGpu>& unwanted, absl::Duration timeout) {
+  return CallWith(HostCommand::kDestroyVirtualGpus, unwanted, timeout);
+}
+
+absl::StatusOr<DriverProcess::Answer> DriverProcess::CallWith(
+    HostCommand command, const std::vector<WantedGpu>& gpus,
+    absl::Duration timeout) {
   CreateRequest request;
-  request.request.command = HostCommand::kCreateVirtualGpus;
-  request.count = static_cast<uint32_t>(wanted.size());
+  request.request.command = command;
+  request.count = static_cast<uint32_t>(gpus.size());
   std::vector<std::byte> packet = PacketOf(request, 0);
-  Append(packet, wanted.data(), wanted.size() * sizeof(WantedGpu));
+  Append(packet, gpus.data(), gpus.size() * sizeof(WantedGpu));
   return Exchange(packet, timeout);
 }
 
@@ -185,6 +197,7 @@ absl::StatusOr<DriverProcess::Answer> DriverProcess::Exchange(
     return NotStarted(absl::StrCat("request has ", out.size(),
                                    " bytes, at most ", kPacketBytesMax));
   }
+  if (hostility_ != nullptr) status().hostility = *hostility_;
   if (send(socket_, out.data(), out.size(), MSG_NOSIGNAL) < 0) return Died();
   busy_ = true;
   return Await(timeout);

@@ -16,6 +16,7 @@
 #include "driver-shim/port/adapter_port.h"
 #include "driver-shim/port/device.h"
 #include "driver-shim/port/host_protocol.h"
+#include "driver-shim/port/hostility.h"
 #include "driver-shim/port/named_memory.h"
 #include "driver-shim/port/rules.h"
 
@@ -34,6 +35,8 @@ class DriverProcess {
     std::string image = "";  // path
     std::vector<Bar> bars = {};
     std::string interrupts = "";  // path of the FIFO
+    // Looked at before each command; null: none. Outlives the process.
+    const Hostility* hostility = nullptr;
   };
 
   struct Answer {
@@ -69,6 +72,8 @@ class DriverProcess {
                                 absl::Duration timeout);
   absl::StatusOr<Answer> CreateVirtualGpus(const std::vector<WantedGpu>& wanted,
                                            absl::Duration timeout);
+  absl::StatusOr<Answer> DestroyVirtualGpus(
+      const std::vector<WantedGpu>& unwanted, absl::Duration timeout);
 
   // Waits for the answer to a call that came to DRIVER_HUNG. Errors as Call().
   absl::StatusOr<Answer> AwaitLate(absl::Duration timeout);
@@ -95,6 +100,8 @@ class DriverProcess {
   uint32_t saved_blocks() const { return saved_blocks_; }
   // Waits until it dies, at most `timeout`. Returns whether it did.
   bool AwaitDeath(absl::Duration timeout);
+  // Allocations that the last command tried. Works on the dead.
+  uint32_t allocations() const { return status().allocations; }
   // The rule that the last command broke.
   Verdict broken_rule() const;
   // The calls of the last command. Works on the dead.
@@ -107,6 +114,9 @@ class DriverProcess {
       : clock_(clock), status_memory_(std::move(status)) {}
 
   absl::Status Spawn(const Options& options);
+  absl::StatusOr<Answer> CallWith(HostCommand command,
+                                  const std::vector<WantedGpu>& gpus,
+                                  absl::Duration timeout);
   absl::StatusOr<Answer> Exchange(const std::vector<std::byte>& packet,
                                   absl::Duration timeout);
   absl::StatusOr<Answer> Await(absl::Duration timeout);
@@ -122,6 +132,7 @@ class DriverProcess {
 
   const Clock& clock_;
   const std::unique_ptr<NamedMemory> status_memory_;
+  const Hostility* hostility_ = nullptr;
   pid_t pid_ = -1;  // -1 once it was waited for
   int exit_status_ = 0;
   int socket_ = -1;

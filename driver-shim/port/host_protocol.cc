@@ -48,6 +48,8 @@ const char* EntryPointName(EntryPoint entry_point) {
       return "DxgkDdiGetVirtualGpuInfo";
     case EntryPoint::kVirtualGpuDriverEscape:
       return "DxgkDdiVirtualGpuDriverEscape";
+    case EntryPoint::kDestroyVirtualGpu:
+      return "DxgkDdiDestroyVirtualGpu";
   }
   // Read from shared memory that a driver may have written to.
   return "an unknown entry point";

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "driver-shim/ddi/escape.h"
+#include "driver-shim/port/hostility.h"
 
 // What the shim and a driver host say to each other: packets of plain structs
 // over a socket pair, and one page-aligned structure of shared memory that is
@@ -43,6 +44,7 @@ enum class EntryPoint : uint32_t {
   kCreateVirtualGpu,
   kGetVirtualGpuInfo,
   kVirtualGpuDriverEscape,
+  kDestroyVirtualGpu,
 };
 
 enum class HostCommand : uint32_t {
@@ -55,6 +57,8 @@ enum class HostCommand : uint32_t {
   kLoadSaved,
   // SetGpuPartitionCount, CreateVirtualGpu where missing. CreateRequest.
   kCreateVirtualGpus,
+  // DestroyVirtualGpu for each. CreateRequest.
+  kDestroyVirtualGpus,
   // Interrupts wait and VRAM is read-only from here on; then kCensus.
   kQuiesce,
   // Interrupts are served and VRAM is writable.
@@ -130,11 +134,15 @@ inline constexpr size_t kLogLines = 50;
 inline constexpr size_t kLogLineBytes = 240;
 
 // The driver host writes, the shim reads: at any time the strings and counters
-// can be anything, since a driver may write anywhere. Only `refuse_saves` is
-// the shim's.
+// can be anything, since a driver may write anywhere. Only `refuse_saves` and
+// `hostility` are the shim's.
 struct HostStatus {
   std::atomic<EntryPoint> entry_point = EntryPoint::kNone;
   std::atomic<uint32_t> refuse_saves = 0;
+  // Set while no command is under way.
+  Hostility hostility = {};
+  // By the command under way, or by the last one.
+  std::atomic<uint32_t> allocations = 0;
 
   // How it died, if it did in a way that can be caught.
   std::atomic<int32_t> signal = 0;

@@ -24,6 +24,7 @@ void Copy(std::array<char, size>& to, absl::string_view from) {
 void HostRecorder::Begin() {
   status_.calls = 0;
   status_.rule = 0;
+  status_.allocations = 0;
 }
 
 int64_t HostRecorder::Enter(EntryPoint entry_point) {

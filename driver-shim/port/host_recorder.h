@@ -43,6 +43,14 @@ class HostRecorder {
 
   void Log(absl::string_view line);
 
+  // How the shim wants the driver to be treated.
+  const Hostility& hostility() const { return status_.hostility; }
+  // Counts an allocation. Returns whether it must fail.
+  bool AllocationFails() {
+    const uint32_t number = ++status_.allocations;
+    return number == status_.hostility.failing_allocation;
+  }
+
   // Whether the shim has given Save up.
   bool refuses_saves() const { return status_.refuse_saves != 0; }
 

@@ -20,6 +20,9 @@ namespace {
 
 KernelMemory& Memory() { return *TheKernel().memory; }
 
+// See Hostility::failing_allocation.
+bool OutOfMemory() { return TheKernel().recorder->AllocationFails(); }
+
 // Pages whose every byte lies between the two physical addresses.
 PageRun PagesBetween(PHYSICAL_ADDRESS low, PHYSICAL_ADDRESS high) {
   const auto lowest = static_cast<uint64_t>(low.QuadPart);
@@ -34,6 +37,7 @@ PageRun PagesBetween(PHYSICAL_ADDRESS low, PHYSICAL_ADDRESS high) {
 }  // namespace baton::port
 
 using baton::port::Memory;
+using baton::port::OutOfMemory;
 using baton::port::TheKernel;
 
 extern "C" {
@@ -59,7 +63,7 @@ NTSTATUS DxgkInitialize(PDRIVER_OBJECT, PUNICODE_STRING,
 }
 
 PVOID ExAllocatePoolWithTag(POOL_TYPE, SIZE_T bytes, ULONG tag) {
-  return Memory().AllocatePool(bytes, tag);
+  return OutOfMemory() ? nullptr : Memory().AllocatePool(bytes, tag);
 }
 
 VOID ExFreePool(PVOID address) { Memory().FreePool(address, std::nullopt); }
@@ -72,7 +76,7 @@ PMDL MmAllocatePagesForMdlEx(PHYSICAL_ADDRESS low, PHYSICAL_ADDRESS high,
                              PHYSICAL_ADDRESS skip, SIZE_T bytes,
                              MEMORY_CACHING_TYPE, ULONG flags) {
   // Strides are for machines with several memory nodes; there is one here.
-  if (skip.QuadPart != 0) return nullptr;
+  if (skip.QuadPart != 0 || OutOfMemory()) return nullptr;
   const SIZE_T pages = (bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
   MDL* const list =
       Memory().AllocatePages(pages, baton::port::PagesBetween(low, high));
@@ -91,12 +95,13 @@ VOID MmFreePagesFromMdl(PMDL list) { Memory().FreePages(list); }
 
 PVOID MmMapLockedPagesSpecifyCache(PMDL list, CHAR, MEMORY_CACHING_TYPE, PVOID,
                                    ULONG, ULONG) {
-  return Memory().MapPages(list);
+  return OutOfMemory() ? nullptr : Memory().MapPages(list);
 }
 
 VOID MmUnmapLockedPages(PVOID, PMDL list) { Memory().UnmapPages(list); }
 
 PVOID MmAllocateContiguousMemory(SIZE_T bytes, PHYSICAL_ADDRESS highest) {
+  if (OutOfMemory()) return nullptr;
   return Memory().AllocateContiguous(bytes,
                                      static_cast<uint64_t>(highest.QuadPart));
 }
@@ -118,6 +123,7 @@ PMDL IoAllocateMdl(PVOID address, ULONG length, BOOLEAN secondary,
   if (length == 0 || secondary != FALSE || charge != FALSE || irp != nullptr) {
     return nullptr;
   }
+  if (OutOfMemory()) return nullptr;
   return Memory().AllocateList(address, length);
 }
 

@@ -95,14 +95,22 @@ LoadedDriver::Result LoadedDriver::Restore(
     return {.nt_status = STATUS_NOT_SUPPORTED,
             .failed = EntryPoint::kRestoreMemory};
   }
-  for (size_t i = 0; i < blocks.size(); ++i) {
-    if (Result result = RestoreOne(i, blocks[i]); !result.ok()) return result;
+  for (const Delivery& delivery :
+       Deliveries(blocks, kit_.recorder.hostility())) {
+    if (Result result = RestoreOne(delivery); !result.ok()) return result;
   }
   return {};
 }
 
-LoadedDriver::Result LoadedDriver::RestoreOne(size_t index,
-                                              const SavedBlock& block) {
+LoadedDriver::Result LoadedDriver::RestoreOne(const Delivery& delivery) {
+  const SavedBlock& block = delivery.block;
+  if (delivery.flips_bytes && !block.runs.empty()) {
+    // Its own view of the pages, which lie there one after the other.
+    FlipBytes(const_cast<std::byte*>(
+                  kit_.memory.AddressOf(block.runs.front().first)) +
+                  block.byte_offset,
+              block.bytes, kit_.recorder.hostility().seed);
+  }
   MDL* const list = kit_.memory.Deliver(block);
   if (const Verdict verdict = CheckList(*list, block); verdict.has_value()) {
     kit_.recorder.Break(*verdict);
@@ -118,7 +126,7 @@ LoadedDriver::Result LoadedDriver::RestoreOne(size_t index,
       });
   if (NT_SUCCESS(nt_status)) return {};
   kit_.memory.Withdraw(list, block);
-  kit_.recorder.Log(absl::StrCat("restore of block ", index, " of ",
+  kit_.recorder.Log(absl::StrCat("restore of block ", delivery.index, " of ",
                                  block.bytes, " bytes failed"));
   return {.nt_status = nt_status, .failed = EntryPoint::kRestoreMemory};
 }
@@ -234,6 +242,29 @@ LoadedDriver::Result LoadedDriver::CreateVirtualGpus(
         });
     if (!NT_SUCCESS(nt_status)) {
       return {.nt_status = nt_status, .failed = EntryPoint::kCreateVirtualGpu};
+    }
+  }
+  return {};
+}
+
+LoadedDriver::Result LoadedDriver::DestroyVirtualGpus(
+    const std::vector<WantedGpu>& unwanted) {
+  if (!started()) return Refused("driver is not started");
+  if (partitions_.DxgkDdiDestroyVirtualGpu == nullptr) {
+    return {.nt_status = STATUS_NOT_SUPPORTED,
+            .failed = EntryPoint::kDestroyVirtualGpu};
+  }
+  for (const WantedGpu& gpu : unwanted) {
+    if (!Knows(gpu.partition_id)) continue;
+    DXGKARG_DESTROYVIRTUALGPU args = {};
+    args.PartitionId = gpu.partition_id;
+    const NTSTATUS nt_status =
+        kit_.recorder.Record(EntryPoint::kDestroyVirtualGpu, [&] {
+          return partitions_.DxgkDdiDestroyVirtualGpu(partitions_.Context,
+                                                      &args);
+        });
+    if (!NT_SUCCESS(nt_status)) {
+      return {.nt_status = nt_status, .failed = EntryPoint::kDestroyVirtualGpu};
     }
   }
   return {};

@@ -10,6 +10,7 @@
 #include "driver-shim/port/block_saver.h"
 #include "driver-shim/port/host_protocol.h"
 #include "driver-shim/port/host_recorder.h"
+#include "driver-shim/port/hostile_delivery.h"
 #include "driver-shim/port/kernel_memory.h"
 
 namespace baton::port {
@@ -53,6 +54,9 @@ class LoadedDriver {
   Result CancelSave();
   Result RestoreComplete();
   Result CreateVirtualGpus(const std::vector<WantedGpu>& wanted);
+  // Of each, the partition id alone matters. Leaves out whom the driver does
+  // not know. Stops at the first that fails.
+  Result DestroyVirtualGpus(const std::vector<WantedGpu>& unwanted);
 
   // Asks for each virtual GPU with a partition id below `functions`. One that
   // the driver does not have is left out.
@@ -81,7 +85,7 @@ class LoadedDriver {
 
   Result Enter();
   Result Restore(const std::vector<SavedBlock>& blocks);
-  Result RestoreOne(size_t index, const SavedBlock& block);
+  Result RestoreOne(const Delivery& delivery);
   Result Start();
   Result Query();
   Result CallSave(EntryPoint entry_point, UINT flags);

@@ -54,7 +54,8 @@ absl::StatusOr<std::unique_ptr<DriverProcess>> UpdateSteps::Open(
                                .index_fd = store_->index_fd(),
                                .image = image.path,
                                .bars = device_.Bars(),
-                               .interrupts = device_.InterruptPath()},
+                               .interrupts = device_.InterruptPath(),
+                               .hostility = options_.hostility},
                               clock_, timeout);
 }
 
@@ -72,14 +73,31 @@ absl::Status UpdateSteps::StartFresh(const DriverImage& image,
   ASSIGN_OR_RETURN(const DriverProcess::Answer loaded,
                    driver_->Call(HostCommand::kLoad, budget.Left()));
   caps_.Caps.Value = loaded.gpup_caps;
-  RETURN_IF_ERROR(CreateTenants(budget.Left()));
+  RETURN_IF_ERROR(CreateTenants(options_.tenants, budget.Left()));
   RETURN_IF_ERROR(driver_->Call(HostCommand::kRun, budget.Left()).status());
   // An update that never ended may have left them paused.
   RETURN_IF_ERROR(device_.ResumeEngines(budget.Left()));
-  ASSIGN_OR_RETURN(
-      const DriverProcess::Answer counted,
-      driver_->Census(HostCommand::kCensus, device_.Identity().functions_max,
-                      budget.Left()));
+  return Recount(budget.Left());
+}
+
+absl::Status UpdateSteps::Populate(const std::vector<Tenant>& tenants,
+                                   absl::Duration timeout) {
+  const Budget budget(clock_, timeout);
+  std::vector<WantedGpu> unwanted;
+  for (const VirtualGpu& vgpu : vgpus_) {
+    if (vgpu.partition_id < tenants.size()) continue;
+    unwanted.push_back({.partition_id = vgpu.partition_id});
+  }
+  RETURN_IF_ERROR(
+      driver_->DestroyVirtualGpus(unwanted, budget.Left()).status());
+  RETURN_IF_ERROR(CreateTenants(tenants, budget.Left()));
+  return Recount(budget.Left());
+}
+
+absl::Status UpdateSteps::Recount(absl::Duration timeout) {
+  ASSIGN_OR_RETURN(const DriverProcess::Answer counted,
+                   driver_->Census(HostCommand::kCensus,
+                                   device_.Identity().functions_max, timeout));
   ASSIGN_OR_RETURN(const std::vector<FunctionState> functions,
                    device_.Functions());
   ASSIGN_OR_RETURN(const std::vector<CensusEntry> census,
@@ -88,19 +106,20 @@ absl::Status UpdateSteps::StartFresh(const DriverImage& image,
   return absl::OkStatus();
 }
 
-absl::Status UpdateSteps::CreateTenants(absl::Duration timeout) {
+absl::Status UpdateSteps::CreateTenants(const std::vector<Tenant>& tenants,
+                                        absl::Duration timeout) {
   std::vector<WantedGpu> wanted;
-  for (const Tenant& tenant : options_.tenants) {
+  for (const Tenant& tenant : tenants) {
     const auto id = static_cast<uint32_t>(wanted.size());
     ASSIGN_OR_RETURN(const uint64_t vram_bytes, VramOf(tenant.profile));
-    wanted.push_back({.partition_id = id,
-                      .luid = {.LowPart = 0x1000 + id, .HighPart = 0},
-                      .vram_bytes = vram_bytes});
+    wanted.push_back(
+        {.partition_id = id,
+         .luid = {.LowPart = 0x1000 + id, .HighPart = options_.luid_high_part},
+         .vram_bytes = vram_bytes});
   }
   RETURN_IF_ERROR(driver_->CreateVirtualGpus(wanted, timeout).status());
   for (size_t i = 0; i < wanted.size(); ++i) {
-    RETURN_IF_ERROR(
-        device_.Assign(wanted[i].partition_id, options_.tenants[i].guest));
+    RETURN_IF_ERROR(device_.Assign(wanted[i].partition_id, tenants[i].guest));
   }
   return absl::OkStatus();
 }

@@ -16,6 +16,7 @@
 #include "driver-shim/port/census.h"
 #include "driver-shim/port/device.h"
 #include "driver-shim/port/driver_process.h"
+#include "driver-shim/port/hostility.h"
 #include "driver-shim/port/rules.h"
 #include "driver-shim/port/saved_state.h"
 
@@ -37,6 +38,11 @@ class UpdateSteps {
     std::string state_directory = "";           // exists; best on a tmpfs
     size_t memory_bytes = size_t{32} << 20;     // that drivers have
     std::vector<Tenant> tenants = {};
+    // Of all LUIDs. Another for each shim, so that none is given twice: its
+    // vGPUs are new ones, whoever they are for.
+    int32_t luid_high_part = 0;
+    // For whoever verifies drivers; null: none. See DriverProcess::Options.
+    const Hostility* hostility = nullptr;
   };
 
   // What a step did, and where the adapter stands now.
@@ -54,6 +60,12 @@ class UpdateSteps {
   //
   // Errors: those of DriverProcess; BAD_PROFILE; IMAGE_UNREADABLE
   absl::Status StartFresh(const DriverImage& image, absl::Duration timeout);
+  // Has the driver destroy whoever is past the last of `tenants`, and create
+  // whoever is missing. Only between updates.
+  //
+  // Errors: those of StartFresh()
+  absl::Status Populate(const std::vector<Tenant>& tenants,
+                        absl::Duration timeout);
   // Stops the driver in order and takes the files' names away.
   void Stop(absl::Duration timeout);
 
@@ -77,6 +89,10 @@ class UpdateSteps {
   const std::vector<VirtualGpu>& vgpus() const { return vgpus_; }
   const std::string& fault() const { return fault_; }
   SavedState saved() const { return saved_; }
+  // Allocations that the driver tried in its last command.
+  uint32_t allocations() const {
+    return driver_ == nullptr ? 0 : driver_->allocations();
+  }
 
  private:
   // A driver host whose image is open, and which runs nothing yet.
@@ -96,7 +112,9 @@ class UpdateSteps {
   absl::StatusOr<std::unique_ptr<DriverProcess>> Open(const DriverImage& image,
                                                       absl::Duration timeout);
   absl::Status CheckDigest(const DriverImage& image) const;
-  absl::Status CreateTenants(absl::Duration timeout);
+  absl::Status CreateTenants(const std::vector<Tenant>& tenants,
+                             absl::Duration timeout);
+  absl::Status Recount(absl::Duration timeout);
   absl::Status OpenStandbys(const DriverImage& image, const Budget& budget);
   std::unique_ptr<DriverProcess> TakeStandby(const DriverImage& image);
   void DropStandbys();

@@ -21,7 +21,7 @@ std::vector<EntryPoint> EntryPointsOf(
   std::vector<EntryPoint> entry_points;
   for (const EntryPointCall& call : calls) {
     for (uint32_t i = 1;
-         i <= static_cast<uint32_t>(EntryPoint::kVirtualGpuDriverEscape); ++i) {
+         i <= static_cast<uint32_t>(EntryPoint::kDestroyVirtualGpu); ++i) {
       const auto entry_point = static_cast<EntryPoint>(i);
       if (call.entry_point == EntryPointName(entry_point)) {
         entry_points.push_back(entry_point);
