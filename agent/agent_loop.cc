@@ -63,7 +63,8 @@ AgentLoop::Durable AgentLoop::DurablePart() const {
           core::Unacknowledged(update_),
           update_.way,
           update_.paused,
-          update_.doomed};
+          update_.doomed,
+          update_.shim_instance};
 }
 
 absl::Status AgentLoop::Turn(absl::Duration wait) {
@@ -189,6 +190,7 @@ void AgentLoop::HandleSight(const absl::StatusOr<Sight>& sight) {
   looked_ = true;
   look_at_ = ports_.clock.Monotonic() + options_.look_interval;
   if (sight.ok()) {
+    NoteShim(*sight);
     inventory_.clear_fault();
     inventory_.clear_adapters();
     *inventory_.add_adapters() = sight->adapter;
@@ -197,6 +199,21 @@ void AgentLoop::HandleSight(const absl::StatusOr<Sight>& sight) {
     inventory_.set_fault(
         absl::StrCat("the shim does not answer: ", sight.status().message()));
   }
+}
+
+// A shim that starts gives its guests new vGPUs: whoever asks why theirs was
+// reset finds it here.
+void AgentLoop::NoteShim(const Sight& sight) {
+  const bool restarted =
+      !shim_instance_.empty() && sight.shim_instance != shim_instance_;
+  const int vgpus =
+      inventory_.adapters_size() > 0 ? inventory_.adapters(0).vgpus_size() : 0;
+  if (restarted && vgpus > 0) {
+    LogWarning(absl::StrCat("the shim was restarted (", shim_instance_,
+                            ", now ", sight.shim_instance, "): the state of ",
+                            vgpus, " vGPUs is lost with it"));
+  }
+  shim_instance_ = sight.shim_instance;
 }
 
 void AgentLoop::Remember() {

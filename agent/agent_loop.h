@@ -63,15 +63,19 @@ class AgentLoop {
   const core::Update& update() const { return update_; }
 
  private:
-  // What is written whenever it changes. Between Pause and the end that is
-  // only the way: the shim knows the rest, and a sync is not for a blackout.
+  // What is written whenever it changes. On the way forward nothing of it does
+  // between the start of Pause and the end of the blackout: the shim knows the
+  // rest, and a sync is not for a blackout. Going back changes it in
+  // mid-blackout (the way, and whether the end is sealed), which is worth a
+  // sync.
   using Durable = std::tuple<uint64_t, uint64_t, uint64_t, bool, bool,
-                             core::Way, bool, bool>;
+                             core::Way, bool, bool, std::string>;
 
   void Handle(const Message& message);
   void HandleService(const FromService& news);
   void HandleResult(const JobResult& result);
   void HandleSight(const absl::StatusOr<Sight>& sight);
+  void NoteShim(const Sight& sight);
   void Remember();
   void Act();
   bool StartStep(core::Action action);
@@ -92,6 +96,7 @@ class AgentLoop {
   bool working_ = false;
   bool stopping_ = false;
   bool looked_ = false;
+  std::string shim_instance_;  // that was seen last
   v1::Inventory inventory_;
   std::string published_;
 };

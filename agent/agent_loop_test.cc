@@ -382,6 +382,72 @@ TEST(AgentLoopTest, ACrashAtEveryStepEndsWithAWholeHost) {
   }
 }
 
+// Has the shim restarted right before `step` of an update is carried out on
+// `way`, and the agent right after it, if it is asked to.
+void RunWithARestartedShim(Step step, core::Way way, bool agent_too,
+                           World& world) {
+  bool done = false;
+  world.worker->before_step = [&](const core::Action& action) {
+    if (done || action.step != step) return;
+    if (world.loop->update().way != way) return;
+    done = true;
+    world.shim.Restart();
+  };
+  world.Post(FromService::Kind::kStart, 1);
+  while (!done) ASSERT_TRUE(world.loop->Turn(absl::ZeroDuration()).ok());
+  if (agent_too) world.Boot();
+  ASSERT_TRUE(world.Run().ok());
+}
+
+// What was stopped or saved is gone, and whoever answers knows nothing of it.
+TEST(AgentLoopTest, AShimThatIsRestartedNeverGivesACleanEnd) {
+  for (const bool agent_too : {false, true}) {
+    for (const Step step :
+         {Step::kCloseGate, Step::kPause, Step::kSave, Step::kUnload,
+          Step::kSwitch, Step::kRestore, Step::kVerify, Step::kResume,
+          Step::kConfirm, Step::kCommit}) {
+      for (const core::Way way : {core::Way::kForward, core::Way::kBack}) {
+        if (way == core::Way::kBack && step <= Step::kSave) continue;
+        SCOPED_TRACE(::testing::Message()
+                     << core::Name(step) << ", " << core::Name(way)
+                     << ", agent too " << agent_too);
+        World world;
+        world.shim.AddVgpu("vm-1");
+        if (way == core::Way::kBack) world.shim.FailNext(Step::kVerify, {});
+        RunWithARestartedShim(step, way, agent_too, world);
+        const core::Update& update = world.loop->update();
+        EXPECT_EQ(update.end, End::kQuarantined) << update.message;
+        EXPECT_EQ(update.reason, "SHIM_RESTARTED");
+        EXPECT_THAT(update.message, HasSubstr("1 vGPUs is lost"));
+        EXPECT_EQ(update.vgpus.at(1).guest, "vm-1");
+        EXPECT_FALSE(update.vgpus.at(1).preserved);
+        EXPECT_FALSE(world.gate.open);
+      }
+    }
+  }
+}
+
+TEST(AgentLoopTest, AShimThatIsRestartedBeforePauseWithNobodyThereCancels) {
+  for (const bool agent_too : {false, true}) {
+    World world;
+    world.worker->before_step = [&](const core::Action& action) {
+      if (action.step != Step::kCloseGate) return;
+      world.shim.Restart();
+      world.Post(FromService::Kind::kCancel, 1);
+    };
+    world.Post(FromService::Kind::kStart, 1);
+    while (world.loop->update().running != Step::kCloseGate) {
+      ASSERT_TRUE(world.loop->Turn(absl::ZeroDuration()).ok());
+    }
+    if (agent_too) world.Boot();
+    ASSERT_TRUE(world.Run().ok());
+    EXPECT_EQ(world.loop->update().end, End::kCancelled);
+    EXPECT_THAT(world.loop->update().message,
+                HasSubstr("shim was restarted before Pause"));
+    EXPECT_TRUE(world.gate.open);
+  }
+}
+
 TEST(AgentLoopTest, ACrashOnTheWayBackGoesOnBack) {
   for (const Step step :
        {Step::kUnload, Step::kSwitch, Step::kRestore, Step::kVerify,

@@ -32,6 +32,7 @@ struct Sight {
   core::AdapterState state = core::AdapterState::kUnknown;
   uint64_t attempt = 0;                             // under way; 0: none
   std::optional<core::Image> image = std::nullopt;  // what is loaded
+  std::string shim_instance = "";  // another after each start of the shim
 };
 
 // One call of the shim.

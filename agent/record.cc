@@ -71,6 +71,13 @@ store::v1::AgentUpdate RecordOf(const core::Update& update) {
   record.set_next_package(update.next_package);
   record.set_previous_package(update.previous_package);
   record.set_acknowledged(update.acknowledged);
+  record.set_shim_instance(update.shim_instance);
+  for (const core::VirtualGpuIdentity& vgpu : update.present) {
+    v1::VirtualGpu& added = *record.add_present();
+    added.set_partition_id(vgpu.partition_id);
+    added.set_luid(vgpu.luid);
+    added.set_guest(vgpu.guest);
+  }
   *record.mutable_report() = ReportOf(update);
   return record;
 }
@@ -90,6 +97,10 @@ core::Update UpdateOf(const store::v1::AgentUpdate& record) {
   update.next_package = record.next_package();
   update.previous_package = record.previous_package();
   update.acknowledged = record.acknowledged();
+  update.shim_instance = record.shim_instance();
+  for (const v1::VirtualGpu& vgpu : record.present()) {
+    update.present.push_back({vgpu.partition_id(), vgpu.luid(), vgpu.guest()});
+  }
   TakeReport(record.report(), update);
   update.phase = update.end == core::End::kNone ? core::Phase::kUnknown
                                                 : core::Phase::kEnded;

@@ -25,6 +25,8 @@ core::Update Full() {
   update.previous = {"/p", "sha256:p", "d", "1"};
   update.next_package = "new";
   update.previous_package = "old";
+  update.shim_instance = "00c0ffee00c0ffee";
+  update.present = {{3, "000000070000100a", "vm"}, {4, "000000070000100b", ""}};
   update.sequence = 12;
   update.acknowledged = 11;
   core::StepRecord record;

@@ -134,6 +134,7 @@ absl::StatusOr<Sight> ShimClient::Inspect(absl::Duration deadline) {
   sight.adapter = response.adapter();
   sight.state = FromProto(response.state());
   sight.attempt = response.attempt();
+  sight.shim_instance = response.shim_instance();
   if (response.has_image()) sight.image = FromProto(response.image());
   return sight;
 }

@@ -39,6 +39,28 @@ void Bound(std::string& text) {
   text.resize(end);
 }
 
+// Puts what the shim says of itself and of the adapter into `outcome`.
+void TakeSight(const Sight& sight, core::Outcome& outcome) {
+  outcome.adapter = sight.state;
+  outcome.shim_instance = sight.shim_instance;
+  outcome.present.clear();
+  for (const v1::VirtualGpu& vgpu : sight.adapter.vgpus()) {
+    outcome.present.push_back({vgpu.partition_id(), vgpu.luid(), vgpu.guest()});
+  }
+}
+
+// Returns how Prepare went, with what it had `found` by then.
+core::Outcome With(core::Outcome outcome, core::Outcome found) {
+  outcome.adapter = found.adapter;
+  outcome.shim_instance = std::move(found.shim_instance);
+  outcome.present = std::move(found.present);
+  outcome.next = std::move(found.next);
+  outcome.previous = std::move(found.previous);
+  outcome.next_package = std::move(found.next_package);
+  outcome.previous_package = std::move(found.previous_package);
+  return outcome;
+}
+
 bool Failed(const core::Outcome& outcome) {
   return outcome.record.code != absl::StatusCode::kOk;
 }
@@ -96,7 +118,7 @@ core::Outcome Steps::AtShim(const core::Action& action) {
   if (!Failed(outcome)) return outcome;
   // What it means depends on what the adapter is now.
   const absl::StatusOr<Sight> sight = Look();
-  if (sight.ok()) outcome.adapter = sight->state;
+  if (sight.ok()) TakeSight(*sight, outcome);
   return outcome;
 }
 
@@ -105,6 +127,7 @@ absl::Status Steps::StageAndCheck(const core::Action& action,
                                   core::Outcome& outcome) {
   const core::Order& order = action.order;
   ASSIGN_OR_RETURN(const Sight sight, Look());
+  TakeSight(sight, outcome);
   ASSIGN_OR_RETURN(const uint64_t free_bytes, ports_.stage.FreeBytes());
   RETURN_IF_ERROR(CheckAdapter(sight, order.attempt));
   RETURN_IF_ERROR(CheckSpace(order.size_bytes, free_bytes));
@@ -130,25 +153,35 @@ core::Outcome Steps::Prepare(const core::Action& action,
   core::Outcome found;
   if (const absl::Status ready = StageAndCheck(action, stop, found);
       !ready.ok()) {
-    return OutcomeOf(ready);
+    return With(OutcomeOf(ready), std::move(found));
   }
   const absl::Duration left =
       action.deadline - (ports_.clock.Monotonic() - begun);
   if (left <= absl::ZeroDuration()) {
-    return OutcomeOf(
-        ErrorWithReason(absl::StatusCode::kDeadlineExceeded, "PREPARE_TOO_SLOW",
-                        absl::StrCat("staging took longer than ",
-                                     absl::FormatDuration(action.deadline))));
+    return With(OutcomeOf(ErrorWithReason(
+                    absl::StatusCode::kDeadlineExceeded, "PREPARE_TOO_SLOW",
+                    absl::StrCat("staging took longer than ",
+                                 absl::FormatDuration(action.deadline)))),
+                std::move(found));
   }
   core::Action at_shim = action;
   at_shim.deadline = left;
   at_shim.image = found.next;
   core::Outcome outcome = AtShim(at_shim);
-  outcome.next = std::move(found.next);
-  outcome.previous = std::move(found.previous);
-  outcome.next_package = std::move(found.next_package);
-  outcome.previous_package = std::move(found.previous_package);
-  return outcome;
+  if (!Failed(outcome)) outcome = OutcomeOf(CheckSameShim(found));
+  return With(std::move(outcome), std::move(found));
+}
+
+// Staging takes long, and who is ready now may not be who was looked at.
+absl::Status Steps::CheckSameShim(const core::Outcome& found) {
+  const absl::StatusOr<Sight> sight = Look();
+  // Who does not answer will be found out by the next step.
+  if (!sight.ok() || sight->shim_instance == found.shim_instance) {
+    return absl::OkStatus();
+  }
+  return ErrorWithReason(absl::StatusCode::kFailedPrecondition,
+                         "SHIM_RESTARTED",
+                         "the shim was restarted while the step ran");
 }
 
 core::Outcome Steps::Cancel(const core::Action& action) {
@@ -161,7 +194,7 @@ core::Outcome Steps::Cancel(const core::Action& action) {
     return outcome;
   }
   const absl::StatusOr<Sight> sight = Look();
-  if (sight.ok()) outcome.adapter = sight->state;
+  if (sight.ok()) TakeSight(*sight, outcome);
   return outcome;
 }
 
@@ -178,7 +211,7 @@ core::Outcome Steps::Inspect(const core::Action& action) {
   const absl::StatusOr<Sight> sight = ports_.shim.Inspect(action.deadline);
   if (!sight.ok()) return OutcomeOf(sight.status());
   core::Outcome outcome;
-  outcome.adapter = sight->state;
+  TakeSight(*sight, outcome);
   outcome.adapter_attempt = sight->attempt;
   outcome.loaded = sight->image;
   return outcome;

@@ -37,6 +37,7 @@ class Steps {
   absl::Status StageAndCheck(const core::Action& action,
                              const std::atomic<bool>& stop,
                              core::Outcome& outcome);
+  absl::Status CheckSameShim(const core::Outcome& found);
   core::Outcome Cancel(const core::Action& action);
   core::Outcome Commit(const core::Action& action);
   core::Outcome Inspect(const core::Action& action);

@@ -59,6 +59,22 @@ TEST_F(StepsTest, PrepareFindsBothDriversAndBothPackages) {
   EXPECT_EQ(shim_.state(), AdapterState::kPrepared);
 }
 
+TEST_F(StepsTest, PrepareSaysWithWhomAndForWhomItWasBegun) {
+  shim_.AddVgpu("vm-1");
+  const core::Outcome outcome = Run(Step::kPrepare);
+  EXPECT_EQ(outcome.shim_instance, "life-1");
+  ASSERT_EQ(outcome.present.size(), 1u);
+  EXPECT_EQ(outcome.present[0], (core::VirtualGpuIdentity{1, "1-1", "vm-1"}));
+}
+
+TEST_F(StepsTest, PrepareFailsWhenTheShimIsRestartedWhileItStages) {
+  shim_.AddVgpu("vm-1");
+  stage_.on_add = [&] { shim_.Restart(); };
+  const core::Outcome outcome = Run(Step::kPrepare);
+  EXPECT_EQ(outcome.record.reason, "SHIM_RESTARTED");
+  EXPECT_EQ(outcome.shim_instance, "life-1");  // the next step sees the other
+}
+
 TEST_F(StepsTest, PrepareEndsWhenItIsGivenUp) {
   stop_.store(true);
   EXPECT_EQ(Run(Step::kPrepare).record.code, absl::StatusCode::kCancelled);

@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "driver-shim/conformance/command.h"
@@ -45,12 +46,18 @@ absl::StatusOr<port::UpdateSteps::Options> StepOptions(const Options& options) {
   port::UpdateSteps::Options steps;
   steps.state_directory = options.state_dir;
   steps.memory_bytes = options.driver_memory_mib << 20;
+  steps.luid_high_part = static_cast<int32_t>(RealRandom().Bits() >> 33);
   for (const std::string& text : options.vgpus) {
     ASSIGN_OR_RETURN(Vgpu vgpu, ParseVgpu(text));
     steps.tenants.push_back(
         {.guest = std::move(vgpu.guest), .profile = std::move(vgpu.profile)});
   }
   return steps;
+}
+
+// Names this life of the shim, see InspectResponse.
+std::string NewInstance() {
+  return absl::StrCat(absl::Hex(RealRandom().Bits(), absl::kZeroPad16));
 }
 
 // Blocked before any thread exists, so that sigwait alone receives them.
@@ -78,7 +85,7 @@ absl::Status Serve(const Options& options, port::DdiAdapter& adapter,
   });
   absl::Status served = started;
   if (started.ok()) {
-    rpc::ShimService service(adapter, worker, kVersion);
+    rpc::ShimService service(adapter, worker, {kVersion, NewInstance()});
     auto server = rpc::StartShimServer(options.listen, service);
     served = server.status();
     if (server.ok()) {

@@ -286,6 +286,60 @@ void Recover(const Outcome& seen, Update& update) {
   }
 }
 
+bool OfAnotherLife(const Outcome& outcome, const Update& update) {
+  return !outcome.shim_instance.empty() && !update.shim_instance.empty() &&
+         outcome.shim_instance != update.shim_instance;
+}
+
+bool IsAmong(const VirtualGpuIdentity& vgpu,
+             const std::vector<VirtualGpuIdentity>& present) {
+  return std::find(present.begin(), present.end(), vgpu) != present.end();
+}
+
+// Takes note of the vGPUs that went with the shim's last life. Returns how many
+// they are. From Pause on only the shim of then can give back what it stopped
+// and saved, whoever is there now.
+size_t CountLost(const Outcome& seen, Update& update) {
+  size_t lost = 0;
+  for (const VirtualGpuIdentity& vgpu : update.present) {
+    if (!update.paused && IsAmong(vgpu, seen.present)) continue;
+    VirtualGpuResult& result = update.vgpus[vgpu.partition_id];
+    result.partition_id = vgpu.partition_id;
+    result.guest = vgpu.guest;
+    result.preserved = false;
+    result.difference = "its state is lost with the shim that was restarted";
+    ++lost;
+  }
+  return lost;
+}
+
+// The shim that the attempt was begun with is gone, and what it held with it.
+// The one that answers finds its own driver well and knows of no update, so
+// nothing that it says may be taken for a clean end.
+void GoOnWithAnotherShim(Step step, const Outcome& seen, Update& update) {
+  update.failures = 0;
+  update.gate_touched |= step == Step::kInspect;
+  const size_t lost = CountLost(seen, update);
+  if (update.paused || lost > 0) {
+    Quarantine(
+        "SHIM_RESTARTED",
+        absl::StrCat("the shim was restarted ",
+                     update.paused ? "after Pause was begun" : "before Pause",
+                     ": the state of ", lost, " vGPUs is lost with it; step '",
+                     Name(step), "' found the adapter '", Name(seen.adapter),
+                     "'"),
+        update);
+    update.reason = "SHIM_RESTARTED";  // whatever had gone wrong before
+    return;
+  }
+  update.shim_instance = seen.shim_instance;
+  Note("SHIM_RESTARTED", "the shim was restarted before Pause", update);
+  const bool cancelled =
+      step == Step::kCancel && seen.record.code == absl::StatusCode::kOk;
+  update.phase = Phase::kCancelling;
+  if (cancelled) StandStillCancelled(update);
+}
+
 absl::Status CheckEpoch(uint64_t epoch, const Update& update) {
   if (epoch < update.epoch) return StaleEpochError(epoch, update.epoch);
   return absl::OkStatus();
@@ -429,7 +483,13 @@ absl::Status Apply(const StepEnded& event, Update& update) {
   Record(event, update);
   Merge(event.step, outcome, update);
   if (outcome.saved.has_value()) update.saved = *outcome.saved;
-  if (outcome.record.code != absl::StatusCode::kOk) {
+  if (event.step == Step::kPrepare && update.shim_instance.empty()) {
+    update.shim_instance = outcome.shim_instance;
+    update.present = outcome.present;
+  }
+  if (OfAnotherLife(outcome, update)) {
+    GoOnWithAnotherShim(event.step, outcome, update);
+  } else if (outcome.record.code != absl::StatusCode::kOk) {
     Fail(event.step, outcome, update);
   } else if (event.step == Step::kInspect) {
     Recover(outcome, update);

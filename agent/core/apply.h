@@ -64,6 +64,10 @@ struct Outcome {
   // What the shim says afterwards: always for Inspect and Cancel, for other
   // steps at the shim where they failed.
   AdapterState adapter = AdapterState::kUnknown;
+  // Which life of the shim says so, and who is there; for Prepare: when it was
+  // begun. Empty: it was not asked, or does not say.
+  std::string shim_instance = "";
+  std::vector<VirtualGpuIdentity> present = {};
   // For Inspect.
   uint64_t adapter_attempt = 0;
   std::optional<Image> loaded = std::nullopt;

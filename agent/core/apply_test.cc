@@ -594,6 +594,71 @@ TEST(ApplyTest, GoesOnFromWhatARestartFinds) {
   }
 }
 
+// An update that knows the shim's life and one vGPU.
+Update WithShim(Way way, Phase phase) {
+  Update update = At(way, phase);
+  update.shim_instance = "a";
+  update.present = {{1, "a-1", "vm-1"}};
+  return update;
+}
+
+// The shim of `instance` finds all well, and knows nothing.
+Outcome SeenBy(const std::string& instance, Outcome outcome) {
+  outcome.shim_instance = instance;
+  outcome.adapter = AdapterState::kRunning;
+  outcome.loaded = AnImage("1.0");
+  outcome.present = {{1, instance + "-1", "vm-1"}};
+  return outcome;
+}
+
+// Every phase whose step asks the shim, on each way.
+TEST(ApplyTest, AnotherLifeOfTheShimQuarantinesInEveryPhase) {
+  for (const Way way : {Way::kForward, Way::kBack}) {
+    for (const Phase phase : kPhases) {
+      const std::optional<Action> action = Plan(WithShim(way, phase));
+      if (!action.has_value()) continue;
+      for (const Outcome& outcome : {Failure(), Outcome()}) {
+        SCOPED_TRACE(testing::Message() << Name(phase) << ", " << Name(way)
+                                        << " " << outcome.record.code);
+        Update update = WithShim(way, phase);
+        update.reason = "EARLIER";
+        Take(SeenBy("b", outcome), update);
+        EXPECT_EQ(update.end, End::kQuarantined);
+        EXPECT_EQ(update.reason, "SHIM_RESTARTED");
+        EXPECT_THAT(update.message, HasSubstr("1 vGPUs is lost"));
+        EXPECT_FALSE(update.vgpus.at(1).preserved);
+        EXPECT_EQ(update.vgpus.at(1).guest, "vm-1");
+        EXPECT_EQ(Plan(update), std::nullopt);
+      }
+    }
+  }
+}
+
+TEST(ApplyTest, AnotherLifeOfTheShimCancelsBeforePauseWhenAllAreThere) {
+  for (const Phase phase :
+       {Phase::kUnknown, Phase::kAccepted, Phase::kCancelling}) {
+    SCOPED_TRACE(Name(phase));
+    Update update = WithShim(Way::kForward, phase);
+    update.paused = false;
+    Outcome seen = SeenBy("b", Outcome());
+    seen.present = update.present;
+    while (update.end == End::kNone) ASSERT_TRUE(Take(seen, update));
+    EXPECT_EQ(update.end, End::kCancelled);
+    EXPECT_EQ(update.reason, "SHIM_RESTARTED");
+    EXPECT_THAT(update.vgpus, IsEmpty());
+  }
+}
+
+TEST(ApplyTest, AShimThatDoesNotSayItsLifeIsNotComparedWithAny) {
+  for (const auto& [known, seen] :
+       {std::pair("", "b"), std::pair("a", ""), std::pair("a", "a")}) {
+    Update update = WithShim(Way::kForward, Phase::kPaused);
+    update.shim_instance = known;
+    Take(SeenBy(seen, Failure()), update);
+    EXPECT_EQ(update.phase, Phase::kCancelling);
+  }
+}
+
 TEST(ApplyTest, ARestartFindsAnotherAttemptAndCallsAPerson) {
   Update update = At(Way::kForward, Phase::kPaused);
   ASSERT_TRUE(Apply(Restarted{}, update).ok());

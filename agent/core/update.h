@@ -72,6 +72,15 @@ struct StepRecord {
   bool operator==(const StepRecord&) const = default;
 };
 
+// What a vGPU is recognised by. A LUID is never given twice.
+struct VirtualGpuIdentity {
+  uint32_t partition_id = 0;
+  std::string luid = "";
+  std::string guest = "";
+
+  bool operator==(const VirtualGpuIdentity&) const = default;
+};
+
 // What became of one vGPU.
 struct VirtualGpuResult {
   uint32_t partition_id = 0;
@@ -111,6 +120,10 @@ struct Update {
   Image previous = {};                // what goes back in, if it must
   std::string next_package = "";      // what "current" is to point to
   std::string previous_package = "";  // and pointed to; empty: to nothing
+  // The shim's life with which the attempt was begun, and who was there then.
+  // Empty: not known yet, or a shim that does not say.
+  std::string shim_instance = "";
+  std::vector<VirtualGpuIdentity> present = {};
 
   bool gate_touched = false;    // reopening it may be needed
   bool paused = false;          // engines may be stopped, or were

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "agent/ports.h"
 #include "agent/steps.h"
 #include "base/clock.h"
@@ -52,7 +53,8 @@ struct Fault {
 // A shim with the order of steps that shim.proto tells, and scripted faults.
 class FakeShim final : public Shim {
  public:
-  explicit FakeShim(core::Image loaded) : image_(std::move(loaded)) {
+  explicit FakeShim(const core::Image& loaded)
+      : first_(loaded), image_(loaded) {
     adapter_.set_name("gpu0");
     adapter_.set_pci_id("1b70:0001");
     adapter_.set_hot_update_capable(true);
@@ -73,6 +75,7 @@ class FakeShim final : public Shim {
     sight.state = state_;
     sight.attempt = attempt_;
     sight.image = image_;
+    sight.shim_instance = absl::StrCat("life-", lives_);
     return sight;
   }
 
@@ -97,6 +100,25 @@ class FakeShim final : public Shim {
     return records_[step.step] = Carry(step);
   }
 
+  // Dies and starts again: with the first driver, other vGPUs, and no memory.
+  void Restart() {
+    ++lives_;
+    image_ = first_;
+    state_ = State::kRunning;
+    attempt_ = 0;
+    engines_run_ = true;
+    records_.clear();
+    last_ = core::Step::kInspect;
+    SetLuids();
+  }
+
+  void AddVgpu(const std::string& guest) {
+    v1::VirtualGpu& vgpu = *adapter_.add_vgpus();
+    vgpu.set_partition_id(static_cast<uint32_t>(adapter_.vgpus_size()));
+    vgpu.set_guest(guest);
+    SetLuids();
+  }
+
   v1::Adapter& adapter() { return adapter_; }
   core::AdapterState state() const { return state_; }
   bool engines_run() const { return engines_run_; }
@@ -107,6 +129,12 @@ class FakeShim final : public Shim {
 
  private:
   using State = core::AdapterState;
+
+  void SetLuids() {
+    for (v1::VirtualGpu& vgpu : *adapter_.mutable_vgpus()) {
+      vgpu.set_luid(absl::StrCat(lives_, "-", vgpu.partition_id()));
+    }
+  }
 
   core::Outcome Fail(const Fault& fault) {
     if (fault.adapter.has_value()) state_ = *fault.adapter;
@@ -205,7 +233,9 @@ class FakeShim final : public Shim {
   }
 
   v1::Adapter adapter_;
+  const core::Image first_;
   std::optional<core::Image> image_;
+  int lives_ = 1;
   State state_ = State::kRunning;
   uint64_t attempt_ = 0;
   bool engines_run_ = true;
@@ -249,6 +279,7 @@ class FakeStage final : public Stage {
   absl::StatusOr<StagedPackage> Add(const Wanted&, absl::Duration,
                                     const std::atomic<bool>& stop) override {
     if (stop.load()) return absl::CancelledError("given up");
+    if (on_add) on_add();
     if (add_failures > 0) {
       --add_failures;
       return absl::UnavailableError("the line is cut");
@@ -273,6 +304,7 @@ class FakeStage final : public Stage {
   std::optional<StagedPackage> installed = std::nullopt;
   std::string current = "old";
   uint64_t free_bytes = uint64_t{1} << 30;
+  std::function<void()> on_add = nullptr;
   int add_failures = 0;
   int switch_failures = 0;
 

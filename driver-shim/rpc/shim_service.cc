@@ -59,7 +59,8 @@ grpc::ServerUnaryReactor* ShimService::Post(
 grpc::ServerUnaryReactor* ShimService::Inspect(
     grpc::CallbackServerContext* context, const v1::InspectRequest*,
     v1::InspectResponse* response) {
-  *response = ToProto(worker_.Last(), version_);
+  *response = ToProto(worker_.Last(), self_.version);
+  response->set_shim_instance(self_.instance);
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   reactor->Finish(grpc::Status::OK);
   return reactor;

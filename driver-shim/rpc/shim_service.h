@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "baton/v1/shim.grpc.pb.h"
 #include "driver-shim/port/adapter_port.h"
@@ -14,10 +15,15 @@ namespace baton::rpc {
 // worker carries out and answers. A caller that gives up does not stop a step.
 class ShimService final : public v1::ShimService::CallbackService {
  public:
+  // What it says of itself.
+  struct Self {
+    std::string version = "";
+    std::string instance = "";  // another in each process, see Inspect
+  };
+
   // Both outlive this object, and every call to it.
-  ShimService(port::AdapterPort& adapter, ShimWorker& worker,
-              std::string version)
-      : adapter_(adapter), worker_(worker), version_(std::move(version)) {}
+  ShimService(port::AdapterPort& adapter, ShimWorker& worker, Self self)
+      : adapter_(adapter), worker_(worker), self_(std::move(self)) {}
 
   grpc::ServerUnaryReactor* Inspect(grpc::CallbackServerContext* context,
                                     const v1::InspectRequest* request,
@@ -63,7 +69,7 @@ class ShimService final : public v1::ShimService::CallbackService {
 
   port::AdapterPort& adapter_;
   ShimWorker& worker_;
-  const std::string version_;
+  const Self self_;
 };
 
 }  // namespace baton::rpc

@@ -71,7 +71,7 @@ class ShimServiceTest : public testing::Test {
 
   FakeAdapter adapter_;
   ShimWorker worker_{adapter_};
-  ShimService service_{adapter_, worker_, "0.1"};
+  ShimService service_{adapter_, worker_, {"0.1", "00c0ffee00c0ffee"}};
   std::string directory_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::ShimService::Stub> stub_;
@@ -91,6 +91,7 @@ TEST_F(ShimServiceTest, InspectSaysWhatIs) {
   EXPECT_EQ(response.image().path(), "/a.so");
   EXPECT_EQ(response.saved().blocks(), 3u);
   EXPECT_EQ(response.shim_version(), "0.1");
+  EXPECT_EQ(response.shim_instance(), "00c0ffee00c0ffee");
 }
 
 TEST_F(ShimServiceTest, StepIsCarriedOutWithWhatWasOrdered) {
@@ -196,7 +197,7 @@ TEST_F(ShimServiceTest, BadOrdersNeverReachTheAdapter) {
 TEST(ShimServerTest, ListensOnUnixSocketsAlone) {
   FakeAdapter adapter;
   ShimWorker worker(adapter);
-  ShimService service(adapter, worker, "0.1");
+  ShimService service(adapter, worker, {"0.1", "00c0ffee00c0ffee"});
   EXPECT_EQ(Reason(StartShimServer("127.0.0.1:0", service).status()),
             "BAD_LISTEN");
   EXPECT_EQ(Reason(StartShimServer("unix:/nowhere/at/all", service).status()),
