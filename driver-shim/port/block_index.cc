@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/reason.h"
-#include "driver-shim/port/stream_digest.h"
 
 namespace baton::port {
 namespace {
@@ -83,19 +82,24 @@ uint64_t PageCount(const SavedBlock& block) {
   return pages;
 }
 
-Digest128 DigestOf(const SavedBlock& block, const std::byte* memory,
-                   uint64_t first_page) {
-  StreamDigest digest;
+Extents ExtentsOf(const SavedBlock& block, std::byte* memory,
+                  uint64_t first_page) {
+  Extents extents;
   uint64_t left = block.bytes;
   uint64_t skip = block.byte_offset;
   for (const PageRun& run : block.runs) {
     CHECK(run.first >= first_page);
     const uint64_t bytes = std::min(run.pages * kPageBytes - skip, left);
-    digest.Update(memory + (run.first - first_page) * kPageBytes + skip, bytes);
+    extents.Add(memory + (run.first - first_page) * kPageBytes + skip, bytes);
     left -= bytes;
     skip = 0;
   }
-  return digest.Finish();
+  return extents;
+}
+
+Digest128 DigestOf(const SavedBlock& block, std::byte* memory,
+                   uint64_t first_page) {
+  return DigestsOf({ExtentsOf(block, memory, first_page)})[0];
 }
 
 void BlockIndex::Begin() { Write(data_, {.state = IndexState::kOpen}); }
@@ -130,6 +134,22 @@ void BlockIndex::Seal() {
   CHECK(header.state == IndexState::kOpen);
   header.state = IndexState::kSealed;
   Write(data_, header);
+  header.checksum = ChecksumOf(data_, header);
+  Write(data_, header);
+}
+
+void BlockIndex::SetDigests(const std::vector<Digest128>& digests) {
+  IndexHeader header = HeaderOf(data_);
+  CHECK(header.blocks == digests.size());
+  uint64_t at = sizeof header;
+  for (const Digest128& digest : digests) {
+    Record record;
+    CHECK(at + sizeof record <= kBytes);
+    std::memcpy(&record, data_ + at, sizeof record);
+    record.digest = digest;
+    std::memcpy(data_ + at, &record, sizeof record);
+    at += SizeOf(record);
+  }
   header.checksum = ChecksumOf(data_, header);
   Write(data_, header);
 }

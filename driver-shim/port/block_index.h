@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "base/digest.h"
 #include "driver-shim/port/page_set.h"
+#include "driver-shim/port/piece_digest.h"
 
 namespace baton::port {
 
@@ -24,18 +25,24 @@ struct SavedBlock {
   uint32_t byte_offset = 0;        // of the first byte in the first page
   uint64_t bytes = 0;
   std::string metadata = "";
-  Digest128 digest = {};  // of the bytes, see DigestOf()
+  // Of the bytes, see DigestOf(). Who saves pages in place leaves it zero: the
+  // shim takes it once Save is over.
+  Digest128 digest = {};
 
   bool operator==(const SavedBlock&) const = default;
 };
 
 uint64_t PageCount(const SavedBlock& block);
 
-// Returns the XXH3-128 digest of the block's bytes.
+// Returns the digest of the block's bytes, as piece_digest does.
 // `memory`      all of the host's memory
 // `first_page`  page number of its first page; each run must lie inside
-Digest128 DigestOf(const SavedBlock& block, const std::byte* memory,
+Digest128 DigestOf(const SavedBlock& block, std::byte* memory,
                    uint64_t first_page);
+
+// Where the block's bytes lie; parameters as DigestOf().
+Extents ExtentsOf(const SavedBlock& block, std::byte* memory,
+                  uint64_t first_page);
 
 // The list of saved blocks, in memory that outlives whoever wrote it. The
 // driver's host writes, the shim reads; never both at once. Not thread-safe.
@@ -44,7 +51,7 @@ Digest128 DigestOf(const SavedBlock& block, const std::byte* memory,
 // digest of itself.
 class BlockIndex {
  public:
-  static constexpr size_t kBytes = size_t{2} << 20;
+  static constexpr size_t kBytes = size_t{16} << 20;
 
   // `data`  kBytes of memory that outlives this object, zeroed or an index
   explicit BlockIndex(std::byte* data) : data_(data) {}
@@ -57,6 +64,10 @@ class BlockIndex {
 
   // Makes it valid. Call it once all blocks are in.
   void Seal();
+
+  // Puts a digest on each block of what Read() returned, and makes it valid
+  // again.
+  void SetDigests(const std::vector<Digest128>& digests);
 
   // Empties it.
   void Clear();

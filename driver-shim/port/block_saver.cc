@@ -1,10 +1,9 @@
 #include "driver-shim/port/block_saver.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "absl/strings/str_format.h"
-#include "driver-shim/port/stream_digest.h"
+#include "driver-shim/port/piece_digest.h"
 
 namespace baton::port {
 namespace {
@@ -12,8 +11,9 @@ namespace {
 // Page numbers of data that lies elsewhere than in the host's memory: no page
 // number of a range can have this bit.
 constexpr uint64_t kElsewhere = uint64_t{1} << 62;
-// Copied and digested piece by piece, so that each is still in the cache.
-constexpr size_t kPieceBytes = size_t{64} << 10;
+// Each piece of a block that is not whole costs several mappings in the next
+// driver host, which cannot have any number of them.
+constexpr size_t kScatteredRunsMax = 10'000;
 
 std::vector<PageRun> RunsOf(const DXGKARGCB_SAVEMEMORYFORHOTUPDATE& args) {
   std::vector<PageRun> runs;
@@ -42,6 +42,7 @@ void BlockSaver::Open() {
   index_.Begin();
   pages_.Clear();
   blocks_ = 0;
+  scattered_ = 0;
   phase_ = SavePhase::kOpen;
 }
 
@@ -55,6 +56,7 @@ void BlockSaver::Forget() {
   index_.Clear();
   pages_.Clear();
   blocks_ = 0;
+  scattered_ = 0;
   memory_.ReleaseKept();
 }
 
@@ -112,19 +114,15 @@ NTSTATUS BlockSaver::SaveInPlace(SavedBlock block) {
   }
   const Verdict verdict = CheckPages(block.runs);
   if (verdict.has_value()) return Refuse(*verdict, STATUS_INVALID_PARAMETER);
-  StreamDigest digest;
-  uint64_t left = block.bytes;
-  uint64_t skip = block.byte_offset;
-  for (const PageRun& run : block.runs) {
-    // Page by page: neighbours need not be mapped beside each other.
-    for (uint64_t i = 0; i < run.pages && left > 0; ++i) {
-      const uint64_t bytes = std::min(PAGE_SIZE - skip, left);
-      digest.Update(memory_.AddressOf(run.first + i) + skip, bytes);
-      left -= bytes;
-      skip = 0;
+  if (block.runs.size() > 1) {
+    scattered_ += block.runs.size();
+    if (scattered_ > kScatteredRunsMax) {
+      return Refuse({16, absl::StrFormat("saved pages lie in %d pieces, at "
+                                         "most %d",
+                                         scattered_, kScatteredRunsMax)},
+                    STATUS_NO_MEMORY);
     }
   }
-  block.digest = digest.Finish();
   const NTSTATUS nt_status = Add(block);
   if (NT_SUCCESS(nt_status)) memory_.Keep(block);
   return nt_status;
@@ -167,22 +165,14 @@ NTSTATUS BlockSaver::SaveCopy(SavedBlock block, const void* data) {
   const Verdict fits = CheckFits(pages, memory_.free_pages());
   if (fits.has_value()) return Refuse(*fits, STATUS_NO_MEMORY);
   block.runs = memory_.TakeForCopy(pages);
-  StreamDigest digest;
-  const auto* from = static_cast<const std::byte*>(data);
+  Extents to;
   uint64_t left = block.bytes;
   for (const PageRun& run : block.runs) {
-    std::byte* to = memory_.CopyTarget(run.first);
-    for (uint64_t done = 0; done < run.pages * PAGE_SIZE && left > 0;) {
-      const uint64_t bytes =
-          std::min({uint64_t{kPieceBytes}, run.pages * PAGE_SIZE - done, left});
-      std::memcpy(to + done, from, bytes);
-      digest.Update(to + done, bytes);
-      from += bytes;
-      done += bytes;
-      left -= bytes;
-    }
+    const uint64_t bytes = std::min(run.pages << PAGE_SHIFT, left);
+    to.Add(memory_.CopyTarget(run.first), bytes);
+    left -= bytes;
   }
-  block.digest = digest.Finish();
+  block.digest = CopyAndDigest(data, to);
   return Add(block);
 }
 

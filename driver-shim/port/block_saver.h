@@ -51,6 +51,7 @@ class BlockSaver {
   SavePhase phase_ = SavePhase::kClosed;
   PageSet pages_;  // but for host memory that was copied: see MarkCopied()
   size_t blocks_ = 0;
+  size_t scattered_ = 0;  // runs of blocks that have several
 };
 
 }  // namespace baton::port

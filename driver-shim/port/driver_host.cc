@@ -261,6 +261,13 @@ LoadedDriver::Result DriverHost::Open(const std::byte* packet, size_t bytes) {
     return Refused(
         absl::StrCat("cannot open interrupt line '", interrupts, "'"));
   }
+  // Nobody stands still yet.
+  if (open_request.next != 0) {
+    const absl::Status touched = memory_->TouchSaved();
+    if (!touched.ok()) return Refused(touched.message());
+  } else {
+    memory_->Touch();
+  }
   return driver_->Open(image);
 }
 

@@ -50,6 +50,7 @@ std::vector<std::byte> OpenPacket(const DriverProcess::Options& options) {
   OpenRequest request;
   request.request.command = HostCommand::kOpen;
   request.bars = static_cast<uint32_t>(options.bars.size());
+  request.next = options.touch == DriverProcess::Touch::kSaved ? 1u : 0u;
   std::vector<std::byte> packet = PacketOf(request, 0);
   for (const Bar& bar : options.bars) {
     Append(packet, &bar.bytes, sizeof bar.bytes);

@@ -27,6 +27,10 @@ namespace baton::port {
 // live as long as the driver host is to live.
 class DriverProcess {
  public:
+  // What it faults in before it answers: all of its memory, to write, or what
+  // it may be handed, to read.
+  enum class Touch { kAll, kSaved };
+
   struct Options {
     // What is started with kHostFlag; by default this very program.
     std::string executable = "/proc/self/exe";
@@ -35,6 +39,7 @@ class DriverProcess {
     std::string image = "";  // path
     std::vector<Bar> bars = {};
     std::string interrupts = "";  // path of the FIFO
+    Touch touch = Touch::kAll;
     // Looked at before each command; null: none. Outlives the process.
     const Hostility* hostility = nullptr;
   };

@@ -152,6 +152,8 @@ TEST_F(DriverProcessTest, SavedStateComesBackInTheNextDriver) {
     }
   }
   for (const SavedBlock& block : *blocks) {
+    // What stays in place is digested by the shim, and not in here.
+    if (block.kind != BlockKind::kData) continue;
     EXPECT_EQ(DigestOf(block, memory_->data(), kFirstPage), block.digest);
   }
 }

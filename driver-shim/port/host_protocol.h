@@ -85,7 +85,7 @@ struct HostRequest {
 struct OpenRequest {
   HostRequest request = {};
   uint32_t bars = 0;
-  uint32_t reserved = 0;
+  uint32_t next = 0;  // 1: it will be handed saved pages
 };
 
 struct CreateRequest {

@@ -1,5 +1,6 @@
 #include "driver-shim/port/kernel_memory.h"
 
+#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,30 +38,51 @@ uint64_t PagesFor(size_t bytes) {
   return (bytes + kPageBytes - 1) / kPageBytes;
 }
 
-std::vector<uint64_t> PagesOf(const MDL* list) {
-  const PFN_NUMBER* const pages = MmGetMdlPfnArray(list);
-  return {pages, pages + BatonMdlPageCount(list)};
-}
-
-std::vector<uint64_t> PagesOf(const SavedBlock& block) {
-  std::vector<uint64_t> pages;
-  for (const PageRun& run : block.runs) {
-    for (uint64_t i = 0; i < run.pages; ++i) pages.push_back(run.first + i);
-  }
+uint64_t CountOf(const std::vector<PageRun>& runs) {
+  uint64_t pages = 0;
+  for (const PageRun& run : runs) pages += run.pages;
   return pages;
 }
 
-// The pages as runs, so that each run costs one call of the system.
-std::vector<PageRun> RunsOf(const std::vector<uint64_t>& pages) {
+// Adds a page behind the others.
+void Join(std::vector<PageRun>& runs, uint64_t page) {
+  if (!runs.empty() && runs.back().first + runs.back().pages == page) {
+    ++runs.back().pages;
+  } else {
+    runs.push_back({.first = page, .pages = 1});
+  }
+}
+
+// As runs: each costs a call of the system, and not each page.
+std::vector<PageRun> RunsOf(const MDL* list) {
+  const PFN_NUMBER* const pages = MmGetMdlPfnArray(list);
   std::vector<PageRun> runs;
-  for (const uint64_t page : pages) {
-    if (!runs.empty() && runs.back().first + runs.back().pages == page) {
-      ++runs.back().pages;
+  for (SIZE_T i = 0; i < BatonMdlPageCount(list); ++i) Join(runs, pages[i]);
+  return runs;
+}
+
+// The runs of a block where each goes as far as it can.
+std::vector<PageRun> JoinedRunsOf(const SavedBlock& block) {
+  std::vector<PageRun> runs;
+  for (const PageRun& run : block.runs) {
+    if (!runs.empty() && runs.back().first + runs.back().pages == run.first) {
+      runs.back().pages += run.pages;
     } else {
-      runs.push_back({.first = page, .pages = 1});
+      runs.push_back(run);
     }
   }
   return runs;
+}
+
+// Has the heap keep this much memory that was touched: a list of many pages is
+// large.
+void WarmHeap(size_t bytes) {
+  constexpr int kFromHeap = 32 << 20;  // the most that can be set
+  mallopt(M_MMAP_THRESHOLD, kFromHeap);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  void* const memory = std::malloc(bytes + kPageBytes);
+  if (memory != nullptr) std::memset(memory, 1, bytes + kPageBytes);
+  std::free(memory);
 }
 
 std::string Hex(uint64_t value) { return absl::StrFormat("%#x", value); }
@@ -84,12 +106,12 @@ absl::StatusOr<std::unique_ptr<KernelMemory>> KernelMemory::Create(
   void* const view =
       mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (view == MAP_FAILED) return Unavailable("map the host's memory");
-  madvise(view, bytes, MADV_POPULATE_WRITE);
   memory->view_ = static_cast<std::byte*>(view);
   memory->pages_.resize(bytes / kPageBytes);
   for (size_t i = 0; i < memory->pages_.size(); ++i) {
     memory->pages_[i].home = memory->view_ + i * kPageBytes;
   }
+  memory->free_pages_ = memory->pages_.size();
   return memory;
 }
 
@@ -100,9 +122,23 @@ KernelMemory::~KernelMemory() {
     }
   }
   for (const auto& [address, window] : windows_) {
-    munmap(Pointer(address), window.pages.size() * kPageBytes);
+    munmap(Pointer(address), window.pages * kPageBytes);
   }
-  munmap(view_, pages_.size() * kPageBytes);
+  if (saved_view_ != nullptr) munmap(saved_view_, bytes());
+  munmap(view_, bytes());
+}
+
+void KernelMemory::SetUse(uint64_t page, Use use) {
+  Page& at = At(page);
+  if (at.use == Use::kFree) --free_pages_;
+  if (use == Use::kFree) {
+    ++free_pages_;
+    first_free_ = std::min(first_free_, page - kFirstPage);
+  }
+  at.use = use;
+  while (first_free_ < pages_.size() && pages_[first_free_].use != Use::kFree) {
+    ++first_free_;
+  }
 }
 
 // ---- pool and contiguous memory ----
@@ -110,7 +146,8 @@ KernelMemory::~KernelMemory() {
 std::optional<uint64_t> KernelMemory::FindFree(uint64_t pages,
                                                uint64_t highest) const {
   uint64_t found = 0;
-  for (uint64_t i = 0; i < pages_.size() && kFirstPage + i <= highest; ++i) {
+  for (uint64_t i = first_free_; i < pages_.size() && kFirstPage + i <= highest;
+       ++i) {
     found = pages_[i].use == Use::kFree ? found + 1 : 0;
     if (found == pages) return kFirstPage + i + 1 - pages;
   }
@@ -122,7 +159,7 @@ void* KernelMemory::TakeRun(uint64_t pages, uint64_t highest,
   if (pages == 0) return nullptr;
   const std::optional<uint64_t> first = FindFree(pages, highest);
   if (!first.has_value()) return nullptr;
-  for (uint64_t i = 0; i < pages; ++i) At(*first + i).use = Use::kUsed;
+  for (uint64_t i = 0; i < pages; ++i) SetUse(*first + i, Use::kUsed);
   allocation.run = {.first = *first, .pages = pages};
   allocations_[Number(View(*first))] = allocation;
   freed_.erase(Number(View(*first)));
@@ -140,7 +177,7 @@ void* KernelMemory::TakeSlot(size_t bytes, uint32_t tag) {
   if (slab == slabs_.end()) {
     const std::optional<uint64_t> page = FindFree(1, kAnyPage);
     if (!page.has_value()) return nullptr;
-    At(*page).use = Use::kUsed;
+    SetUse(*page, Use::kUsed);
     slab = slabs_.insert({*page, {.slot_bytes = slot_bytes}}).first;
   }
   size_t slot = 0;
@@ -231,36 +268,54 @@ void KernelMemory::FreeContiguous(void* address) {
 
 // Gives one page up: it is free, or held while somebody may still need it.
 void KernelMemory::Release(uint64_t page) {
-  At(page).use = At(page).kept ? Use::kHeld : Use::kFree;
+  SetUse(page, At(page).kept ? Use::kHeld : Use::kFree);
   At(page).was_copied = false;
 }
 
 // ---- lists ----
 
-MDL* KernelMemory::NewList(const std::vector<uint64_t>& pages,
+MDL* KernelMemory::NewList(const std::vector<PageRun>& runs,
                            uint32_t byte_offset, uint64_t bytes) {
-  const size_t size = sizeof(MDL) + pages.size() * sizeof(PFN_NUMBER);
-  MDL* const list = static_cast<MDL*>(std::calloc(1, size));
+  const uint64_t pages = CountOf(runs);
+  const size_t size = sizeof(MDL) + pages * sizeof(PFN_NUMBER);
+  MDL* const list = static_cast<MDL*>(std::malloc(size));
   CHECK(list != nullptr);
+  *list = {};
   list->Size = static_cast<CSHORT>(
       std::min<size_t>(size, std::numeric_limits<CSHORT>::max()));
   list->ByteOffset = byte_offset;
   list->ByteCount = static_cast<ULONG>(bytes);
-  std::copy(pages.begin(), pages.end(), MmGetMdlPfnArray(list));
+  PFN_NUMBER* next = MmGetMdlPfnArray(list);
+  for (const PageRun& run : runs) {
+    for (uint64_t i = 0; i < run.pages; ++i) *next++ = run.first + i;
+  }
   freed_.erase(Number(list));
   return list;
 }
 
-MDL* KernelMemory::AllocatePages(size_t pages, PageRun within) {
-  std::vector<uint64_t> taken;
-  for (uint64_t i = 0; i < pages_.size() && taken.size() < pages; ++i) {
-    const uint64_t page = kFirstPage + i;
-    if (page < within.first || page - within.first >= within.pages) continue;
-    if (pages_[i].use == Use::kFree) taken.push_back(page);
+// The lowest free pages inside `within`, at most `pages` of them.
+std::vector<PageRun> KernelMemory::FreeRuns(uint64_t pages,
+                                            PageRun within) const {
+  std::vector<PageRun> runs;
+  const uint64_t skip = std::max(within.first, kFirstPage) - kFirstPage;
+  uint64_t left = pages;
+  for (uint64_t i = std::max(first_free_, skip); i < pages_.size() && left > 0;
+       ++i) {
+    if (kFirstPage + i - within.first >= within.pages) break;
+    if (pages_[i].use != Use::kFree) continue;
+    Join(runs, kFirstPage + i);
+    --left;
   }
+  return runs;
+}
+
+MDL* KernelMemory::AllocatePages(size_t pages, PageRun within) {
+  const std::vector<PageRun> taken = FreeRuns(pages, within);
   if (taken.empty()) return nullptr;
-  for (const uint64_t page : taken) At(page).use = Use::kUsed;
-  MDL* const list = NewList(taken, 0, taken.size() * kPageBytes);
+  for (const PageRun& run : taken) {
+    for (uint64_t i = 0; i < run.pages; ++i) SetUse(run.first + i, Use::kUsed);
+  }
+  MDL* const list = NewList(taken, 0, CountOf(taken) * kPageBytes);
   list->MdlFlags = MDL_PAGES_LOCKED;
   allocations_[Number(list)] = {
       .kind = Kind::kList, .bytes = list->ByteCount, .pages = taken};
@@ -268,8 +323,10 @@ MDL* KernelMemory::AllocatePages(size_t pages, PageRun within) {
 }
 
 void KernelMemory::Zero(const MDL* list) {
-  for (const uint64_t page : allocations_.at(Number(list)).pages) {
-    std::memset(At(page).home, 0, kPageBytes);
+  for (const PageRun& run : allocations_.at(Number(list)).pages) {
+    for (uint64_t i = 0; i < run.pages; ++i) {
+      std::memset(At(run.first + i).home, 0, kPageBytes);
+    }
   }
 }
 
@@ -283,51 +340,65 @@ void KernelMemory::FreePages(MDL* list) {
     return;
   }
   // What the books say, whatever the driver wrote into its list.
-  const std::vector<uint64_t> pages = std::exchange(found->second.pages, {});
+  const std::vector<PageRun> runs = std::exchange(found->second.pages, {});
   UnmapPages(list);
-  for (const uint64_t page : pages) Release(page);
-  for (const PageRun& run : RunsOf(pages)) ReturnToView(run);
+  for (const PageRun& run : runs) {
+    for (uint64_t i = 0; i < run.pages; ++i) Release(run.first + i);
+    ReturnToView(run);
+  }
 }
 
 // Puts settled pages that are free again where they can be used from.
 void KernelMemory::ReturnToView(PageRun run) {
-  for (uint64_t i = 0; i < run.pages; ++i) {
-    Page& page = At(run.first + i);
-    if (page.use != Use::kFree || page.home == View(run.first + i)) continue;
+  const uint64_t end = run.first + run.pages;
+  for (uint64_t first = run.first; first < end;) {
+    std::byte* const home = At(first).home;
+    uint64_t pages = 0;
+    while (first + pages < end && At(first + pages).use == Use::kFree &&
+           At(first + pages).home == home + pages * kPageBytes &&
+           home != View(first)) {
+      ++pages;
+    }
+    if (pages == 0) {
+      ++first;
+      continue;
+    }
     // The window stays reserved, so that a late use of it faults.
-    mprotect(page.home, kPageBytes, PROT_NONE);
-    page.home = View(run.first + i);
-    CHECK(mmap(page.home, kPageBytes, PROT_READ | PROT_WRITE,
+    mprotect(home, pages * kPageBytes, PROT_NONE);
+    CHECK(mmap(View(first), pages * kPageBytes, PROT_READ | PROT_WRITE,
                MAP_SHARED | MAP_FIXED, fd_,
-               static_cast<off_t>((run.first + i - kFirstPage) * kPageBytes)) ==
-          page.home);
+               static_cast<off_t>((first - kFirstPage) * kPageBytes)) ==
+          View(first));
+    for (uint64_t i = 0; i < pages; ++i) At(first + i).home = View(first + i);
+    first += pages;
   }
 }
 
-// Where the pages of the list follow each other at their homes.
-std::optional<std::byte*> KernelMemory::ContiguousHome(const MDL* list) const {
-  const std::vector<uint64_t> pages = PagesOf(list);
-  for (size_t i = 0; i < pages.size(); ++i) {
-    if (!Has(pages[i])) return std::nullopt;
+// Where the pages of the list follow each other at their homes; null when they
+// do not.
+std::byte* KernelMemory::ContiguousHome(const MDL* list) const {
+  const PFN_NUMBER* const pages = MmGetMdlPfnArray(list);
+  for (SIZE_T i = 0; i < BatonMdlPageCount(list); ++i) {
+    if (!Has(pages[i])) return nullptr;
     if (At(pages[i]).home != At(pages[0]).home + i * kPageBytes) {
-      return std::nullopt;
+      return nullptr;
     }
   }
   return At(pages[0]).home;
 }
 
 // Maps the pages one after the other; null when that is not to be had.
-std::byte* KernelMemory::MapWindow(const std::vector<uint64_t>& pages,
-                                   int flags) {
-  const size_t bytes = pages.size() * kPageBytes;
+std::byte* KernelMemory::MapWindow(const std::vector<PageRun>& runs) {
+  const size_t bytes = CountOf(runs) * kPageBytes;
   void* const base = mmap(nullptr, bytes, PROT_NONE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (base == MAP_FAILED) return nullptr;
   std::byte* at = static_cast<std::byte*>(base);
-  for (const PageRun& run : RunsOf(pages)) {
-    void* const mapped = mmap(
-        at, run.pages * kPageBytes, PROT_READ | PROT_WRITE, flags | MAP_FIXED,
-        fd_, static_cast<off_t>((run.first - kFirstPage) * kPageBytes));
+  for (const PageRun& run : runs) {
+    void* const mapped =
+        mmap(at, run.pages * kPageBytes, PROT_READ | PROT_WRITE,
+             MAP_SHARED | MAP_FIXED, fd_,
+             static_cast<off_t>((run.first - kFirstPage) * kPageBytes));
     if (mapped == MAP_FAILED) {
       munmap(base, bytes);
       return nullptr;
@@ -337,23 +408,55 @@ std::byte* KernelMemory::MapWindow(const std::vector<uint64_t>& pages,
   return static_cast<std::byte*>(base);
 }
 
+// As MapWindow(), copy-on-write, of pages that are in the saved view until now:
+// the page tables move along, so that nothing faults again.
+std::byte* KernelMemory::MoveToWindow(const std::vector<PageRun>& runs) {
+  const size_t bytes = CountOf(runs) * kPageBytes;
+  // Whole tables move at once between places that are alike within 2 MiB.
+  constexpr size_t kTable = size_t{2} << 20;
+  void* const base = mmap(nullptr, bytes + kTable, PROT_NONE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (base == MAP_FAILED) return nullptr;
+  const size_t skip =
+      (Number(SavedView(runs[0].first)) - Number(base)) % kTable;
+  std::byte* const window = static_cast<std::byte*>(base) + skip;
+  std::byte* at = window;
+  for (const PageRun& run : runs) {
+    const size_t run_bytes = run.pages * kPageBytes;
+    std::byte* const from = SavedView(run.first);
+    if (mremap(from, run_bytes, run_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, at) !=
+        at) {
+      return nullptr;
+    }
+    // Nobody else may come to lie in the gap.
+    mmap(from, run_bytes, PROT_NONE,
+         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    at += run_bytes;
+  }
+  if (skip > 0) munmap(base, skip);
+  if (skip < kTable) munmap(window + bytes, kTable - skip);
+  return window;
+}
+
 void* KernelMemory::MapPages(MDL* list) {
   if ((list->MdlFlags &
        (MDL_MAPPED_TO_SYSTEM_VA | MDL_SOURCE_IS_NONPAGED_POOL)) != 0) {
     return list->MappedSystemVa;
   }
-  const std::vector<uint64_t> pages = PagesOf(list);
-  if (pages.empty()) return nullptr;
-  std::byte* base = ContiguousHome(list).value_or(nullptr);
+  if (BatonMdlPageCount(list) == 0) return nullptr;
+  std::byte* base = ContiguousHome(list);
   if (base == nullptr) {
-    for (const uint64_t page : pages) {
+    const PFN_NUMBER* const pages = MmGetMdlPfnArray(list);
+    for (SIZE_T i = 0; i < BatonMdlPageCount(list); ++i) {
       // Two mappings of a copy-on-write page would not see each other's
       // writes. Only a list that a driver made up itself can get here.
-      if (!Has(page) || At(page).cow) return nullptr;
+      if (!Has(pages[i]) || At(pages[i]).cow) return nullptr;
     }
-    base = MapWindow(pages, MAP_SHARED);
+    const std::vector<PageRun> runs = RunsOf(list);
+    base = MapWindow(runs);
     if (base == nullptr) return nullptr;
-    windows_[Number(base)] = {.pages = pages, .list = list};
+    windows_[Number(base)] = {
+        .runs = runs, .pages = CountOf(runs), .list = list};
   }
   list->MappedSystemVa = base + list->ByteOffset;
   list->MdlFlags |= MDL_MAPPED_TO_SYSTEM_VA;
@@ -365,7 +468,7 @@ void KernelMemory::UnmapPages(MDL* list) {
   const auto window =
       windows_.find(Number(list->MappedSystemVa) - list->ByteOffset);
   if (window != windows_.end() && window->second.list == list) {
-    munmap(Pointer(window->first), window->second.pages.size() * kPageBytes);
+    munmap(Pointer(window->first), window->second.pages * kPageBytes);
     windows_.erase(window);
   }
   list->MappedSystemVa = nullptr;
@@ -375,17 +478,26 @@ void KernelMemory::UnmapPages(MDL* list) {
 
 std::optional<uint64_t> KernelMemory::PageOf(const void* address) const {
   const uint64_t at = Number(address);
-  if (at >= Number(view_) && at - Number(view_) < pages_.size() * kPageBytes) {
-    const uint64_t page = kFirstPage + (at - Number(view_)) / kPageBytes;
-    if (At(page).home == View(page)) return page;
+  for (const std::byte* view : {view_, saved_view_}) {
+    if (view == nullptr || at - Number(view) >= bytes()) continue;
+    const uint64_t index = (at - Number(view)) / kPageBytes;
+    if (pages_[index].home == view + index * kPageBytes) {
+      return kFirstPage + index;
+    }
     return std::nullopt;
   }
   const auto next = windows_.upper_bound(at);
   if (next == windows_.begin()) return std::nullopt;
   const auto window = std::prev(next);
   const uint64_t index = (at - window->first) / kPageBytes;
-  if (index >= window->second.pages.size()) return std::nullopt;
-  const uint64_t page = window->second.pages[index];
+  if (index >= window->second.pages) return std::nullopt;
+  uint64_t page = 0;
+  uint64_t before = 0;
+  for (const PageRun& run : window->second.runs) {
+    page = run.first + (index - before);
+    before += run.pages;
+    if (index < before) break;
+  }
   const bool is_home =
       Number(At(page).home) == window->first + index * kPageBytes;
   if (window->second.list == nullptr && !is_home) return std::nullopt;
@@ -393,9 +505,9 @@ std::optional<uint64_t> KernelMemory::PageOf(const void* address) const {
 }
 
 MDL* KernelMemory::AllocateList(void* address, uint32_t bytes) {
-  const std::vector<uint64_t> pages(
-      ADDRESS_AND_SIZE_TO_SPAN_PAGES(address, bytes));
-  MDL* const list = NewList(pages, Number(address) % kPageBytes, bytes);
+  const PageRun unknown = {.pages =
+                               ADDRESS_AND_SIZE_TO_SPAN_PAGES(address, bytes)};
+  MDL* const list = NewList({unknown}, Number(address) % kPageBytes, bytes);
   list->StartVa = static_cast<std::byte*>(address) - list->ByteOffset;
   allocations_[Number(list)] = {.kind = Kind::kList, .bytes = bytes};
   return list;
@@ -406,9 +518,10 @@ void KernelMemory::FreeList(MDL* list) {
   const bool known =
       found != allocations_.end() && found->second.kind == Kind::kList;
   if (known && !found->second.pages.empty()) {
-    on_misuse_(7, absl::StrCat("list at ", Hex(Number(list)),
-                               " is freed before its pages: ",
-                               found->second.pages.size(), " pages are lost"));
+    on_misuse_(7,
+               absl::StrCat("list at ", Hex(Number(list)),
+                            " is freed before its pages: ",
+                            CountOf(found->second.pages), " pages are lost"));
   }
   if (known) UnmapPages(list);
   if (Forget(list, Kind::kList, "list")) std::free(list);
@@ -445,65 +558,108 @@ const std::byte* KernelMemory::AddressOf(uint64_t page) const {
   return At(page).home;
 }
 
+void KernelMemory::Touch() {
+  for (uint64_t i = 0; i < pages_.size();) {
+    uint64_t pages = 0;
+    while (i + pages < pages_.size() &&
+           pages_[i + pages].home == view_ + (i + pages) * kPageBytes) {
+      ++pages;
+    }
+    if (pages > 0) {
+      madvise(pages_[i].home, pages * kPageBytes, MADV_POPULATE_WRITE);
+    }
+    i += pages + 1;
+  }
+}
+
+absl::Status KernelMemory::TouchSaved() {
+  if (saved_view_ != nullptr) return absl::OkStatus();
+  void* const view =
+      mmap(nullptr, bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE, fd_, 0);
+  if (view == MAP_FAILED) return Unavailable("map the saved pages");
+  madvise(view, bytes(), MADV_POPULATE_READ);
+  WarmHeap(bytes() / kPageBytes * sizeof(PFN_NUMBER));
+  saved_view_ = static_cast<std::byte*>(view);
+  return absl::OkStatus();
+}
+
 void KernelMemory::Keep(const SavedBlock& block) {
-  for (const uint64_t page : PagesOf(block)) At(page).kept = true;
+  marked_ = true;
+  for (const PageRun& run : block.runs) {
+    for (uint64_t i = 0; i < run.pages; ++i) At(run.first + i).kept = true;
+  }
 }
 
 std::vector<PageRun> KernelMemory::TakeForCopy(uint64_t pages) {
-  std::vector<uint64_t> taken;
-  for (uint64_t i = 0; i < pages_.size() && taken.size() < pages; ++i) {
-    if (pages_[i].use == Use::kFree) taken.push_back(kFirstPage + i);
+  if (free_pages_ < pages) return {};
+  marked_ = true;
+  const std::vector<PageRun> taken =
+      FreeRuns(pages, {.first = kFirstPage, .pages = pages_.size()});
+  for (const PageRun& run : taken) {
+    for (uint64_t i = 0; i < run.pages; ++i) {
+      SetUse(run.first + i, Use::kHeld);
+      At(run.first + i).kept = true;
+    }
   }
-  if (taken.size() < pages) return {};
-  for (const uint64_t page : taken) {
-    At(page).use = Use::kHeld;
-    At(page).kept = true;
-  }
-  return RunsOf(taken);
+  return taken;
 }
 
 void KernelMemory::ReleaseKept() {
-  for (Page& page : pages_) {
+  if (!std::exchange(marked_, false)) return;
+  for (uint64_t i = 0; i < pages_.size(); ++i) {
+    Page& page = pages_[i];
     page.was_copied = false;
     if (!page.kept || page.cow) continue;
     page.kept = false;
-    if (page.use == Use::kHeld) page.use = Use::kFree;
+    if (page.use == Use::kHeld) SetUse(kFirstPage + i, Use::kFree);
   }
 }
 
 absl::Status KernelMemory::Reserve(const std::vector<SavedBlock>& blocks) {
+  if (const absl::Status there = TouchSaved(); !there.ok()) return there;
   for (const SavedBlock& block : blocks) {
-    const std::vector<uint64_t> pages = PagesOf(block);
-    for (const uint64_t page : pages) {
-      if (!Has(page) || At(page).use != Use::kFree) {
-        return ErrorWithReason(
-            absl::StatusCode::kDataLoss, "SAVED_STATE_DAMAGED",
-            absl::StrCat("saved page ", Hex(page),
-                         " is not in the host's memory, or saved twice"));
+    const std::vector<PageRun> runs = JoinedRunsOf(block);
+    if (runs.empty()) continue;
+    for (const PageRun& run : runs) {
+      for (uint64_t i = 0; i < run.pages; ++i) {
+        const uint64_t page = run.first + i;
+        if (!Has(page) || At(page).use != Use::kFree) {
+          return ErrorWithReason(
+              absl::StatusCode::kDataLoss, "SAVED_STATE_DAMAGED",
+              absl::StrCat("saved page ", Hex(page),
+                           " is not in the host's memory, or saved twice"));
+        }
+        SetUse(page, Use::kHeld);
       }
     }
-    std::byte* at = MapWindow(pages, MAP_PRIVATE);
-    if (at == nullptr) return Unavailable("map a saved block");
-    windows_[Number(at)] = {.pages = pages};
-    for (const PageRun& run : RunsOf(pages)) {
+    std::byte* at = SavedView(runs[0].first);
+    if (runs.size() > 1) {
+      at = MoveToWindow(runs);
+      if (at == nullptr) return Unavailable("map a saved block");
+      windows_[Number(at)] = {.runs = runs, .pages = CountOf(runs)};
+    }
+    for (const PageRun& run : runs) {
       // No other way to the saved bytes may stay open.
       mprotect(View(run.first), run.pages * kPageBytes, PROT_NONE);
-    }
-    for (const uint64_t page : pages) {
-      At(page) = {.use = Use::kHeld, .kept = true, .cow = true, .home = at};
-      at += kPageBytes;
+      for (uint64_t i = 0; i < run.pages; ++i, at += kPageBytes) {
+        Page& page = At(run.first + i);
+        page.kept = true;
+        page.cow = true;
+        page.home = at;
+      }
     }
   }
   return absl::OkStatus();
 }
 
 MDL* KernelMemory::Deliver(const SavedBlock& block) {
-  const std::vector<uint64_t> pages = PagesOf(block);
-  for (const uint64_t page : pages) At(page).use = Use::kUsed;
-  MDL* const list = NewList(pages, block.byte_offset, block.bytes);
+  for (const PageRun& run : block.runs) {
+    for (uint64_t i = 0; i < run.pages; ++i) SetUse(run.first + i, Use::kUsed);
+  }
+  MDL* const list = NewList(block.runs, block.byte_offset, block.bytes);
   list->MdlFlags = MDL_PAGES_LOCKED;
   allocations_[Number(list)] = {
-      .kind = Kind::kList, .bytes = block.bytes, .pages = pages};
+      .kind = Kind::kList, .bytes = block.bytes, .pages = block.runs};
   return list;
 }
 
@@ -517,34 +673,74 @@ void KernelMemory::Withdraw(MDL* list, const SavedBlock& block) {
     found->second.pages.clear();
     FreeList(list);
   }
-  for (const uint64_t page : PagesOf(block)) At(page).use = Use::kHeld;
+  for (const PageRun& run : block.runs) {
+    for (uint64_t i = 0; i < run.pages; ++i) SetUse(run.first + i, Use::kHeld);
+  }
+}
+
+// The pages from `page` on that are alike: one place, one use.
+PageRun KernelMemory::SettleFrom(uint64_t page) const {
+  const Page& like = At(page);
+  PageRun run = {.first = page, .pages = 1};
+  while (Has(page + run.pages)) {
+    const Page& next = At(page + run.pages);
+    if (!next.cow || next.use != like.use ||
+        next.home != like.home + run.pages * kPageBytes) {
+      break;
+    }
+    ++run.pages;
+  }
+  return run;
+}
+
+// Writes what the driver changed into the file.
+absl::Status KernelMemory::WriteBack(PageRun run) {
+  std::array<std::byte, kPageBytes> old;
+  for (uint64_t i = 0; i < run.pages; ++i) {
+    const off_t offset =
+        static_cast<off_t>((run.first + i - kFirstPage) * kPageBytes);
+    const std::byte* const home = At(run.first + i).home;
+    const bool same = pread(fd_, old.data(), kPageBytes, offset) ==
+                          static_cast<ssize_t>(kPageBytes) &&
+                      std::memcmp(old.data(), home, kPageBytes) == 0;
+    if (!same && pwrite(fd_, home, kPageBytes, offset) !=
+                     static_cast<ssize_t>(kPageBytes)) {
+      return Unavailable("write a page back");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status KernelMemory::ShareAgain(PageRun run) {
+  std::byte* const home = At(run.first).home;
+  const size_t bytes = run.pages * kPageBytes;
+  if (mmap(home, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd_,
+           static_cast<off_t>((run.first - kFirstPage) * kPageBytes)) != home) {
+    return Unavailable("share a page again");
+  }
+  madvise(home, bytes, MADV_POPULATE_WRITE);
+  return absl::OkStatus();
 }
 
 absl::Status KernelMemory::Settle() {
-  std::array<std::byte, kPageBytes> old;
-  for (uint64_t i = 0; i < pages_.size(); ++i) {
-    Page& page = pages_[i];
-    if (!page.cow) continue;
-    const off_t offset = static_cast<off_t>(i * kPageBytes);
-    if (page.use == Use::kUsed) {
-      const bool read = pread(fd_, old.data(), kPageBytes, offset) ==
-                        static_cast<ssize_t>(kPageBytes);
-      const bool dirty =
-          !read || std::memcmp(old.data(), page.home, kPageBytes) != 0;
-      if (dirty && pwrite(fd_, page.home, kPageBytes, offset) !=
-                       static_cast<ssize_t>(kPageBytes)) {
-        return Unavailable("write a page back");
-      }
-      if (mmap(page.home, kPageBytes, PROT_READ | PROT_WRITE,
-               MAP_SHARED | MAP_FIXED, fd_, offset) != page.home) {
-        return Unavailable("share a page again");
-      }
+  for (uint64_t i = 0; i < pages_.size();) {
+    if (!pages_[i].cow) {
+      ++i;
+      continue;
     }
-    page.cow = false;
-    page.kept = false;
-    if (page.use == Use::kHeld) page.use = Use::kFree;
-    ReturnToView({.first = kFirstPage + i, .pages = 1});
+    const PageRun run = SettleFrom(kFirstPage + i);
+    if (pages_[i].use == Use::kUsed) {
+      if (const absl::Status s = WriteBack(run); !s.ok()) return s;
+      if (const absl::Status s = ShareAgain(run); !s.ok()) return s;
+    }
+    for (uint64_t k = 0; k < run.pages; ++k, ++i) {
+      pages_[i].cow = false;
+      pages_[i].kept = false;
+      if (pages_[i].use == Use::kHeld) SetUse(kFirstPage + i, Use::kFree);
+    }
+    ReturnToView(run);
   }
+  Touch();
   return absl::OkStatus();
 }
 
@@ -555,9 +751,9 @@ KernelMemory::Outstanding KernelMemory::outstanding() const {
     if (page.has_value() && At(*page).kept) continue;
     if (allocation.kind == Kind::kList) {
       const auto& pages = allocation.pages;
-      if (!pages.empty() && At(pages[0]).kept) continue;
+      if (!pages.empty() && At(pages[0].first).kept) continue;
       ++out.lists;
-      out.pages += pages.size();
+      out.pages += CountOf(pages);
     } else if (allocation.kind == Kind::kContiguous) {
       out.pages += allocation.run.pages;
     } else {
@@ -569,12 +765,6 @@ KernelMemory::Outstanding KernelMemory::outstanding() const {
     }
   }
   return out;
-}
-
-uint64_t KernelMemory::free_pages() const {
-  return static_cast<uint64_t>(
-      std::count_if(pages_.begin(), pages_.end(),
-                    [](const Page& page) { return page.use == Use::kFree; }));
 }
 
 }  // namespace baton::port

@@ -45,6 +45,7 @@ class KernelMemory {
   };
 
   // Maps the file that `fd` is open on; does not take the descriptor over.
+  // Touches nothing: see Touch() and TouchSaved().
   //
   // Errors: RESOURCE_EXHAUSTED, reason MEMORY_UNAVAILABLE
   static absl::StatusOr<std::unique_ptr<KernelMemory>> Create(
@@ -75,6 +76,15 @@ class KernelMemory {
 
   // ---- for the hot update ----
 
+  // Takes the page faults of all of this memory now, so that no entry point
+  // does: as a driver writes it that starts with nothing, ...
+  void Touch();
+  // ... and as one reads it that will be handed saved pages, whichever they
+  // are. Takes longer the more memory there is; call it before the pause.
+  //
+  // Errors: RESOURCE_EXHAUSTED, reason MEMORY_UNAVAILABLE
+  absl::Status TouchSaved();
+
   // Whether every page of `run` belongs to the driver.
   bool OwnsAll(PageRun run) const;
   // Where the page is mapped, for reading.
@@ -84,7 +94,10 @@ class KernelMemory {
   void Keep(const SavedBlock& block);
   // Remembers that a page's bytes were copied, until the driver frees it: what
   // it holds after that is something else.
-  void MarkCopied(uint64_t page) { At(page).was_copied = true; }
+  void MarkCopied(uint64_t page) {
+    At(page).was_copied = true;
+    marked_ = true;
+  }
   bool WasCopied(uint64_t page) const {
     return Has(page) && At(page).was_copied;
   }
@@ -110,7 +123,7 @@ class KernelMemory {
 
   // Kept pages do not count.
   Outstanding outstanding() const;
-  uint64_t free_pages() const;
+  uint64_t free_pages() const { return free_pages_; }
   uint64_t bytes() const { return pages_.size() << PAGE_SHIFT; }
 
  private:
@@ -128,8 +141,8 @@ class KernelMemory {
     Kind kind = Kind::kPool;
     uint32_t tag = 0;
     size_t bytes = 0;
-    PageRun run = {};                  // of kPool and kContiguous
-    std::vector<uint64_t> pages = {};  // of kList: its own, not freed yet
+    PageRun run = {};                 // of kPool and kContiguous
+    std::vector<PageRun> pages = {};  // of kList: its own, not freed yet
   };
   struct Slab {
     size_t slot_bytes = 0;
@@ -137,7 +150,8 @@ class KernelMemory {
   };
   // Pages that are mapped in another order than they have in the file.
   struct Window {
-    std::vector<uint64_t> pages = {};
+    std::vector<PageRun> runs = {};
+    uint64_t pages = 0;
     const MDL* list = nullptr;  // whose mapping it is; null: their home
   };
 
@@ -152,6 +166,11 @@ class KernelMemory {
   std::byte* View(uint64_t page) const {
     return view_ + ((page - kFirstPage) << PAGE_SHIFT);
   }
+  std::byte* SavedView(uint64_t page) const {
+    return saved_view_ + ((page - kFirstPage) << PAGE_SHIFT);
+  }
+  void SetUse(uint64_t page, Use use);
+  std::vector<PageRun> FreeRuns(uint64_t pages, PageRun within) const;
   std::optional<uint64_t> FindFree(uint64_t pages, uint64_t highest) const;
   void* TakeRun(uint64_t pages, uint64_t highest, Allocation allocation);
   void* TakeSlot(size_t bytes, uint32_t tag);
@@ -159,15 +178,23 @@ class KernelMemory {
   void ReturnToView(PageRun run);
   void FreeSlot(uint64_t address);
   bool Forget(const void* address, Kind kind, absl::string_view what);
-  MDL* NewList(const std::vector<uint64_t>& pages, uint32_t byte_offset,
+  MDL* NewList(const std::vector<PageRun>& runs, uint32_t byte_offset,
                uint64_t bytes);
-  std::optional<std::byte*> ContiguousHome(const MDL* list) const;
-  std::byte* MapWindow(const std::vector<uint64_t>& pages, int flags);
+  std::byte* ContiguousHome(const MDL* list) const;
+  std::byte* MapWindow(const std::vector<PageRun>& runs);
+  std::byte* MoveToWindow(const std::vector<PageRun>& runs);
+  absl::Status WriteBack(PageRun run);
+  absl::Status ShareAgain(PageRun run);
+  PageRun SettleFrom(uint64_t page) const;
 
   const int fd_;
   const OnMisuse on_misuse_;
-  std::byte* view_ = nullptr;
+  std::byte* view_ = nullptr;        // shared, in the order of the file
+  std::byte* saved_view_ = nullptr;  // the same, copy-on-write; or null
   std::vector<Page> pages_;
+  uint64_t free_pages_ = 0;
+  uint64_t first_free_ = 0;  // no page with a lower index is free
+  bool marked_ = false;      // whether a page may be kept or copied
   std::map<uint64_t, Allocation> allocations_;  // by address
   std::set<uint64_t> freed_;                    // addresses
   std::map<uint64_t, Slab> slabs_;              // by page number

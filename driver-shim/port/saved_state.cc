@@ -31,10 +31,19 @@ bool LiesInside(const SavedBlock& block, uint64_t pages) {
          block.byte_offset + block.bytes <= PageCount(block) * kPageBytes;
 }
 
+SavedState SizeOf(const std::vector<SavedBlock>& blocks) {
+  SavedState saved;
+  for (const SavedBlock& block : blocks) {
+    ++saved.blocks;
+    saved.bytes += block.bytes + block.metadata.size();
+  }
+  return saved;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SavedStateStore>> SavedStateStore::Create(
-    const std::string& directory, size_t memory_bytes) {
+    const std::string& directory, size_t memory_bytes, Digests digests) {
   ASSIGN_OR_RETURN(
       std::unique_ptr<NamedMemory> memory,
       NamedMemory::Create(absl::StrCat(directory, "/memory"), memory_bytes));
@@ -45,21 +54,56 @@ absl::StatusOr<std::unique_ptr<SavedStateStore>> SavedStateStore::Create(
     return index.status();
   }
   return std::unique_ptr<SavedStateStore>(
-      new SavedStateStore(std::move(memory), *std::move(index)));
+      new SavedStateStore(std::move(memory), *std::move(index), digests));
 }
 
-absl::StatusOr<SavedState> SavedStateStore::Check() const {
-  ASSIGN_OR_RETURN(const std::vector<SavedBlock> blocks, index().Read());
-  SavedState saved;
+absl::StatusOr<std::vector<SavedBlock>> SavedStateStore::Read() const {
+  ASSIGN_OR_RETURN(std::vector<SavedBlock> blocks, index().Read());
   for (size_t i = 0; i < blocks.size(); ++i) {
     if (!LiesInside(blocks[i], memory_->bytes() / kPageBytes)) {
       return Damaged(absl::StrCat("block ", i, " lies outside of memory"));
     }
-    const Verdict verdict = CheckHandedOver(
-        i, blocks[i], DigestOf(blocks[i], memory_->data(), kFirstPage));
+  }
+  return blocks;
+}
+
+std::vector<Digest128> SavedStateStore::DigestsOfAll(
+    const std::vector<const SavedBlock*>& blocks) const {
+  std::vector<Extents> extents;
+  for (const SavedBlock* block : blocks) {
+    extents.push_back(ExtentsOf(*block, memory_->data(), kFirstPage));
+  }
+  return DigestsOf(extents);
+}
+
+absl::StatusOr<SavedState> SavedStateStore::Digest() {
+  ASSIGN_OR_RETURN(const std::vector<SavedBlock> blocks, Read());
+  const SavedState saved = SizeOf(blocks);
+  if (digests_ == Digests::kNone || blocks.empty()) return saved;
+  std::vector<const SavedBlock*> in_place;
+  for (const SavedBlock& block : blocks) {
+    if (block.kind != BlockKind::kData) in_place.push_back(&block);
+  }
+  const std::vector<Digest128> found = DigestsOfAll(in_place);
+  std::vector<Digest128> all;
+  auto next = found.begin();
+  for (const SavedBlock& block : blocks) {
+    all.push_back(block.kind == BlockKind::kData ? block.digest : *next++);
+  }
+  index().SetDigests(all);
+  return saved;
+}
+
+absl::StatusOr<SavedState> SavedStateStore::Check() const {
+  ASSIGN_OR_RETURN(const std::vector<SavedBlock> blocks, Read());
+  const SavedState saved = SizeOf(blocks);
+  if (digests_ == Digests::kNone) return saved;
+  std::vector<const SavedBlock*> all;
+  for (const SavedBlock& block : blocks) all.push_back(&block);
+  const std::vector<Digest128> found = DigestsOfAll(all);
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const Verdict verdict = CheckHandedOver(i, blocks[i], found[i]);
     if (verdict.has_value()) return Damaged(verdict->message);
-    ++saved.blocks;
-    saved.bytes += blocks[i].bytes + blocks[i].metadata.size();
   }
   return saved;
 }

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -16,14 +17,25 @@ namespace baton::port {
 // them: two named files that outlive it. Confined to one thread.
 class SavedStateStore {
  public:
+  // Whether bytes are digested; without, R5 rests on the index alone.
+  enum class Digests { kTaken, kNone };
+
   // Makes both files in `directory`.
   // `memory_bytes`  of the host's memory, a multiple of the page size
   //
   // Errors: those of NamedMemory::Create()
   static absl::StatusOr<std::unique_ptr<SavedStateStore>> Create(
-      const std::string& directory, size_t memory_bytes);
+      const std::string& directory, size_t memory_bytes,
+      Digests digests = Digests::kTaken);
 
-  // Reads the index and every saved byte, and compares the digests (R5).
+  // Save is over: reads the index, and takes the digest of each block that was
+  // saved in place. What was copied has one from the copying. On all cores.
+  //
+  // Errors: DATA_LOSS, reason SAVED_STATE_DAMAGED
+  absl::StatusOr<SavedState> Digest();
+
+  // Reads the index and every saved byte, and compares the digests (R5). On all
+  // cores.
   //
   // Errors: DATA_LOSS, reason SAVED_STATE_DAMAGED
   absl::StatusOr<SavedState> Check() const;
@@ -39,13 +51,20 @@ class SavedStateStore {
 
  private:
   SavedStateStore(std::unique_ptr<NamedMemory> memory,
-                  std::unique_ptr<NamedMemory> index)
-      : memory_(std::move(memory)), index_(std::move(index)) {}
+                  std::unique_ptr<NamedMemory> index, Digests digests)
+      : memory_(std::move(memory)),
+        index_(std::move(index)),
+        digests_(digests) {}
+
+  absl::StatusOr<std::vector<SavedBlock>> Read() const;
+  std::vector<Digest128> DigestsOfAll(
+      const std::vector<const SavedBlock*>& blocks) const;
 
   BlockIndex index() const { return BlockIndex(index_->data()); }
 
   const std::unique_ptr<NamedMemory> memory_;
   const std::unique_ptr<NamedMemory> index_;
+  const Digests digests_;
 };
 
 }  // namespace baton::port

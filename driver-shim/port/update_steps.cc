@@ -32,7 +32,8 @@ absl::StatusOr<std::unique_ptr<UpdateSteps>> UpdateSteps::Create(
   }
   ASSIGN_OR_RETURN(
       std::unique_ptr<SavedStateStore> store,
-      SavedStateStore::Create(options.state_directory, options.memory_bytes));
+      SavedStateStore::Create(options.state_directory, options.memory_bytes,
+                              options.digests));
   return std::unique_ptr<UpdateSteps>(
       new UpdateSteps(std::move(options), device, clock, std::move(store)));
 }
@@ -55,6 +56,9 @@ absl::StatusOr<std::unique_ptr<DriverProcess>> UpdateSteps::Open(
                                .image = image.path,
                                .bars = device_.Bars(),
                                .interrupts = device_.InterruptPath(),
+                               .touch = driver_ == nullptr && before_.empty()
+                                            ? DriverProcess::Touch::kAll
+                                            : DriverProcess::Touch::kSaved,
                                .hostility = options_.hostility},
                               clock_, timeout);
 }
@@ -348,7 +352,7 @@ UpdateSteps::Outcome UpdateSteps::Save(const StepOrder& order) {
 }
 
 absl::Status UpdateSteps::JudgeSave(StepReport& report) {
-  ASSIGN_OR_RETURN(saved_, store_->Check());
+  ASSIGN_OR_RETURN(saved_, store_->Digest());
   save_.blocks = saved_.blocks;
   report.saved = saved_;
   const Verdict verdict = CheckSavedAnything(saved_.blocks, before_.size());

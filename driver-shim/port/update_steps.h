@@ -38,6 +38,7 @@ class UpdateSteps {
     std::string state_directory = "";           // exists; best on a tmpfs
     size_t memory_bytes = size_t{32} << 20;     // that drivers have
     std::vector<Tenant> tenants = {};
+    SavedStateStore::Digests digests = SavedStateStore::Digests::kTaken;
     // Of all LUIDs. Another for each shim, so that none is given twice: its
     // vGPUs are new ones, whoever they are for.
     int32_t luid_high_part = 0;
