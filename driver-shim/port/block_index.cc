@@ -59,6 +59,11 @@ absl::Status Damaged(absl::string_view why) {
                          absl::StrCat("index of saved blocks is ", why));
 }
 
+// Of an empty vector there is no address to copy to or from.
+void CopyRuns(void* to, const void* from, size_t runs) {
+  if (runs > 0) std::memcpy(to, from, runs * sizeof(PageRun));
+}
+
 SavedBlock Decode(const std::byte* at, const Record& record) {
   SavedBlock block;
   block.kind = record.kind;
@@ -67,7 +72,7 @@ SavedBlock Decode(const std::byte* at, const Record& record) {
   block.digest = record.digest;
   block.runs.resize(record.runs);
   at += sizeof(Record);
-  std::memcpy(block.runs.data(), at, record.runs * sizeof(PageRun));
+  CopyRuns(block.runs.data(), at, record.runs);
   at += record.runs * sizeof(PageRun);
   block.metadata.assign(reinterpret_cast<const char*>(at),
                         record.metadata_bytes);
@@ -119,7 +124,7 @@ bool BlockIndex::Append(const SavedBlock& block) {
   std::byte* at = data_ + sizeof header + header.used;
   std::memcpy(at, &record, sizeof record);
   at += sizeof record;
-  std::memcpy(at, block.runs.data(), record.runs * sizeof(PageRun));
+  CopyRuns(at, block.runs.data(), record.runs);
   at += record.runs * sizeof(PageRun);
   std::memset(at, 0, Padded(block.metadata.size()));
   std::memcpy(at, block.metadata.data(), block.metadata.size());

@@ -76,6 +76,17 @@ TEST_F(BlockIndexTest, SaysWhenItIsFullAndKeepsTheRest) {
   EXPECT_EQ(*blocks, (std::vector<SavedBlock>{large, kFirst}));
 }
 
+// Found by ./dev fuzz block_index.
+TEST_F(BlockIndexTest, RegressionABlockWithoutRunsIsReadBack) {
+  const SavedBlock none = {.metadata = "nothing"};
+  index_.Begin();
+  ASSERT_TRUE(index_.Append(none));
+  index_.Seal();
+  const auto blocks = index_.Read();
+  ASSERT_TRUE(blocks.ok());
+  EXPECT_EQ(*blocks, (std::vector<SavedBlock>{none}));
+}
+
 TEST(DigestOfTest, IsOfTheBytesInTheOrderOfTheRuns) {
   std::vector<std::byte> memory(4 * 4096);
   for (size_t i = 0; i < memory.size(); ++i) memory[i] = std::byte(i * 7 / 3);

@@ -7,6 +7,7 @@
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "driver-shim/port/kernel_memory.h"
+#include "driver-shim/port/page_set.h"
 #include "driver-shim/port/rules.h"
 
 namespace baton::port {
@@ -19,16 +20,19 @@ absl::Status Damaged(absl::string_view message) {
                          message);
 }
 
-// Whether all of the block lies inside `pages` pages of memory.
-bool LiesInside(const SavedBlock& block, uint64_t pages) {
+// Whether the block's pages are in memory of `pages` pages, and are those that
+// its bytes need.
+bool FitsItsPages(const SavedBlock& block, uint64_t pages) {
   for (const PageRun& run : block.runs) {
-    if (run.first < kFirstPage || run.pages > pages ||
+    if (run.first < kFirstPage || run.pages == 0 || run.pages > pages ||
         run.first - kFirstPage > pages - run.pages) {
       return false;
     }
   }
-  return block.byte_offset < kPageBytes &&
-         block.byte_offset + block.bytes <= PageCount(block) * kPageBytes;
+  const uint64_t count = PageCount(block);
+  return block.byte_offset < kPageBytes && block.bytes <= count * kPageBytes &&
+         (block.byte_offset + block.bytes + kPageBytes - 1) / kPageBytes ==
+             count;
 }
 
 SavedState SizeOf(const std::vector<SavedBlock>& blocks) {
@@ -57,12 +61,20 @@ absl::StatusOr<std::unique_ptr<SavedStateStore>> SavedStateStore::Create(
       new SavedStateStore(std::move(memory), *std::move(index), digests));
 }
 
+<<<<<<< Updated upstream
 absl::StatusOr<std::vector<SavedBlock>> SavedStateStore::Read() const {
   ASSIGN_OR_RETURN(std::vector<SavedBlock> blocks, index().Read());
+=======
+absl::StatusOr<SavedState> SavedStateStore::Check() const {
+  ASSIGN_OR_RETURN(const std::vector<SavedBlock> blocks, index().Read());
+  SavedState saved;
+  PageSet pages;
+>>>>>>> Stashed changes
   for (size_t i = 0; i < blocks.size(); ++i) {
-    if (!LiesInside(blocks[i], memory_->bytes() / kPageBytes)) {
-      return Damaged(absl::StrCat("block ", i, " lies outside of memory"));
+    if (!FitsItsPages(blocks[i], memory_->bytes() / kPageBytes)) {
+      return Damaged(absl::StrCat("block ", i, " does not fit its pages"));
     }
+<<<<<<< Updated upstream
   }
   return blocks;
 }
@@ -103,6 +115,12 @@ absl::StatusOr<SavedState> SavedStateStore::Check() const {
   const std::vector<Digest128> found = DigestsOfAll(all);
   for (size_t i = 0; i < blocks.size(); ++i) {
     const Verdict verdict = CheckHandedOver(i, blocks[i], found[i]);
+=======
+    const Verdict twice = CheckPagesOnce(pages, blocks[i].runs);
+    if (twice.has_value()) return Damaged(twice->message);
+    const Verdict verdict = CheckHandedOver(
+        i, blocks[i], DigestOf(blocks[i], memory_->data(), kFirstPage));
+>>>>>>> Stashed changes
     if (verdict.has_value()) return Damaged(verdict->message);
   }
   return saved;
