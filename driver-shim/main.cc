@@ -19,12 +19,14 @@
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "driver-shim/conformance/command.h"
+#include "driver-shim/device_lock.h"
 #include "driver-shim/options.h"
 #include "driver-shim/port/adapter.h"
 #include "driver-shim/port/driver_host.h"
 #include "driver-shim/port/update_steps.h"
 #include "driver-shim/rpc/shim_server.h"
 #include "driver-shim/softgpu/device_control.h"
+#include "driver-shim/verify/command.h"
 
 namespace baton::shim {
 namespace {
@@ -109,6 +111,9 @@ absl::Status Run(const Options& options) {
   RETURN_IF_ERROR(MakeDirectory(options.state_dir));
   ASSIGN_OR_RETURN(const std::unique_ptr<softgpu::DeviceControl> device,
                    softgpu::DeviceControl::Open(options.device));
+  // Before anything of a driver or a socket that another shim may use.
+  ASSIGN_OR_RETURN(const std::unique_ptr<DeviceLock> lock,
+                   DeviceLock::Take(options.device));
   ASSIGN_OR_RETURN(
       std::unique_ptr<port::UpdateSteps> steps,
       port::UpdateSteps::Create(std::move(step_options), *device, RealClock()));
@@ -127,10 +132,14 @@ int main(int argc, char** argv) {
   if (argc > 1 && std::strcmp(argv[1], "conformance") == 0) {
     return baton::conformance::RunCommand(argc - 1, argv + 1);
   }
+  if (argc > 1 && std::strcmp(argv[1], "verify") == 0) {
+    return baton::verify::RunCommand(argc - 1, argv + 1);
+  }
   CLI::App app("Updates one GPU's driver while it is used.", "baton-shim");
   app.footer(
       "Other things it does, each with its own --help:\n"
-      "  baton-shim conformance   hold a ShimService to its promises");
+      "  baton-shim conformance   hold a ShimService to its promises\n"
+      "  baton-shim verify        find out whether a driver keeps the rules");
   baton::shim::Options options;
   baton::shim::Declare(app, options);
   CLI11_PARSE(app, argc, argv);

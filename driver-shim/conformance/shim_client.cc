@@ -1,6 +1,5 @@
 #include "driver-shim/conformance/shim_client.h"
 
-#include <chrono>
 #include <cstdlib>
 
 #include "absl/strings/str_cat.h"
@@ -18,7 +17,7 @@ namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(30);
 
-std::chrono::system_clock::time_point Deadline(absl::Duration patience) {
+auto Deadline(absl::Duration patience) {
   return absl::ToChronoTime(RealClock().Now() + patience);
 }
 

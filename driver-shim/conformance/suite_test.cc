@@ -63,7 +63,7 @@ std::vector<Finding> Examine(port::AdapterPort& adapter,
                              rpc::ShimWorker& worker,
                              const std::vector<Case>& cases) {
   const ScratchDirectory directory;
-  rpc::ShimService service(adapter, worker, "0.1");
+  rpc::ShimService service(adapter, worker, {"0.1"});
   auto server = rpc::StartShimServer(directory.target(), service);
   CHECK(server.ok());
   auto client = ShimClient::Connect(directory.target(), kPatient);
