@@ -7,7 +7,6 @@
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "driver-shim/port/kernel_memory.h"
-#include "driver-shim/port/page_set.h"
 #include "driver-shim/port/rules.h"
 
 namespace baton::port {
@@ -61,20 +60,12 @@ absl::StatusOr<std::unique_ptr<SavedStateStore>> SavedStateStore::Create(
       new SavedStateStore(std::move(memory), *std::move(index), digests));
 }
 
-<<<<<<< Updated upstream
 absl::StatusOr<std::vector<SavedBlock>> SavedStateStore::Read() const {
   ASSIGN_OR_RETURN(std::vector<SavedBlock> blocks, index().Read());
-=======
-absl::StatusOr<SavedState> SavedStateStore::Check() const {
-  ASSIGN_OR_RETURN(const std::vector<SavedBlock> blocks, index().Read());
-  SavedState saved;
-  PageSet pages;
->>>>>>> Stashed changes
   for (size_t i = 0; i < blocks.size(); ++i) {
     if (!FitsItsPages(blocks[i], memory_->bytes() / kPageBytes)) {
       return Damaged(absl::StrCat("block ", i, " does not fit its pages"));
     }
-<<<<<<< Updated upstream
   }
   return blocks;
 }
@@ -115,12 +106,6 @@ absl::StatusOr<SavedState> SavedStateStore::Check() const {
   const std::vector<Digest128> found = DigestsOfAll(all);
   for (size_t i = 0; i < blocks.size(); ++i) {
     const Verdict verdict = CheckHandedOver(i, blocks[i], found[i]);
-=======
-    const Verdict twice = CheckPagesOnce(pages, blocks[i].runs);
-    if (twice.has_value()) return Damaged(twice->message);
-    const Verdict verdict = CheckHandedOver(
-        i, blocks[i], DigestOf(blocks[i], memory_->data(), kFirstPage));
->>>>>>> Stashed changes
     if (verdict.has_value()) return Damaged(verdict->message);
   }
   return saved;
