@@ -1,0 +1,36 @@
+#ifndef DRIVER_SHIM_DEVICE_LOCK_H_
+#define DRIVER_SHIM_DEVICE_LOCK_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace baton::shim {
+
+// Holds a device, so that no second shim drives it: one that starts resets
+// every function, and with it whoever computes there. The kernel lets go of it
+// when the process ends, however that happens. Any thread.
+class DeviceLock {
+ public:
+  // Takes the device of a directory. Does not wait.
+  //
+  // Errors:
+  //   FAILED_PRECONDITION  another shim holds it; DEVICE_IN_USE
+  //   UNAVAILABLE          it is no directory that can be opened; DEVICE_GONE
+  static absl::StatusOr<std::unique_ptr<DeviceLock>> Take(
+      const std::string& directory);
+
+  ~DeviceLock();
+  DeviceLock(const DeviceLock&) = delete;
+  DeviceLock& operator=(const DeviceLock&) = delete;
+
+ private:
+  explicit DeviceLock(int fd) : fd_(fd) {}
+
+  const int fd_;
+};
+
+}  // namespace baton::shim
+
+#endif  // DRIVER_SHIM_DEVICE_LOCK_H_
