@@ -20,6 +20,7 @@
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "service/core/fleet.h"
 #include "service/store/sqlite_store.h"
 
 namespace baton {
@@ -78,6 +79,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   auto server = std::unique_ptr<Server>(new Server());
   RETURN_IF_ERROR(server->OpenData(options));
   RETURN_IF_ERROR(server->OpenDepot(options.data + "/packages"));
+  RETURN_IF_ERROR(server->OpenLoop(options));
   server->room_.reset(new rpc::DriverRoom{*server->loop_, server->streams_,
                                           *server->depot_, *server->worker_,
                                           server->index_});
@@ -95,25 +97,32 @@ absl::Status Server::OpenData(const ServiceOptions& options) {
   ASSIGN_OR_RETURN(lock_, DataLock::Take(options.data));
   ASSIGN_OR_RETURN(
       store_, store::OpenSqliteStore({.path = options.data + "/baton.db"}));
-  const runtime::FleetLoop::Options loop_options = {
-      .heartbeat = options.heartbeat,
-      .lost_after =
-          std::max(kLostAfterMin, kHeartbeatsMissed * options.heartbeat)};
-  ASSIGN_OR_RETURN(
-      loop_, runtime::FleetLoop::Create(loop_options, {RealClock(), *store_}));
   return absl::OkStatus();
 }
 
 absl::Status Server::OpenDepot(const std::string& directory) {
   ASSIGN_OR_RETURN(depot_, depot::Depot::Open(directory));
   std::vector<depot::Package> packages;
-  for (const auto& [name, driver] : loop_->fleet().drivers) {
+  // Before the loop, whose first commit needs room: a package that filled the
+  // disk and is in no commit must not keep the service from starting.
+  ASSIGN_OR_RETURN(const core::Fleet fleet, store_->Load());
+  for (const auto& [name, driver] : fleet.drivers) {
     packages.push_back(
         {.digest = driver.digest, .size_bytes = driver.size_bytes});
     index_.Set(name, driver.digest);
   }
   RETURN_IF_ERROR(depot_->Reconcile(packages));
   worker_ = std::make_unique<depot::Worker>(kDepotJobsMax);
+  return absl::OkStatus();
+}
+
+absl::Status Server::OpenLoop(const ServiceOptions& options) {
+  const runtime::FleetLoop::Options loop_options = {
+      .heartbeat = options.heartbeat,
+      .lost_after =
+          std::max(kLostAfterMin, kHeartbeatsMissed * options.heartbeat)};
+  ASSIGN_OR_RETURN(
+      loop_, runtime::FleetLoop::Create(loop_options, {RealClock(), *store_}));
   return absl::OkStatus();
 }
 

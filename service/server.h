@@ -58,6 +58,7 @@ class Server {
 
   absl::Status OpenData(const ServiceOptions& options);
   absl::Status OpenDepot(const std::string& directory);
+  absl::Status OpenLoop(const ServiceOptions& options);
   absl::Status Listen(const ServiceOptions& options);
 
   // In the order of the start; they go in the opposite one.

@@ -1,5 +1,8 @@
 #include "service/server.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -16,6 +19,23 @@
 
 namespace baton {
 namespace {
+
+// No file grows while this exists, as on a disk that is full.
+class FullDisk {
+ public:
+  FullDisk() {
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit full = {.rlim_cur = 0, .rlim_max = before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &full);
+  }
+  ~FullDisk() { setrlimit(RLIMIT_FSIZE, &before_); }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+
+ private:
+  rlimit before_ = {};
+};
 
 class ServerTest : public testing::Test {
  protected:
@@ -125,6 +145,22 @@ TEST_F(ServerTest, NamesWhatKeepsItFromStarting) {
   options = OptionsFor("127.0.0.1:0");
   options.data = root_ + "/file";
   EXPECT_EQ(Reason(Start(options).status()), "DATA_DIR_UNUSABLE");
+}
+
+TEST_F(ServerTest, APackageThatFilledTheDiskDoesNotKeepItFromStarting) {
+  const ServiceOptions options = OptionsFor("127.0.0.1:0");
+  ASSERT_TRUE(Start(options).ok());
+  // Its commit found no room, so nobody knows of it.
+  const std::string package =
+      options.data + "/packages/" + std::string(64, 'a') + ".pkg";
+  std::ofstream(package) << "x";
+  ASSERT_TRUE(std::filesystem::exists(package));
+  {
+    const FullDisk full;
+    EXPECT_EQ(Reason(Start(options).status()), "STORE_UNAVAILABLE");
+  }
+  EXPECT_FALSE(std::filesystem::exists(package));
+  EXPECT_TRUE(Start(options).ok());
 }
 
 TEST_F(ServerTest, EndsStreamsWithAReasonWhenItStops) {
