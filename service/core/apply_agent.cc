@@ -80,6 +80,39 @@ std::string DifferenceOf(const Host* host, const HostConnected& event) {
   return absl::StrJoin(changed, ",");
 }
 
+// Returns what shows that the agent can never report the attempt that holds
+// `host`'s slot, for it has finished another one of that number or a later one:
+// its journal is of another fleet, or the store is older than it. Empty:
+// nothing does.
+std::string SignOfAnotherFleet(const Fleet& fleet, const HostConnected& event) {
+  const Host* host = FindHost(fleet, event.host);
+  if (host == nullptr || host->rollout.empty()) return "";
+  const Update* update = FindUpdate(fleet, host->rollout, event.host);
+  if (update == nullptr) return "";
+  const bool later = event.finished_attempt > update->attempt;
+  const bool other = event.finished_attempt == update->attempt &&
+                     !event.finished_rollout.empty() &&
+                     event.finished_rollout != host->rollout;
+  if (!later && !other) return "";
+  return absl::StrCat(
+      "the agent has finished attempt ", event.finished_attempt,
+      other ? absl::StrCat(" of '", event.finished_rollout, "'") : "",
+      ", yet the last one that was given out is ", update->attempt, " of '",
+      host->rollout, "'");
+}
+
+// Ends the update that the host will never report. Whoever looks finds out what
+// became of it: the slot is free, but the host stays out of service.
+void EndUnknown(const std::string& sign, Host& host, Editor& editor) {
+  Update& update = editor.EditUpdate(host.rollout, host.name);
+  update.state = UpdateState::kQuarantined;
+  update.end_time = editor.at();
+  update.reason = "ATTEMPT_UNKNOWN";
+  update.message = sign;
+  host.quarantine = Quarantine{host.rollout, update.reason, update.message};
+  host.rollout.clear();
+}
+
 // The host that `stream` speaks for, if it is the newest one.
 absl::StatusOr<const Host*> FindOnStream(const Fleet& fleet,
                                          const std::string& name,
@@ -217,8 +250,13 @@ void End(const UpdateReported& event, Update& update, Editor& editor) {
 
 absl::Status On(const HostConnected& event, Editor& editor) {
   RETURN_IF_ERROR(CheckHello(editor.fleet(), event));
-  const std::string changed =
+  const std::string sign = SignOfAnotherFleet(editor.fleet(), event);
+  std::string changed =
       DifferenceOf(FindHost(editor.fleet(), event.host), event);
+  if (!sign.empty()) {
+    absl::StrAppend(&changed, changed.empty() ? "" : "; ",
+                    "QUARANTINED: ATTEMPT_UNKNOWN: ", sign);
+  }
   // Nothing below this line can fail.
   Host& host = changed.empty() ? editor.TouchHost(event.host)
                                : editor.EditHost(event.host);
@@ -228,6 +266,7 @@ absl::Status On(const HostConnected& event, Editor& editor) {
   host.inventory = event.inventory;
   host.attempt = std::max(host.attempt, event.finished_attempt);
   host.stream = event.stream;
+  if (!sign.empty()) EndUnknown(sign, host, editor);
   editor.Hear(event.host);
   if (!changed.empty()) editor.Audit("host.connect", event.host, changed);
   return absl::OkStatus();

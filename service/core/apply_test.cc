@@ -1,5 +1,6 @@
 #include "service/core/apply.h"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <string>
@@ -515,6 +516,47 @@ TEST(ApplyTest, RefusesAHelloThatDoesNotFit) {
   stage.Do(good);
   // Attempts go on from what the host finished under an earlier service.
   EXPECT_EQ(stage.fleet().hosts.at("hosts/h").attempt, 3u);
+}
+
+// What an agent has finished, against attempt 1 of kRollout that holds its
+// slot. Where it can never report that, the slot is not held for ever.
+TEST(ApplyTest, EndsAnAttemptThatTheAgentsJournalRulesOut) {
+  struct Row {
+    uint64_t attempt;
+    std::string rollout;
+    bool ends;
+  };
+  const Row rows[] = {{0, "", false},
+                      {1, "", false},  // asked again, it will show its end
+                      {1, kRollout, false},
+                      {1, "rollouts/elsewhere", true},
+                      {2, "", true},
+                      {2, kRollout, true},
+                      {900, "rollouts/elsewhere", true}};
+  for (const Row& row : rows) {
+    SCOPED_TRACE(testing::Message() << row.attempt << " of " << row.rollout);
+    Stage stage(2);
+    stage.Start(MakeSpec());
+    ASSERT_EQ(stage.update(1).attempt, 1u);
+    const uint64_t records = stage.fleet().audit_sequence;
+    HostConnected hello;
+    hello.host = HostName(1);
+    hello.stream = 1000;
+    hello.inventory = stage.host(1).inventory;
+    hello.finished_attempt = row.attempt;
+    hello.finished_rollout = row.rollout;
+    stage.Do(hello);
+    EXPECT_GT(stage.fleet().audit_sequence, records);
+    const Host& host = stage.host(1);
+    EXPECT_EQ(host.attempt, std::max<uint64_t>(row.attempt, 1));
+    EXPECT_EQ(host.rollout, row.ends ? "" : kRollout);
+    EXPECT_EQ(host.quarantine.has_value(), row.ends);
+    EXPECT_EQ(stage.update(1).state,
+              row.ends ? UpdateState::kQuarantined : UpdateState::kRunning);
+    EXPECT_EQ(stage.update(1).reason, row.ends ? "ATTEMPT_UNKNOWN" : "");
+    // The host is still out of service: nobody takes its place.
+    EXPECT_EQ(stage.update(2).state, UpdateState::kPending);
+  }
 }
 
 TEST(ApplyTest, SkipsTheRestAndCancelsWhatRunsOnAbort) {

@@ -100,8 +100,9 @@ struct HostConnected {
   std::string agent_version = "";
   Labels labels = {};
   Inventory inventory = {};
-  uint64_t epoch = 0;             // the highest that the agent obeyed
-  uint64_t finished_attempt = 0;  // the last one that ended there
+  uint64_t epoch = 0;                 // the highest that the agent obeyed
+  uint64_t finished_attempt = 0;      // the last one that ended there
+  std::string finished_rollout = "";  // its rollout, where the hello says so
 };
 
 struct HostHeard {

@@ -122,7 +122,8 @@ absl::Status CheckAudit(const Fleet& before, const Changes& changes,
   return absl::OkStatus();
 }
 
-// S13, and S11: no slot is freed but by the end of its attempt.
+// S13, and S11: no slot is freed but by the end of its attempt, which only a
+// report gives, or a quarantine by the service.
 absl::Status CheckMonotone(const Fleet& before, const Fleet& after) {
   if (after.epoch < before.epoch || after.revision < before.revision ||
       after.now < before.now) {
@@ -135,8 +136,12 @@ absl::Status CheckMonotone(const Fleet& before, const Fleet& after) {
     }
     if (was.rollout.empty() || host->rollout == was.rollout) continue;
     const Update* update = FindUpdate(after, was.rollout, name);
-    if (update == nullptr || !HasEnded(update->state) ||
-        update->sequence == FindUpdate(before, was.rollout, name)->sequence) {
+    const bool reported =
+        update != nullptr &&
+        update->sequence != FindUpdate(before, was.rollout, name)->sequence;
+    const bool ended = update != nullptr && HasEnded(update->state) &&
+                       (reported || host->quarantine.has_value());
+    if (!ended) {
       return Broken("S11", absl::StrCat("slot of '", name,
                                         "' was freed without a report"));
     }

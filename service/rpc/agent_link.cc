@@ -86,6 +86,9 @@ absl::Status AgentStream::TakeHello(const v1::AgentHello& hello) {
       .inventory = FromProto(hello.inventory()),
       .epoch = hello.epoch(),
       .finished_attempt = hello.finished_attempt()};
+  if (hello.update().attempt() == hello.finished_attempt()) {
+    connected.finished_rollout = hello.update().rollout();
+  }
   {
     MutexLock lock(mu_);
     ++unsettled_;
