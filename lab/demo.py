@@ -12,6 +12,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from lab import summary  # noqa: E402
 from lab.fleet import FAULTS, Failed, Fleet  # noqa: E402
+from lab.process import die_with_parent  # noqa: E402
 
 ROLLOUT = """\
 driver: softgpu/2.0
@@ -76,7 +77,8 @@ def watch(fleet, quiet):
     """Shows the rollout until it ends or holds."""
     command = fleet.command("rollout", "watch", "demo", "--exit-on-hold")
     out = subprocess.DEVNULL if quiet else None
-    code = subprocess.run(command, stdout=out, check=False).returncode
+    code = subprocess.run(command, stdout=out, check=False,
+                          preexec_fn=die_with_parent).returncode
     if code not in (0, 10, WATCH_HELD):
         raise Failed(f"the watch ended with {code}")
 
@@ -123,8 +125,7 @@ def run(options, fleet):
 
 
 def show_kept(fleet):
-    with open(f"{fleet.shm}/kept", "w", encoding="utf-8") as kept:
-        json.dump({"pids": fleet.pids(), "disk": fleet.disk}, kept)
+    fleet.mark_kept()
     print(f"""
 Everything still runs. Try:
 
@@ -135,6 +136,15 @@ Everything still runs. Try:
   {fleet.bin['baton']} audit list
 
 Logs are in {fleet.disk}. End it with: ./dev demo --stop""")
+
+
+def command_line(pid):
+    """Returns a process's arguments; nothing when it has ended."""
+    try:
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def stop_kept():
@@ -149,10 +159,9 @@ def stop_kept():
         with open(f"{path}/kept", encoding="utf-8") as kept:
             state = json.load(kept)
         for pid in state["pids"]:
-            try:
+            # Its number may be somebody else's by now.
+            if name in command_line(pid):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         shutil.rmtree(path, ignore_errors=True)
         shutil.rmtree(state["disk"], ignore_errors=True)
     say("stopped" if found else "nothing was kept running")
@@ -163,7 +172,9 @@ def main():
     if options.stop:
         stop_kept()
         return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # A terminal that is closed must not leave a fleet behind either.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
     try:
         with Fleet(options.binaries, options.hosts, options.vgpus, options.faults,
                    options.vram_mib, keep=options.keep) as fleet:

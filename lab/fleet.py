@@ -2,6 +2,7 @@
 a driver shim, an agent, and a guest on every virtual GPU. The demo and the
 end-to-end tests run on it."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -42,15 +43,22 @@ def image(version, faulty):
     return f"driver-shim/miniport/softgpu_{version.replace('.', '_')}{suffix}.so"
 
 
+def digest(path):
+    """Returns a file's digest as Baton writes it."""
+    with open(path, "rb") as file:
+        return "sha256:" + hashlib.sha256(file.read()).hexdigest()
+
+
 def sweep():
     """Removes what a fleet left that was killed and could not clean up."""
-    for name in os.listdir(_SHM):
-        path = os.path.join(_SHM, name)
-        if not name.startswith(_PREFIX) or os.path.exists(f"{path}/kept"):
-            continue
-        owner = name[len(_PREFIX):].split("-")[0]
-        if owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
-            shutil.rmtree(path, ignore_errors=True)
+    for folder in (_SHM, tempfile.gettempdir()):
+        for name in os.listdir(folder):
+            path = os.path.join(folder, name)
+            if not name.startswith(_PREFIX) or os.path.exists(f"{path}/kept"):
+                continue
+            owner = name[len(_PREFIX):].split("-")[0]
+            if owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 class Host:
@@ -95,7 +103,7 @@ class Fleet:
         self.vram_mib, self.guest_rate = vram_mib, guest_rate
         self.keep, self.say = keep, say
         self.shm = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_SHM)
-        self.disk = tempfile.mkdtemp(prefix="baton-lab-")
+        self.disk = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
         self.address = f"unix:{self.shm}/batond.sock"
         self.service = None
         self.processes = []
@@ -226,6 +234,12 @@ class Fleet:
 
     def pids(self):
         return [process.popen.pid for process in self.processes if process.alive()]
+
+    def mark_kept(self):
+        """Says what goes on without us, so that sweep() leaves it alone."""
+        for path in (self.shm, self.disk):
+            with open(f"{path}/kept", "w", encoding="utf-8") as kept:
+                json.dump({"pids": self.pids(), "disk": self.disk}, kept)
 
     def close(self):
         """Ends every process, users before what they use, and removes every

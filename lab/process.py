@@ -10,6 +10,11 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def die_with_parent():
+    """For a child between fork and exec: it ends when we end, however we do."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class Failed(Exception):
     """A process ended, or did not become ready, when it must not have."""
 
@@ -33,7 +38,7 @@ class Process:
 
         def prepare():
             if not outlive:
-                _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+                die_with_parent()
             os.nice(nice)
 
         # A session of its own: Ctrl-C is for whoever started us, not for it.
