@@ -29,7 +29,8 @@ bool FitsItsPages(const SavedBlock& block, uint64_t pages) {
     }
   }
   const uint64_t count = PageCount(block);
-  return block.byte_offset < kPageBytes && block.bytes <= count * kPageBytes &&
+  return block.bytes > 0 && block.byte_offset < kPageBytes &&
+         block.bytes <= count * kPageBytes &&
          (block.byte_offset + block.bytes + kPageBytes - 1) / kPageBytes ==
              count;
 }

@@ -61,7 +61,7 @@ TEST_F(SavedStateTest, FindsBlocksWhoseBytesChanged) {
   EXPECT_EQ(Reason(CheckWith(block)), "SAVED_STATE_DAMAGED");
 }
 
-// The three first were found by ./dev fuzz block_index: they were read outside
+// The four first were found by ./dev fuzz block_index: they were read outside
 // of the memory, or let pass.
 TEST_F(SavedStateTest, RegressionRefusesBlocksThatCannotBe) {
   const struct {
@@ -77,6 +77,7 @@ TEST_F(SavedStateTest, RegressionRefusesBlocksThatCannotBe) {
        {.runs = {{.first = kFirstPage, .pages = 1}},
         .byte_offset = 2,
         .bytes = ~uint64_t{0}}},
+      {"nothing at all", {}},
       {"more pages than bytes",
        {.runs = {{.first = kFirstPage, .pages = 2}}, .bytes = PAGE_SIZE}},
       {"more bytes than pages",
