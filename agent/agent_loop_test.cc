@@ -300,7 +300,7 @@ TEST(AgentLoopTest, PreflightRefusalsTouchNothing) {
         [](World& w) { w.shim.adapter().set_hot_update_capable(false); }},
        {"WRONG_DEVICE",
         [](World& w) { w.shim.adapter().set_pci_id("10de:2235"); }},
-       {"DISK_FULL", [](World& w) { w.stage.free_bytes = 4096; }},
+       {"DISK_FULL", [](World& w) { w.stage.free_bytes = 999; }},
        {"STATE_FORMAT_UNREADABLE",
         [](World& w) { w.stage.installed->writes_format = 2; }},
        {"STATE_FORMAT_NO_WAY_BACK",

@@ -107,8 +107,8 @@ class Stage {
 
   virtual ~Stage() = default;
 
-  // Returns the package after fetching what is missing, checking all of it, and
-  // unpacking it. Repeats cost a check.
+  // Returns the package after making room, fetching what is missing, checking
+  // all of it, and unpacking it. Repeats cost a check, and no room.
   virtual absl::StatusOr<StagedPackage> Add(const Wanted& wanted,
                                             absl::Duration deadline,
                                             const std::atomic<bool>& stop) = 0;
@@ -120,9 +120,6 @@ class Stage {
   // cut only after Sync().
   virtual absl::Status Switch(const std::string& package) = 0;
   virtual absl::Status Sync() = 0;
-
-  // Bytes that can still be written. Errors: UNAVAILABLE
-  virtual absl::StatusOr<uint64_t> FreeBytes() = 0;
 };
 
 // What the agent must know after a restart. The loop's thread only; blocks on

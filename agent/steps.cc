@@ -128,9 +128,7 @@ absl::Status Steps::StageAndCheck(const core::Action& action,
   const core::Order& order = action.order;
   ASSIGN_OR_RETURN(const Sight sight, Look());
   TakeSight(sight, outcome);
-  ASSIGN_OR_RETURN(const uint64_t free_bytes, ports_.stage.FreeBytes());
   RETURN_IF_ERROR(CheckAdapter(sight, order.attempt));
-  RETURN_IF_ERROR(CheckSpace(order.size_bytes, free_bytes));
   RETURN_IF_ERROR(CheckWayBack(*sight.image));
   ASSIGN_OR_RETURN(const std::optional<StagedPackage> current,
                    ports_.stage.Current());

@@ -15,6 +15,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "agent/host/files.h"
+#include "agent/host/preflight.h"
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/reason.h"
@@ -184,6 +185,8 @@ absl::StatusOr<StagedPackage> Staging::Add(const Wanted& wanted,
     return there;
   }
   RETURN_IF_ERROR(MakeRoom(name, wanted.in_use));
+  ASSIGN_OR_RETURN(const uint64_t free_bytes, FreeBytes());
+  RETURN_IF_ERROR(CheckSpace(wanted.size_bytes, free_bytes));
   ASSIGN_OR_RETURN(const std::string file,
                    Download(wanted, until - clock_.Monotonic(), stop));
   ASSIGN_OR_RETURN(const v1::DriverManifest manifest, ReadPackage(file));
@@ -232,7 +235,7 @@ absl::Status Staging::Switch(const std::string& package) {
 
 absl::Status Staging::Sync() { return SyncDirectory(root_); }
 
-absl::StatusOr<uint64_t> Staging::FreeBytes() {
+absl::StatusOr<uint64_t> Staging::FreeBytes() const {
   struct statvfs disk = {};
   if (statvfs(root_.c_str(), &disk) != 0) return DiskError("measure", root_);
   return uint64_t{disk.f_bavail} * disk.f_frsize;

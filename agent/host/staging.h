@@ -42,6 +42,7 @@ class Staging final : public Stage {
   //   DATA_LOSS         PACKAGE_DIGEST_MISMATCH: what came is thrown away
   //   INVALID_ARGUMENT  BAD_PACKAGE_DIGEST, those of UnpackDriver(),
   //                     PACKAGE_IS_ANOTHER: the manifest names another driver
+  //   RESOURCE_EXHAUSTED  DISK_FULL, after room was made
   //   DEADLINE_EXCEEDED, UNAVAILABLE, those of the Fetcher
   absl::StatusOr<StagedPackage> Add(const Wanted& wanted,
                                     absl::Duration deadline,
@@ -49,7 +50,6 @@ class Staging final : public Stage {
   absl::StatusOr<std::optional<StagedPackage>> Current() override;
   absl::Status Switch(const std::string& package) override;
   absl::Status Sync() override;
-  absl::StatusOr<uint64_t> FreeBytes() override;
 
  private:
   absl::StatusOr<StagedPackage> Read(const std::string& name) const;
@@ -58,6 +58,7 @@ class Staging final : public Stage {
                                        const std::atomic<bool>& stop);
   absl::StatusOr<StagedPackage> Unpack(const std::string& file,
                                        const std::string& name);
+  absl::StatusOr<uint64_t> FreeBytes() const;
   absl::Status MakeRoom(const std::string& wanted, const std::string& in_use);
   std::string DriversPath() const { return root_ + "/drivers"; }
   std::string CurrentPath() const { return root_ + "/current"; }

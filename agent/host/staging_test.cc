@@ -245,7 +245,21 @@ TEST_F(StagingTest, RefusesToInstallWhatIsNoPackage) {
   EXPECT_EQ(*staging_.Current(), std::nullopt);
 }
 
-TEST_F(StagingTest, MeasuresTheDisk) { EXPECT_GT(*staging_.FreeBytes(), 0u); }
+// A package that no disk holds.
+TEST_F(StagingTest, AsksForSpaceOnlyAfterMakingRoomAndNotForWhatIsThere) {
+  for (const std::string version : {"1.0", "1.1", "1.2", "1.3"}) {
+    ASSERT_TRUE(Add(Publish(version)).ok());
+  }
+  ASSERT_EQ(Directories().size(), 3u);
+  Stage::Wanted wanted = Publish("2.0");
+  wanted.size_bytes = uint64_t{1} << 60;
+  EXPECT_EQ(Reason(Add(wanted).status()), "DISK_FULL");
+  EXPECT_EQ(Directories().size(), 2u);
+  EXPECT_EQ(fetcher_.offsets.size(), 4u);
+  wanted = Publish("1.3");
+  wanted.size_bytes = uint64_t{1} << 60;
+  EXPECT_TRUE(Add(wanted).ok());
+}
 
 }  // namespace
 }  // namespace baton::agent

@@ -276,8 +276,12 @@ class FakeStage final : public Stage {
  public:
   explicit FakeStage(StagedPackage next) : next_(std::move(next)) {}
 
-  absl::StatusOr<StagedPackage> Add(const Wanted&, absl::Duration,
+  absl::StatusOr<StagedPackage> Add(const Wanted& wanted, absl::Duration,
                                     const std::atomic<bool>& stop) override {
+    if (wanted.size_bytes > free_bytes) {
+      return ErrorWithReason(absl::StatusCode::kResourceExhausted, "DISK_FULL",
+                             "the disk is full");
+    }
     if (stop.load()) return absl::CancelledError("given up");
     if (on_add) on_add();
     if (add_failures > 0) {
@@ -299,7 +303,6 @@ class FakeStage final : public Stage {
     return absl::OkStatus();
   }
   absl::Status Sync() override { return absl::OkStatus(); }
-  absl::StatusOr<uint64_t> FreeBytes() override { return free_bytes; }
 
   std::optional<StagedPackage> installed = std::nullopt;
   std::string current = "old";
