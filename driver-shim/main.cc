@@ -4,9 +4,9 @@
 #include <sys/stat.h>
 
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <string>
 #include <utility>
@@ -34,6 +34,9 @@ namespace {
 constexpr char kVersion[] = "0.1.0";
 constexpr absl::Duration kStartTimeout = absl::Seconds(30);
 constexpr absl::Duration kStopTimeout = absl::Seconds(5);
+// How long an update past its point of no return may take to end.
+constexpr absl::Duration kFinishTimeout = absl::Seconds(60);
+constexpr timespec kLook = {.tv_sec = 0, .tv_nsec = 50'000'000};
 
 absl::Status MakeDirectory(const std::string& path) {
   struct stat info = {};
@@ -72,6 +75,41 @@ sigset_t BlockSignals() {
   return signals;
 }
 
+// Whether an update is past its point of no return and has not ended.
+bool MustFinish(port::AdapterState state) {
+  switch (state) {
+    case port::AdapterState::kUnloaded:
+    case port::AdapterState::kRestored:
+    case port::AdapterState::kVerified:
+    case port::AdapterState::kResumed:
+    case port::AdapterState::kConfirmed:
+      return true;
+    case port::AdapterState::kEmpty:
+    case port::AdapterState::kRunning:
+    case port::AdapterState::kPrepared:
+    case port::AdapterState::kPaused:
+    case port::AdapterState::kSaved:
+    case port::AdapterState::kBroken:
+      return false;
+  }
+  return false;
+}
+
+// Returns once a signal came and nobody's state depends on this process; or
+// when a second one came, or the update does not end.
+void AwaitEnd(const sigset_t& signals, const rpc::ShimWorker& worker) {
+  int received = 0;
+  sigwait(&signals, &received);
+  if (!MustFinish(worker.Last().state)) return;
+  LogWarning(
+      "asked to stop past the point of no return: the update ends first; ask "
+      "again to stop at once, which loses the vGPUs");
+  const absl::Duration end = RealClock().Monotonic() + kFinishTimeout;
+  while (MustFinish(worker.Last().state) && RealClock().Monotonic() < end) {
+    if (sigtimedwait(&signals, nullptr, &kLook) > 0) return;
+  }
+}
+
 // Serves until a signal comes.
 absl::Status Serve(const Options& options, port::DdiAdapter& adapter,
                    const sigset_t& signals) {
@@ -95,9 +133,8 @@ absl::Status Serve(const Options& options, port::DdiAdapter& adapter,
                            options.listen, "'"));
       std::printf("ready\n");
       std::fflush(stdout);
-      int received = 0;
-      sigwait(&signals, &received);
-      (*server)->Shutdown(std::chrono::system_clock::now());
+      AwaitEnd(signals, worker);
+      (*server)->Shutdown(absl::ToChronoTime(RealClock().Now()));
     }
   }
   worker.Run([&] { adapter.Stop(kStopTimeout); });

@@ -1,0 +1,55 @@
+"""The shim by itself, driven over its socket as an agent does."""
+
+import os
+import signal
+
+from lab import fleet as lab
+from lab.fleet import Fleet
+from tests.e2e.reflection import Client
+from tests.e2e.scenario import FleetTest
+from tests.support import cases
+
+
+class ShimTest(FleetTest):
+    def setUp(self):
+        self.lab = Fleet(os.getcwd(), hosts=1, vgpus=2, vram_mib=16)
+        self.addCleanup(self._assert_nothing_left, self.lab)
+        self.addCleanup(self.lab.close)
+        self.lab.start_service()
+        self.lab.start_hosts()
+        self.shim = self.lab.hosts[0].shim
+        self.client = Client(f"unix:{self.lab.hosts[0].shm}/shim.sock")
+
+    def step(self, name, **fields):
+        """Takes one step of attempt 9; it must succeed."""
+        order = {"attempt": 9, "deadline": {"seconds": 10}}
+        answer = self.client.call("baton.v1.ShimService", name, order=order, **fields)
+        self.assertEqual(0, answer.result.code, answer.result.message)
+
+    def image(self, version):
+        path = os.path.join(self.lab.binaries, lab.image(version, False))
+        return {"path": path, "digest": lab.digest(path), "driver": "softgpu",
+                "version": version}
+
+    def test_regression_a_stop_past_the_point_of_no_return_waits_for_the_end(self):
+        image = self.image("2.0")
+        self.step("Prepare", image=image)
+        for name in ("Pause", "Save", "Unload"):
+            self.step(name)
+        self.shim.signal(signal.SIGTERM)
+        self.step("Restore", image=image)
+        for name in ("Verify", "Resume", "Confirm"):
+            self.step(name)
+        self.assertTrue(self.shim.alive())
+        self.step("Commit")
+        self.assertEqual(0, self.shim.wait(20))
+
+    def test_a_stop_before_it_cancels(self):
+        self.step("Prepare", image=self.image("2.0"))
+        self.step("Pause")
+        self.shim.signal(signal.SIGTERM)
+        self.assertEqual(0, self.shim.wait(20))
+
+
+if __name__ == "__main__":
+    cases.main()
