@@ -124,7 +124,12 @@ std::optional<int> Parse(const std::vector<std::string>& arguments,
 }  // namespace
 
 int RunCli(const std::vector<std::string>& arguments,
-           const Surroundings& surroundings) {
+           const Surroundings& around) {
+  Surroundings surroundings = around;
+  // One that knows neither colours nor a cursor gets a line a change.
+  if (Find(around.environment, "TERM", "") == "dumb") {
+    surroundings.sink = Sink::kPipe;
+  }
   CLI::App app("Rolls GPU drivers over a fleet while every vGPU keeps running.",
                "baton");
   app.require_subcommand(1);

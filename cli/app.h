@@ -9,11 +9,11 @@
 namespace baton::cli {
 
 // Runs one command line and returns the process's exit code. Everything else
-// of the world comes from `surroundings`. Blocks until the command has ended.
+// of the world comes from `around`. Blocks until the command has ended.
 //
 // `arguments`  without the program's own name
 int RunCli(const std::vector<std::string>& arguments,
-           const Surroundings& surroundings);
+           const Surroundings& around);
 
 }  // namespace baton::cli
 

@@ -51,6 +51,8 @@ TEST(AppTest, WrongCommandLinesEndWithTwoAndAskNothing) {
       {"host", "list", "--nope"},
       {"host", "cordon", "host-1"},
       {"rollout", "start", "r1"},
+      {"rollout", "get", "r1", "--host", ""},
+      {"rollout", "get", "r1", "--host", "host-1", "--updates"},
       {"host", "list", "-o", "xml"},
       {"host", "list", "--timeout", "soon"},
       {"host", "list", "--timeout", "0s"},

@@ -70,7 +70,7 @@ Surroundings RealSurroundings() {
   real.out = &std::cout;
   real.err = &std::cerr;
   real.sink = isatty(STDOUT_FILENO) != 0 ? Sink::kTerminal : Sink::kPipe;
-  for (const char* name : {"BATON_SERVER", "BATON_USER", "NO_COLOR"}) {
+  for (const char* name : {"BATON_SERVER", "BATON_USER", "NO_COLOR", "TERM"}) {
     real.environment[name] = Environment(name);
   }
   real.login = Login();

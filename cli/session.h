@@ -34,7 +34,7 @@ struct Surroundings {
   std::ostream* out = nullptr;
   std::ostream* err = nullptr;
   Sink sink = Sink::kPipe;
-  // Only what is read: BATON_SERVER, BATON_USER, NO_COLOR.
+  // Only what is read: BATON_SERVER, BATON_USER, NO_COLOR, TERM.
   std::map<std::string, std::string> environment = {};
   std::string login = "";  // of whoever runs it
   // The terminal as it is now; its colour is not used.

@@ -206,5 +206,17 @@ TEST(WatchTest, InATerminalTheLastFrameStays) {
       << ran.out;
 }
 
+TEST(WatchTest, ADumbTerminalGetsALineAChange) {
+  TestRun run;
+  run.sink = Sink::kTerminal;
+  run.environment["TERM"] = "dumb";
+  run.service().ScriptWatches(
+      {{.messages = {Everything(), Later(v1::ROLLOUT_STATE_SUCCEEDED)}}});
+  const Ran ran = run.Run(kWatch);
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_FALSE(absl::StrContains(ran.out, "\x1b")) << ran.out;
+  EXPECT_TRUE(absl::EndsWith(ran.out, Summary("SUCCEEDED"))) << ran.out;
+}
+
 }  // namespace
 }  // namespace baton::cli

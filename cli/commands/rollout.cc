@@ -261,9 +261,14 @@ void AddRolloutCommands(CLI::App& app, Action& action) {
   verbs.AddReasoned("abort", "End it: hosts still able to cancel do so", Abort);
   verbs.Add("list", "List rollouts", List);
   CLI::App* get = verbs.AddNamed("get", "Show one rollout", Get);
-  get->add_flag("--updates", arguments.updates, "Its hosts instead");
+  CLI::Option* updates =
+      get->add_flag("--updates", arguments.updates, "Its hosts instead");
   get->add_option("--host", arguments.host,
-                  "One of its hosts, step by step, instead");
+                  "One of its hosts, step by step, instead")
+      ->excludes(updates)
+      ->check([](const std::string& host) {
+        return std::string(host.empty() ? "want the name of a host" : "");
+      });
   verbs
       .AddNamed("watch", "Follow it to its end; Ctrl-C leaves it alone", Watch)
       ->add_flag("--exit-on-hold", arguments.exit_on_hold,
