@@ -30,6 +30,8 @@ namespace fs = std::filesystem;
 constexpr size_t kDigestDigits = 12;
 // Begins the names of directories that are not complete.
 constexpr char kUnfinished[] = ".unpacking-";
+// In such a directory: which package was unpacked there.
+constexpr char kDigestFile[] = "/package.digest";
 
 // "drivers/softgpu/versions/2.0" → "softgpu", "2.0".
 absl::StatusOr<std::pair<std::string, std::string>> Split(
@@ -129,6 +131,14 @@ absl::StatusOr<StagedPackage> Staging::Read(const std::string& name) const {
                    ", want ", package.image.digest));
 }
 
+// Whether directory `name` was unpacked from that very package: its own name
+// says only a part of the digest.
+bool Staging::Holds(const std::string& name, const std::string& digest) const {
+  const absl::StatusOr<std::string> from =
+      ReadSmallFile(absl::StrCat(DriversPath(), "/", name, kDigestFile));
+  return from.ok() && *from == digest;
+}
+
 absl::StatusOr<std::string> Staging::Download(const Wanted& wanted,
                                               absl::Duration deadline,
                                               const std::atomic<bool>& stop) {
@@ -151,7 +161,8 @@ absl::StatusOr<std::string> Staging::Download(const Wanted& wanted,
 }
 
 absl::StatusOr<StagedPackage> Staging::Unpack(const std::string& file,
-                                              const std::string& name) {
+                                              const std::string& name,
+                                              const std::string& digest) {
   const std::string unfinished =
       absl::StrCat(DriversPath(), "/", kUnfinished, name);
   const std::string finished = absl::StrCat(DriversPath(), "/", name);
@@ -159,6 +170,7 @@ absl::StatusOr<StagedPackage> Staging::Unpack(const std::string& file,
   fs::remove_all(unfinished, error);
   RETURN_IF_ERROR(MakeDirectories(unfinished));
   RETURN_IF_ERROR(UnpackDriver(file, unfinished).status());
+  RETURN_IF_ERROR(ReplaceFile(unfinished + kDigestFile, digest));
   RETURN_IF_ERROR(SyncDirectory(unfinished));
   // There only when what it holds was found damaged.
   fs::remove_all(finished, error);
@@ -181,9 +193,8 @@ absl::StatusOr<StagedPackage> Staging::Add(const Wanted& wanted,
   ASSIGN_OR_RETURN(const auto names, Split(wanted.driver));
   const std::string name =
       DirectoryName(names.first, names.second, wanted.digest);
-  if (absl::StatusOr<StagedPackage> there = Read(name); there.ok()) {
-    return there;
-  }
+  absl::StatusOr<StagedPackage> there = Read(name);
+  if (there.ok() && Holds(name, wanted.digest)) return there;
   RETURN_IF_ERROR(MakeRoom(name, wanted.in_use));
   ASSIGN_OR_RETURN(const uint64_t free_bytes, FreeBytes());
   RETURN_IF_ERROR(CheckSpace(wanted.size_bytes, free_bytes));
@@ -196,7 +207,7 @@ absl::StatusOr<StagedPackage> Staging::Add(const Wanted& wanted,
         absl::StrCat("package '", wanted.driver, "' says that it is '",
                      manifest.driver(), "' ", manifest.version()));
   }
-  ASSIGN_OR_RETURN(StagedPackage package, Unpack(file, name));
+  ASSIGN_OR_RETURN(StagedPackage package, Unpack(file, name, wanted.digest));
   RETURN_IF_ERROR(RemoveFile(file));
   return package;
 }
@@ -248,7 +259,9 @@ absl::Status Staging::Install(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string digest, Sha256OfFile(path));
   const std::string name =
       DirectoryName(manifest.driver(), manifest.version(), digest);
-  if (!Read(name).ok()) RETURN_IF_ERROR(Unpack(path, name).status());
+  if (!Read(name).ok() || !Holds(name, digest)) {
+    RETURN_IF_ERROR(Unpack(path, name, digest).status());
+  }
   RETURN_IF_ERROR(Switch(name));
   return Sync();
 }

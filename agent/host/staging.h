@@ -12,7 +12,8 @@ namespace baton::agent {
 
 // Packages below one directory:
 //
-//   drivers/<driver>-<version>-<first 12 of the digest>/  image, manifest.json
+//   drivers/<driver>-<version>-<first 12 of the digest>/  image, manifest.json,
+//                                                         package.digest: whole
 //   current -> drivers/…                                  one atomic link
 //   downloads/<digest>.part                               what came so far
 //
@@ -57,7 +58,9 @@ class Staging final : public Stage {
                                        absl::Duration deadline,
                                        const std::atomic<bool>& stop);
   absl::StatusOr<StagedPackage> Unpack(const std::string& file,
-                                       const std::string& name);
+                                       const std::string& name,
+                                       const std::string& digest);
+  bool Holds(const std::string& name, const std::string& digest) const;
   absl::StatusOr<uint64_t> FreeBytes() const;
   absl::Status MakeRoom(const std::string& wanted, const std::string& in_use);
   std::string DriversPath() const { return root_ + "/drivers"; }

@@ -187,6 +187,25 @@ TEST_F(StagingTest, UnpacksAgainWhatWasDamaged) {
   EXPECT_EQ(fetcher_.offsets.size(), 2u);
 }
 
+// Names of directories tell packages apart by a part of their digests.
+TEST_F(StagingTest, FetchesWhatAnotherPackageOfThatNameIsNot) {
+  const Stage::Wanted wanted = Publish("2.0");
+  const std::string directory = root_ + "/drivers/" + Add(wanted)->name;
+  const std::string path = directory + "/package.digest";
+  std::stringstream said;
+  said << std::ifstream(path).rdbuf();
+  EXPECT_EQ(said.str(), wanted.digest);
+  // The same 12 digits, and others behind them.
+  std::ofstream(path) << wanted.digest.substr(0, 19) << std::string(52, '0');
+  ASSERT_TRUE(Add(wanted).ok());
+  EXPECT_EQ(fetcher_.offsets.size(), 2u);
+  fs::remove(path);
+  ASSERT_TRUE(Add(wanted).ok());
+  EXPECT_EQ(fetcher_.offsets.size(), 3u);
+  ASSERT_TRUE(Add(wanted).ok());
+  EXPECT_EQ(fetcher_.offsets.size(), 3u);
+}
+
 TEST_F(StagingTest, SwitchesForthAndBackAndToNothing) {
   EXPECT_EQ(*staging_.Current(), std::nullopt);
   const StagedPackage one = *Add(Publish("1.0"));
