@@ -274,9 +274,11 @@ void AgentLoop::Publish() {
   view.finished_attempt = update_.finished_attempt;
   const bool show = core::Active(update_) || core::Unacknowledged(update_);
   if (show) view.report = ReportOf(update_);
-  std::string key = absl::StrCat(
-      view.epoch, "/", view.finished_attempt, "/", update_.order.attempt, "/",
-      show ? update_.sequence : 0, "/", inventory_.SerializeAsString());
+  view.asked_again = update_.asked_again;
+  std::string key =
+      absl::StrCat(view.epoch, "/", view.finished_attempt, "/",
+                   update_.order.attempt, "/", show ? update_.sequence : 0, "/",
+                   update_.asked_again, "/", inventory_.SerializeAsString());
   if (key == published_) return;
   published_ = std::move(key);
   ports_.uplink.Publish(std::move(view));

@@ -514,6 +514,22 @@ TEST(AgentLoopTest, ARepeatedOrderStartsNothingAndGetsTheRecordedEnd) {
   EXPECT_EQ(world.uplink.views.back().report->state(), v1::UPDATE_STATE_DONE);
 }
 
+TEST(AgentLoopTest, ARepeatedOrderIsHeardEvenTogetherWithTheAcknowledgement) {
+  World world;
+  EXPECT_EQ(world.RunUpdate(), End::kDone);
+  const View before = world.uplink.views.back();
+  world.uplink.views.clear();
+  // Both in one turn: nobody ever saw that nothing was left to say.
+  world.Acknowledge();
+  world.Post(FromService::Kind::kStart, 1);
+  ASSERT_TRUE(world.Run(1).ok());
+  ASSERT_EQ(world.uplink.views.size(), 1u);
+  const View& again = world.uplink.views.back();
+  ASSERT_TRUE(again.report.has_value());
+  EXPECT_EQ(again.report->sequence(), before.report->sequence());
+  EXPECT_GT(again.asked_again, before.asked_again);
+}
+
 TEST(AgentLoopTest, StaleOrdersAreRefusedAlsoAfterARestart) {
   World world;
   world.Post(FromService::Kind::kWelcome, 0, 5);

@@ -53,8 +53,11 @@ std::optional<FromService> NewsIn(const v1::ConnectResponse& word) {
   return std::nullopt;
 }
 
-std::string KeyOf(const v1::UpdateReport& report) {
-  return absl::StrCat(report.attempt(), "/", report.sequence());
+// Tells what of a report has to be said from what was; empty: nothing has.
+std::string KeyOf(const View& view) {
+  if (!view.report.has_value()) return "";
+  return absl::StrCat(view.report->attempt(), "/", view.report->sequence(), "/",
+                      view.asked_again);
 }
 
 }  // namespace
@@ -208,10 +211,8 @@ v1::ConnectRequest Link::Hello(Sent& sent) {
   *hello.mutable_inventory() = view_->inventory;
   hello.set_epoch(view_->epoch);
   hello.set_finished_attempt(view_->finished_attempt);
-  if (view_->report.has_value()) {
-    *hello.mutable_update() = *view_->report;
-    sent.report_key = KeyOf(*view_->report);
-  }
+  if (view_->report.has_value()) *hello.mutable_update() = *view_->report;
+  sent.report_key = KeyOf(*view_);
   sent.inventory = view_->inventory.SerializeAsString();
   sent.last = clock_.Monotonic();
   writing_ = true;
@@ -222,9 +223,9 @@ v1::ConnectRequest Link::Hello(Sent& sent) {
 std::optional<v1::ConnectRequest> Link::NextWord(Sent& sent) {
   if (!welcomed_ || writing_) return std::nullopt;
   v1::ConnectRequest word;
-  if (!view_->report.has_value()) sent.report_key.clear();
-  if (view_->report.has_value() && KeyOf(*view_->report) != sent.report_key) {
-    sent.report_key = KeyOf(*view_->report);
+  const bool news = KeyOf(*view_) != sent.report_key;
+  sent.report_key = KeyOf(*view_);
+  if (news && view_->report.has_value()) {
     *word.mutable_report() = *view_->report;
   } else {
     std::string inventory = view_->inventory.SerializeAsString();

@@ -214,6 +214,17 @@ TEST_F(LinkTest, SaysAgainWhatWasHiddenInBetween) {
   EXPECT_EQ(service_.Hear().report().sequence(), 5u);
 }
 
+// The view in between may be gone before the link's thread runs.
+TEST_F(LinkTest, SaysAgainWhatIsAskedForAgain) {
+  Open();
+  View view = AView(5);
+  link_->Publish(view);
+  EXPECT_TRUE(service_.Hear().has_hello());
+  view.asked_again = 1;
+  link_->Publish(view);
+  EXPECT_EQ(service_.Hear().report().sequence(), 5u);
+}
+
 TEST_F(LinkTest, OpensANewStreamAndRepeatsWhatIsNotAcknowledged) {
   Service::Script breaks;
   breaks.hear = 2;

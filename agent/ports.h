@@ -142,6 +142,8 @@ struct View {
   uint64_t epoch = 0;
   uint64_t finished_attempt = 0;
   std::optional<v1::UpdateReport> report = std::nullopt;  // until acknowledged
+  // Grows each time that the same report is to be said once more.
+  uint64_t asked_again = 0;
 };
 
 // The stream to the service.

@@ -365,7 +365,9 @@ bool Repeats(uint64_t attempt, const Update& update) {
 
 // The service asks again: it gets the recorded end again.
 void ShowAgain(Update& update) {
-  if (update.phase == Phase::kEnded) update.acknowledged = 0;
+  if (update.phase != Phase::kEnded) return;
+  update.acknowledged = 0;
+  ++update.asked_again;
 }
 
 }  // namespace

@@ -133,6 +133,7 @@ struct Update {
 
   uint64_t sequence = 0;      // grows with each change that a report shows
   uint64_t acknowledged = 0;  // the highest sequence that is durable there
+  uint64_t asked_again = 0;   // how often for the recorded end; not journalled
   std::vector<StepRecord> steps = {};
   std::map<uint32_t, VirtualGpuResult> vgpus = {};  // by partition id
   SavedState saved = {};
