@@ -510,6 +510,37 @@ TEST_F(AdapterTest, ReverseUpdateThatIsCancelledLeavesTheNewDriver) {
   ExpectServes(Image("leaks"));
 }
 
+TEST_F(AdapterTest, RegressionReverseUpdateIsForgottenOnceItEnded) {
+  Serve("none");
+  TakeAll(kToUnload, Image("leaks"));
+  TakeAll({Step::kRestore, Step::kVerify, Step::kResume}, Image("leaks"));
+  TakeAll({Step::kPause, Step::kSave, Step::kUnload}, {});
+  TakeAll(kFromRestore, old_);
+  ++attempt_;
+  // Too short for any answer.
+  EXPECT_FALSE(
+      Take(Step::kPrepare, Image("none"), absl::ZeroDuration()).status.ok());
+  const StepReport cancelled = Take(Step::kCancel);
+  EXPECT_TRUE(cancelled.status.ok()) << cancelled.status;
+  EXPECT_EQ(state(), State::kRunning);
+  EXPECT_EQ(cancelled.calls.size(), 0u);  // it has not saved
+  ExpectServes(old_);
+}
+
+TEST_F(AdapterTest, RegressionCommitThatHangsLeavesADriverThatCanBeSaved) {
+  Serve("none");
+  TakeAll(kToUnload, Image("leaks"));
+  TakeAll({Step::kRestore, Step::kVerify, Step::kResume, Step::kConfirm},
+          Image("leaks"));
+  EXPECT_FALSE(Take(Step::kCommit, {}, absl::ZeroDuration()).status.ok());
+  const StepReport cancelled = Take(Step::kCancel);
+  EXPECT_TRUE(cancelled.status.ok()) << cancelled.status;
+  ExpectServes(Image("leaks"));
+  ++attempt_;
+  TakeAll(kToUnload, Image("none"));
+  TakeAll(kFromRestore, Image("none"));
+}
+
 TEST_F(AdapterTest, DriverThatHangsOnceEnginesRunIsBroken) {
   Serve("none");
   TakeAll(kToUnload, Image("hang_in_interrupt"));

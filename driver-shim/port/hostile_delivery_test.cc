@@ -74,9 +74,9 @@ TEST(HostileDeliveryTest, DamageIsDoneToOneBlockAlone) {
 
 TEST(HostileDeliveryTest, CutDataHasNoPagesThatItDoesNotTouch) {
   const SavedBlock cut = First(Damage::kBytesCut);
-  EXPECT_EQ(cut.bytes, 5000u);
-  EXPECT_EQ(cut.runs, (std::vector<PageRun>{{.first = 1, .pages = 2}}));
-  // One byte has no half.
+  EXPECT_EQ(cut.bytes, 625u);
+  EXPECT_EQ(cut.runs, (std::vector<PageRun>{{.first = 1, .pages = 1}}));
+  // One byte is left at least.
   EXPECT_EQ(
       Deliveries(Blocks(), {.damage = Damage::kBytesCut, .damaged_block = 1})[1]
           .block,

@@ -17,7 +17,7 @@ struct Hostility {
     kNone = 0,
     kLost,               // not handed over at all
     kBytesFlipped,       // some bits of the data
-    kBytesCut,           // the second half of the data
+    kBytesCut,           // all but the first sixteenth of the data
     kMetadataFlipped,    // some bits of the metadata
     kMetadataCut,        // the second half of the metadata
     kMetadataGone,       // no metadata

@@ -402,6 +402,12 @@ UpdateSteps::Outcome UpdateSteps::CancelHung(const StepOrder& order,
     save_ = {.result = late.ok() ? SaveOutcome::Result::kSucceeded
                                  : SaveOutcome::Result::kFailed,
              .blocks = driver_->saved_blocks()};
+  } else {
+    // It may have been Commit, and then the driver still works on views of the
+    // blocks that are cleared next.
+    const Answer settled = driver_->Call(HostCommand::kSettle, budget.Left());
+    Note(report, settled.status());
+    if (Lost(settled.status())) return Broken(std::move(report), budget);
   }
   return CancelSaved(std::move(report), budget);
 }

@@ -129,6 +129,7 @@ UpdateSteps::Outcome UpdateSteps::RestoreInto(
     return outcome;
   }
   caps_.Caps.Value = loaded->gpup_caps;
+  save_ = {};  // by the one before
   fault_.clear();
   outcome.state = AdapterState::kRestored;
   return outcome;
@@ -306,6 +307,7 @@ UpdateSteps::Outcome UpdateSteps::Commit(const StepOrder& order) {
   }
   store_->Clear();
   saved_ = {};
+  origin_ = AdapterState::kPrepared;
   DropStandbys();
   outcome.state = AdapterState::kRunning;
   return outcome;
