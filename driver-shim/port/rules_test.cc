@@ -161,6 +161,10 @@ TEST(RulesTest, R14RegistersStayWhatTheyWere) {
             (Violation{14,
                        "registers of partition 3 ('blue') changed during "
                        "the update"}));
+  EXPECT_EQ(FunctionGone(before),
+            (Violation{14,
+                       "virtual function of partition 3 ('blue') was disabled "
+                       "during the update"}));
 }
 
 TEST(RulesTest, R16WhatIsSavedMustFit) {
