@@ -1,5 +1,7 @@
 #include "driver-shim/port/adapter.h"
 
+#include <sys/resource.h>
+
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,6 +24,19 @@ absl::Status OutOfOrder(AdapterState state, AdapterStep step) {
 absl::Status Stale(uint64_t attempt, absl::string_view why) {
   return ErrorWithReason(absl::StatusCode::kAborted, "STALE_ATTEMPT",
                          absl::StrCat("attempt ", attempt, " is stale: ", why));
+}
+
+absl::Duration InDriver(const StepReport& report) {
+  absl::Duration sum = absl::ZeroDuration();
+  for (const EntryPointCall& call : report.calls) sum += call.elapsed;
+  return sum;
+}
+
+// Of all threads: digests are taken by several.
+uint64_t PageFaults() {
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_minflt + usage.ru_majflt);
 }
 
 }  // namespace
@@ -85,14 +100,19 @@ absl::StatusOr<StepReport> DdiAdapter::Take(const StepOrder& order) {
       return OutOfOrder(state_, order.step);
   }
   const absl::Duration begin = clock_.Monotonic();
+  const uint64_t faults = PageFaults();
   UpdateSteps::Outcome outcome = Do(order);
   outcome.report.elapsed = clock_.Monotonic() - begin;
+  outcome.report.shim_faults = PageFaults() - faults;
   LogInfo(absl::StrCat(
       "attempt ", order.attempt, ": ", Name(order.step),
       outcome.report.status.ok()
           ? " succeeded"
           : absl::StrCat(" failed: ", outcome.report.status.message()),
-      " in ", absl::FormatDuration(outcome.report.elapsed), ", adapter is ",
+      " in ", absl::FormatDuration(outcome.report.elapsed), ", ",
+      absl::FormatDuration(InDriver(outcome.report)), " of it in the driver, ",
+      outcome.report.shim_faults, " page faults here, ",
+      outcome.report.driver_faults, " in the driver's host, adapter is ",
       Name(outcome.state)));
   state_ = outcome.state;
   Finish(order, outcome.report);

@@ -51,11 +51,15 @@ struct DriverImage {
   bool operator==(const DriverImage&) const = default;
 };
 
+// Whether the steps that surely follow are taken before they are asked for.
+enum class RunAhead { kNo, kYes };
+
 struct StepOrder {
   AdapterStep step = AdapterStep::kPrepare;
   uint64_t attempt = 0;  // at least 1
   absl::Duration deadline = absl::ZeroDuration();
-  DriverImage image = {};  // for kPrepare and kRestore
+  DriverImage image = {};              // for kPrepare and kRestore
+  RunAhead run_ahead = RunAhead::kNo;  // the adapter's caller's, not its own
 };
 
 // One call into the driver.
@@ -108,6 +112,8 @@ struct StepReport {
   std::string rule = "";  // e.g. "R4"
   std::vector<std::string> driver_log = {};
   std::vector<EntryPointCall> calls = {};
+  uint64_t shim_faults = 0;    // page faults that the shim took, ...
+  uint64_t driver_faults = 0;  // ... and the driver's host, driver included
   std::vector<CensusEntry> census = {};      // of kPause
   std::vector<VirtualGpuResult> vgpus = {};  // kCancel, kVerify … kConfirm
   SavedState saved = {};                     // of kSave

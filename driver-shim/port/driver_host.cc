@@ -169,12 +169,19 @@ void DriverHost::TakeInterrupts() {
   driver_->RunDpcs();
 }
 
+uint64_t PageFaults() {
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_minflt + usage.ru_majflt);
+}
+
 void DriverHost::Answer(const std::byte* packet, size_t bytes) {
   HostRequest request;
   CHECK(bytes >= sizeof request);
   std::memcpy(&request, packet, sizeof request);
   recorder_.Begin();
   std::vector<CensusAnswer> answers;
+  const uint64_t faults = PageFaults();
   const LoadedDriver::Result result = Execute(request, packet, bytes, answers);
   HostReply reply = {
       .sequence = request.sequence,
@@ -184,6 +191,7 @@ void DriverHost::Answer(const std::byte* packet, size_t bytes) {
       .gpup_caps = driver_->gpup_caps().Caps.Value,
       .count = static_cast<uint32_t>(answers.size()),
       .blocks = static_cast<uint32_t>(saver_->blocks()),
+      .page_faults = PageFaults() - faults,
   };
   result.message.copy(reply.message.data(), reply.message.size() - 1);
   std::vector<std::byte> out(sizeof reply +

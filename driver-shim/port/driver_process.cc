@@ -237,6 +237,7 @@ absl::StatusOr<DriverProcess::Answer> DriverProcess::Judge(
     const HostReply& reply, std::vector<CensusAnswer> census) {
   NoteLines();
   saved_blocks_ = reply.blocks;
+  page_faults_ = reply.page_faults;
   if (const Verdict rule = broken_rule(); rule.has_value()) {
     // A driver may go on as if it had not been refused.
     failed_ = EntryPointName(status().rule_entry_point);
@@ -331,6 +332,10 @@ bool DriverProcess::AwaitDeath(absl::Duration timeout) {
   pollfd fd = {.fd = socket_, .events = POLLIN, .revents = 0};
   if (busy_ || ppoll(&fd, 1, &wait, nullptr) <= 0) return false;
   return !Alive();
+}
+
+void DriverProcess::Freeze() {
+  if (pid_ > 0) kill(pid_, SIGSTOP);
 }
 
 void DriverProcess::Retire() {

@@ -93,8 +93,10 @@ class DriverProcess {
   bool Alive();
   // Ends it at once, and waits until it is gone.
   void Kill();
-  // Ends it without waiting: for one that runs no driver any more, where the
-  // time counts. Alive() tells when it is gone.
+  // For one that runs no driver any more, where the time counts: it does
+  // nothing from now on, but stays. Retire() ends it.
+  void Freeze();
+  // Ends it without waiting. Alive() tells when it is gone.
   void Retire();
 
   // The entry point that failed last, or that hangs; "" when none did.
@@ -103,6 +105,8 @@ class DriverProcess {
   std::optional<uint32_t> failed_nt_status() const { return nt_status_; }
   // Blocks that the driver had saved when it answered last.
   uint32_t saved_blocks() const { return saved_blocks_; }
+  // Page faults that the last command took.
+  uint64_t page_faults() const { return page_faults_; }
   // Waits until it dies, at most `timeout`. Returns whether it did.
   bool AwaitDeath(absl::Duration timeout);
   // Allocations that the last command tried. Works on the dead.
@@ -145,6 +149,7 @@ class DriverProcess {
   bool busy_ = false;
   uint64_t lines_logged_ = 0;
   uint32_t saved_blocks_ = 0;
+  uint64_t page_faults_ = 0;
   std::string failed_ = "";
   std::optional<uint32_t> nt_status_ = std::nullopt;
 };

@@ -105,10 +105,11 @@ struct HostReply {
   uint64_t sequence = 0;
   NTSTATUS nt_status = 0;  // of the entry point that failed, else 0
   EntryPoint failed = EntryPoint::kNone;
-  uint32_t refused = 0;    // 1: not by the driver; the message says why
-  uint32_t gpup_caps = 0;  // DXGK_GPUPCAPS, of kLoad
-  uint32_t count = 0;      // of CensusAnswers that follow
-  uint32_t blocks = 0;     // saved so far in this update
+  uint32_t refused = 0;      // 1: not by the driver; the message says why
+  uint32_t gpup_caps = 0;    // DXGK_GPUPCAPS, of kLoad
+  uint32_t count = 0;        // of CensusAnswers that follow
+  uint32_t blocks = 0;       // saved so far in this update
+  uint64_t page_faults = 0;  // that the command took
   std::array<char, 256> message = {};
 };
 

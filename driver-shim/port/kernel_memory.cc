@@ -388,17 +388,17 @@ std::byte* KernelMemory::ContiguousHome(const MDL* list) const {
 }
 
 // Maps the pages one after the other; null when that is not to be had.
-std::byte* KernelMemory::MapWindow(const std::vector<PageRun>& runs) {
+std::byte* KernelMemory::MapWindow(const std::vector<PageRun>& runs,
+                                   int flags) {
   const size_t bytes = CountOf(runs) * kPageBytes;
   void* const base = mmap(nullptr, bytes, PROT_NONE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (base == MAP_FAILED) return nullptr;
   std::byte* at = static_cast<std::byte*>(base);
   for (const PageRun& run : runs) {
-    void* const mapped =
-        mmap(at, run.pages * kPageBytes, PROT_READ | PROT_WRITE,
-             MAP_SHARED | MAP_FIXED, fd_,
-             static_cast<off_t>((run.first - kFirstPage) * kPageBytes));
+    void* const mapped = mmap(
+        at, run.pages * kPageBytes, PROT_READ | PROT_WRITE, flags | MAP_FIXED,
+        fd_, static_cast<off_t>((run.first - kFirstPage) * kPageBytes));
     if (mapped == MAP_FAILED) {
       munmap(base, bytes);
       return nullptr;
@@ -406,36 +406,6 @@ std::byte* KernelMemory::MapWindow(const std::vector<PageRun>& runs) {
     at += run.pages * kPageBytes;
   }
   return static_cast<std::byte*>(base);
-}
-
-// As MapWindow(), copy-on-write, of pages that are in the saved view until now:
-// the page tables move along, so that nothing faults again.
-std::byte* KernelMemory::MoveToWindow(const std::vector<PageRun>& runs) {
-  const size_t bytes = CountOf(runs) * kPageBytes;
-  // Whole tables move at once between places that are alike within 2 MiB.
-  constexpr size_t kTable = size_t{2} << 20;
-  void* const base = mmap(nullptr, bytes + kTable, PROT_NONE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (base == MAP_FAILED) return nullptr;
-  const size_t skip =
-      (Number(SavedView(runs[0].first)) - Number(base)) % kTable;
-  std::byte* const window = static_cast<std::byte*>(base) + skip;
-  std::byte* at = window;
-  for (const PageRun& run : runs) {
-    const size_t run_bytes = run.pages * kPageBytes;
-    std::byte* const from = SavedView(run.first);
-    if (mremap(from, run_bytes, run_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, at) !=
-        at) {
-      return nullptr;
-    }
-    // Nobody else may come to lie in the gap.
-    mmap(from, run_bytes, PROT_NONE,
-         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-    at += run_bytes;
-  }
-  if (skip > 0) munmap(base, skip);
-  if (skip < kTable) munmap(window + bytes, kTable - skip);
-  return window;
 }
 
 void* KernelMemory::MapPages(MDL* list) {
@@ -453,7 +423,7 @@ void* KernelMemory::MapPages(MDL* list) {
       if (!Has(pages[i]) || At(pages[i]).cow) return nullptr;
     }
     const std::vector<PageRun> runs = RunsOf(list);
-    base = MapWindow(runs);
+    base = MapWindow(runs, MAP_SHARED);
     if (base == nullptr) return nullptr;
     windows_[Number(base)] = {
         .runs = runs, .pages = CountOf(runs), .list = list};
@@ -578,7 +548,7 @@ absl::Status KernelMemory::TouchSaved() {
       mmap(nullptr, bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE, fd_, 0);
   if (view == MAP_FAILED) return Unavailable("map the saved pages");
   madvise(view, bytes(), MADV_POPULATE_READ);
-  WarmHeap(bytes() / kPageBytes * sizeof(PFN_NUMBER));
+  WarmHeap(bytes() / kPageBytes * sizeof(PFN_NUMBER) + kPageBytes);
   saved_view_ = static_cast<std::byte*>(view);
   return absl::OkStatus();
 }
@@ -634,7 +604,7 @@ absl::Status KernelMemory::Reserve(const std::vector<SavedBlock>& blocks) {
     }
     std::byte* at = SavedView(runs[0].first);
     if (runs.size() > 1) {
-      at = MoveToWindow(runs);
+      at = MapWindow(runs, MAP_PRIVATE);
       if (at == nullptr) return Unavailable("map a saved block");
       windows_[Number(at)] = {.runs = runs, .pages = CountOf(runs)};
     }

@@ -181,8 +181,7 @@ class KernelMemory {
   MDL* NewList(const std::vector<PageRun>& runs, uint32_t byte_offset,
                uint64_t bytes);
   std::byte* ContiguousHome(const MDL* list) const;
-  std::byte* MapWindow(const std::vector<PageRun>& runs);
-  std::byte* MoveToWindow(const std::vector<PageRun>& runs);
+  std::byte* MapWindow(const std::vector<PageRun>& runs, int flags);
   absl::Status WriteBack(PageRun run);
   absl::Status ShareAgain(PageRun run);
   PageRun SettleFrom(uint64_t page) const;

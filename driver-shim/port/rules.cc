@@ -111,20 +111,21 @@ Verdict CheckHandedOver(size_t index, const SavedBlock& block,
 }
 
 Verdict CheckList(const MDL& list, const SavedBlock& block) {
-  std::vector<uint64_t> want;
+  const uint64_t want = PageCount(block);
+  bool same = list.ByteCount == block.bytes &&
+              list.ByteOffset == block.byte_offset &&
+              BatonMdlPageCount(&list) == want;
+  const PFN_NUMBER* next = MmGetMdlPfnArray(&list);
   for (const PageRun& run : block.runs) {
-    for (uint64_t i = 0; i < run.pages; ++i) want.push_back(run.first + i);
+    for (uint64_t i = 0; same && i < run.pages; ++i, ++next) {
+      same = *next == run.first + i;
+    }
   }
-  const PFN_NUMBER* const pages = MmGetMdlPfnArray(&list);
-  if (list.ByteCount == block.bytes && list.ByteOffset == block.byte_offset &&
-      BatonMdlPageCount(&list) == want.size() &&
-      std::equal(want.begin(), want.end(), pages)) {
-    return std::nullopt;
-  }
+  if (same) return std::nullopt;
   return Violation{
       6, absl::StrCat("list describes ", list.ByteCount, " bytes in ",
                       BatonMdlPageCount(&list), " pages, want ", block.bytes,
-                      " bytes in ", want.size(), " pages of the block")};
+                      " bytes in ", want, " pages of the block")};
 }
 
 Verdict CheckNothingOutstanding(const KernelMemory::Outstanding& outstanding) {

@@ -162,6 +162,7 @@ void UpdateSteps::Note(StepReport& report, const absl::Status& status) {
   if (driver_ != nullptr) {
     const auto calls = driver_->Calls();
     report.calls.insert(report.calls.end(), calls.begin(), calls.end());
+    report.driver_faults += driver_->page_faults();
   }
   if (status.ok()) return;
   if (report.status.ok()) report.status = status;
@@ -204,7 +205,14 @@ std::unique_ptr<DriverProcess> UpdateSteps::TakeStandby(
   return nullptr;
 }
 
+// Whoever was frozen in the blackout ends now: taking an address space down is
+// work for a core that the guests want.
+void UpdateSteps::EndRetired() {
+  for (const auto& process : retired_) process->Retire();
+}
+
 void UpdateSteps::DropStandbys() {
+  EndRetired();
   for (Standby& standby : standbys_) {
     if (standby.process == nullptr) continue;
     standby.process->Retire();

@@ -119,6 +119,7 @@ class UpdateSteps {
   absl::Status OpenStandbys(const DriverImage& image, const Budget& budget);
   std::unique_ptr<DriverProcess> TakeStandby(const DriverImage& image);
   void DropStandbys();
+  void EndRetired();
 
   // Whether the adapter has no driver any more, after `status` came from one.
   bool Lost(const absl::Status& status) const;

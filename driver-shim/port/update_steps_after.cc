@@ -74,7 +74,7 @@ void UpdateSteps::EndDriver(StepReport& report, const Budget& budget) {
   } else {
     // It runs no driver any more. Taking its address space down need not be
     // waited for.
-    driver_->Retire();
+    driver_->Freeze();
     retired_.push_back(std::move(driver_));
   }
   driver_ = nullptr;
@@ -215,6 +215,7 @@ UpdateSteps::Outcome UpdateSteps::Resume(const StepOrder& order) {
   if (!run.ok()) return outcome;
   report.status = device_.ResumeEngines(budget.Left());
   if (!report.status.ok()) return ResumeFailed(std::move(report), budget);
+  EndRetired();
   report.vgpus = Blackouts({});
   outcome.state = AdapterState::kResumed;
   return outcome;

@@ -152,6 +152,8 @@ v1::StepResult ResultOf(const port::StepReport& report) {
     std::string& text = *proto.add_driver_log();
     for (const char c : line) text += c >= ' ' && c <= '~' ? c : '?';
   }
+  proto.set_shim_page_faults(report.shim_faults);
+  proto.set_driver_page_faults(report.driver_faults);
   for (const port::EntryPointCall& call : report.calls) {
     v1::EntryPointCall& added = *proto.add_calls();
     added.set_entry_point(call.entry_point);
