@@ -11,7 +11,8 @@ namespace baton::agent {
 
 // Carries out one step of the table at a time through the ports. Confined to
 // the worker's thread; each call blocks no longer than the step's deadline and
-// what the shim client adds to it.
+// what the shim client adds to it, and as long as the agent's own disk hangs:
+// no deadline bounds that.
 class Steps {
  public:
   struct Ports {

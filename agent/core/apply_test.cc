@@ -669,6 +669,15 @@ TEST(ApplyTest, ARestartFindsAnotherAttemptAndCallsAPerson) {
   EXPECT_EQ(update.end, End::kQuarantined);
 }
 
+TEST(ApplyTest, OnlySwitchHasNoDeadline) {
+  for (int s = 0; s <= static_cast<int>(kLastStep); ++s) {
+    const auto step = static_cast<Step>(s);
+    EXPECT_EQ(DeadlineOf(step, Deadlines()) == absl::InfiniteDuration(),
+              step == Step::kSwitch)
+        << Name(step);
+  }
+}
+
 TEST(ApplyTest, ARestartWithNothingUnderWayChangesNothing) {
   for (const Phase phase : {Phase::kIdle, Phase::kEnded}) {
     Update update = At(Way::kForward, phase);

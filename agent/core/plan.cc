@@ -48,8 +48,9 @@ absl::Duration DeadlineOf(Step step, const Deadlines& deadlines) {
     case Step::kCancel:
       return 2 * deadlines.save + deadlines.pause + deadlines.resume;
     case Step::kUnload:
-    case Step::kSwitch:
       return deadlines.unload;
+    case Step::kSwitch:
+      return absl::InfiniteDuration();
     case Step::kRestore:
       return deadlines.restore;
     case Step::kVerify:

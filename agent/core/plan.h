@@ -30,7 +30,8 @@ struct Action {
 std::optional<Action> Plan(const Update& update);
 
 // How long `step` may take. Cancel has no deadline of its own: it may have to
-// wait for a save that hangs, and then undo it. Commit has Confirm's.
+// wait for a save that hangs, and then undo it. Commit has Confirm's. Switch
+// has none at all: a disk that hangs cannot be called back.
 absl::Duration DeadlineOf(Step step, const Deadlines& deadlines);
 
 }  // namespace baton::agent::core
