@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/link_deadline.h"
-#include "base/clock.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "grpcpp/client_context.h"
@@ -42,11 +41,12 @@ struct ServiceFetcher::Download {
   const std::string& driver;
   const std::atomic<bool>& stop;
   const Sink& sink;
+  const Clock& clock;
   absl::Duration end = absl::ZeroDuration();  // on the monotonic clock
   uint64_t next = 0;                          // byte
   bool broken = false;  // the last stream ended because the service went away
 
-  absl::Duration Left() const { return end - RealClock().Monotonic(); }
+  absl::Duration Left() const { return end - clock.Monotonic(); }
 };
 
 absl::Status ServiceFetcher::Fetch(const std::string& driver,
@@ -57,7 +57,8 @@ absl::Status ServiceFetcher::Fetch(const std::string& driver,
   Download download = {.driver = driver,
                        .stop = stop,
                        .sink = sink,
-                       .end = RealClock().Monotonic() + deadline,
+                       .clock = clock_,
+                       .end = clock_.Monotonic() + deadline,
                        .next = offset_bytes};
   while (true) {
     RETURN_IF_ERROR(AwaitService(download));

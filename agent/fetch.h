@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "agent/ports.h"
+#include "base/clock.h"
 #include "baton/v1/driver.grpc.pb.h"
 #include "grpcpp/channel.h"
 
@@ -13,9 +14,11 @@ namespace baton::agent {
 // Packages from the service's DriverService. Confined to one thread; blocks.
 class ServiceFetcher final : public Fetcher {
  public:
-  explicit ServiceFetcher(std::shared_ptr<grpc::Channel> channel)
+  // `clock` outlives this object.
+  ServiceFetcher(std::shared_ptr<grpc::Channel> channel, const Clock& clock)
       : channel_(std::move(channel)),
-        stub_(v1::DriverService::NewStub(channel_)) {}
+        stub_(v1::DriverService::NewStub(channel_)),
+        clock_(clock) {}
 
   // A service that is away is waited for, and the download goes on where it
   // broke: nothing has been touched yet, so a restart of the service must not
@@ -38,6 +41,7 @@ class ServiceFetcher final : public Fetcher {
 
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::DriverService::Stub> stub_;
+  const Clock& clock_;
 };
 
 }  // namespace baton::agent

@@ -47,7 +47,8 @@ class FetchTest : public ::testing::Test {
   FetchTest() {
     Serve();
     fetcher_ = std::make_unique<ServiceFetcher>(
-        grpc::CreateChannel(target_, grpc::InsecureChannelCredentials()));
+        grpc::CreateChannel(target_, grpc::InsecureChannelCredentials()),
+        RealClock());
   }
 
   void Serve() {

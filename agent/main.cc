@@ -35,8 +35,8 @@ constexpr size_t kMailboxCapacity = 1024;  // messages
 constexpr int kReconnectMaxMs = 2000;
 constexpr absl::Duration kTurnMax = absl::Seconds(1);
 
-// The mask is inherited by all threads, gRPC's included: only WaitForSignal()
-// sees these.
+// The mask is inherited by all threads, gRPC's included: only the sigwait() of
+// RunLoop() sees these.
 sigset_t BlockSignals() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -97,7 +97,7 @@ absl::Status Run(const Options& options, const sigset_t& signals) {
                    SqliteJournal::Open(options.root + "/journal.db"));
   ASSIGN_OR_RETURN(core::Update update, journal->Load());
   const std::shared_ptr<grpc::Channel> service = DialService(options.service);
-  ServiceFetcher fetcher(service);
+  ServiceFetcher fetcher(service, RealClock());
   Staging staging(options.root, fetcher, RealClock());
   RETURN_IF_ERROR(staging.SetUp());
   if (!options.installed.empty()) {
