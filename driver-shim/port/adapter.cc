@@ -74,6 +74,10 @@ AdapterReport DdiAdapter::Inspect() {
       .state = state_,
       .attempt = attempt_,
   };
+  if (report.fault.empty()) {
+    // A driver may not notice for long that its device is gone.
+    report.fault = std::string(device_.Functions().status().message());
+  }
   const bool loaded =
       state_ != AdapterState::kEmpty && state_ != AdapterState::kUnloaded;
   if (loaded) report.image = steps_->image();

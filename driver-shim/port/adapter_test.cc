@@ -607,5 +607,12 @@ TEST_F(AdapterTest, DriverThatDiesWhileNothingHappensIsNoticed) {
             "STEP_OUT_OF_ORDER");
 }
 
+TEST_F(AdapterTest, RegressionADeviceThatIsGoneIsAFault) {
+  Serve("none");
+  EXPECT_EQ(adapter_->Inspect().fault, "");
+  device_.functions_result = absl::UnavailableError("device is gone");
+  EXPECT_EQ(adapter_->Inspect().fault, "device is gone");
+}
+
 }  // namespace
 }  // namespace baton::port

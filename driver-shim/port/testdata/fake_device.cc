@@ -60,6 +60,7 @@ std::string FakeDevice::InterruptPath() const {
 }
 
 absl::StatusOr<std::vector<FunctionState>> FakeDevice::Functions() const {
+  if (!functions_result.ok()) return functions_result;
   std::vector<FunctionState> now(functions.begin(),
                                  functions.begin() + enabled);
   for (FunctionState& function : now) {

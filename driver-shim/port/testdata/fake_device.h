@@ -37,6 +37,7 @@ class FakeDevice final : public Device {
   enum class Engines { kWork, kStand };
   Engines engines = Engines::kWork;
   bool paused = false;
+  absl::Status functions_result = absl::OkStatus();
   absl::Status pause_result = absl::OkStatus();
   absl::Status resume_result = absl::OkStatus();
 
