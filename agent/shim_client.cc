@@ -80,6 +80,8 @@ Request RequestOf(const ShimStep& step) {
   Request request;
   request.mutable_order()->set_attempt(step.attempt);
   ToProto(step.deadline, *request.mutable_order()->mutable_deadline());
+  // The blackout need not wait for the answers to cross.
+  request.mutable_order()->set_run_ahead(true);
   return request;
 }
 

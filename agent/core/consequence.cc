@@ -75,11 +75,12 @@ Consequence OnTheWayForward(const Update& update, Step step,
       return outcome.trial == Trial::kRefused ? Consequence::kCancel
                                               : Consequence::kBackSameBlocks;
     case Step::kSwitch:
+      return Consequence::kBackSameBlocks;
     case Step::kRestore:
     case Step::kVerify:
-      return Consequence::kBackSameBlocks;
     case Step::kResume:
-      // Once engines ran, the blocks are stale.
+      // Once engines ran, the blocks are stale. The shim runs ahead: an answer
+      // that was lost does not mean that they stand.
       return outcome.adapter == AdapterState::kResumed
                  ? Consequence::kBackReverse
                  : Consequence::kBackSameBlocks;

@@ -51,8 +51,11 @@ absl::StatusOr<port::StepOrder> OrderFrom(port::AdapterStep step,
                absl::StrCat("deadline is ", absl::FormatDuration(deadline),
                             ", want 1ms to 1h"));
   }
-  return port::StepOrder{
-      .step = step, .attempt = order.attempt(), .deadline = deadline};
+  return port::StepOrder{.step = step,
+                         .attempt = order.attempt(),
+                         .deadline = deadline,
+                         .run_ahead = order.run_ahead() ? port::RunAhead::kYes
+                                                        : port::RunAhead::kNo};
 }
 
 absl::StatusOr<port::DriverImage> ImageFrom(const v1::DriverImage& image) {

@@ -1,6 +1,7 @@
 #include "driver-shim/rpc/shim_service.h"
 
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/reason.h"
@@ -24,6 +25,26 @@ absl::StatusOr<port::StepOrder> OrderWithImage(AdapterStep step,
   return order;
 }
 
+// What surely comes next while guests stand still.
+std::vector<AdapterStep> Following(AdapterStep step) {
+  switch (step) {
+    case AdapterStep::kPause:
+      return {AdapterStep::kSave};
+    case AdapterStep::kRestore:
+      return {AdapterStep::kVerify, AdapterStep::kResume};
+    case AdapterStep::kPrepare:
+    case AdapterStep::kSave:
+    case AdapterStep::kCancel:
+    case AdapterStep::kUnload:
+    case AdapterStep::kVerify:
+    case AdapterStep::kResume:
+    case AdapterStep::kConfirm:
+    case AdapterStep::kCommit:
+      return {};
+  }
+  return {};
+}
+
 template <typename Response>
 void AddVgpus(const port::StepReport& report, Response& response) {
   for (const port::VirtualGpuResult& vgpu : report.vgpus) {
@@ -32,6 +53,36 @@ void AddVgpus(const port::StepReport& report, Response& response) {
 }
 
 }  // namespace
+
+absl::StatusOr<port::StepReport> ShimService::Take(
+    const port::StepOrder& order) {
+  const auto ahead = ahead_.find(order.step);
+  if (ahead == ahead_.end() || ahead_attempt_ != order.attempt) {
+    ahead_.clear();
+    return adapter_.Take(order);
+  }
+  port::StepReport report = ahead->second;
+  // Whoever asks again for what failed has it tried again.
+  if (!report.status.ok()) ahead_.erase(ahead);
+  return report;
+}
+
+void ShimService::RunAheadOf(const port::StepOrder& order,
+                             const port::StepReport& report) {
+  if (!ahead_.empty()) return;  // a repeat: it was done before
+  ahead_attempt_ = order.attempt;
+  ahead_[order.step] = report;
+  for (const AdapterStep step : Following(order.step)) {
+    const port::StepOrder next = {
+        .step = step, .attempt = order.attempt, .deadline = order.deadline};
+    const absl::StatusOr<port::StepReport> taken = adapter_.Take(next);
+    worker_.Show();
+    // One that was not tried says so again when it is asked for.
+    if (!taken.ok()) return;
+    ahead_[step] = *taken;
+    if (!taken->status.ok()) return;
+  }
+}
 
 grpc::ServerUnaryReactor* ShimService::Post(
     grpc::CallbackServerContext* context, absl::StatusOr<port::StepOrder> order,
@@ -43,10 +94,14 @@ grpc::ServerUnaryReactor* ShimService::Post(
   }
   const bool posted = worker_.TryPost(
       [this, reactor, order = *std::move(order), fill = std::move(fill)] {
-        const absl::StatusOr<port::StepReport> report = adapter_.Take(order);
+        const absl::StatusOr<port::StepReport> report = Take(order);
         if (report.ok()) fill(*report);
         worker_.Show();
+        const bool succeeded = report.ok() && report->status.ok();
         reactor->Finish(ToGrpc(report.status()));
+        if (succeeded && order.run_ahead == port::RunAhead::kYes) {
+          RunAheadOf(order, *report);
+        }
       });
   if (!posted) {
     reactor->Finish(ToGrpc(ErrorWithReason(

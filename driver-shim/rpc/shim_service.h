@@ -1,7 +1,9 @@
 #ifndef DRIVER_SHIM_RPC_SHIM_SERVICE_H_
 #define DRIVER_SHIM_RPC_SHIM_SERVICE_H_
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -67,8 +69,18 @@ class ShimService final : public v1::ShimService::CallbackService {
                                  absl::StatusOr<port::StepOrder> order,
                                  Fill fill);
 
+  // Takes the step, unless it was taken ahead. On the worker.
+  absl::StatusOr<port::StepReport> Take(const port::StepOrder& order);
+  // Takes the steps that follow `order`, which came to `report`. On the worker.
+  void RunAheadOf(const port::StepOrder& order, const port::StepReport& report);
+
   port::AdapterPort& adapter_;
   ShimWorker& worker_;
+  // What was taken ahead, with the step before it, until another step is
+  // ordered: each may be asked for, and repeated, as if it were its turn. The
+  // worker's.
+  uint64_t ahead_attempt_ = 0;
+  std::map<port::AdapterStep, port::StepReport> ahead_;
   const Self self_;
 };
 

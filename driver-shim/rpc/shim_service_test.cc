@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,13 +33,15 @@ class FakeAdapter final : public port::AdapterPort {
   }
   absl::StatusOr<port::StepReport> Take(const port::StepOrder& order) override {
     orders.push_back(order);
-    return answer;
+    return order.step == fails ? failure : answer;
   }
   void Watch() override { ++watched; }
 
   port::AdapterState state = port::AdapterState::kRunning;
   std::vector<port::StepOrder> orders;
   absl::StatusOr<port::StepReport> answer = port::StepReport();
+  std::optional<port::AdapterStep> fails = std::nullopt;
+  absl::StatusOr<port::StepReport> failure = port::StepReport();
   std::atomic<int> watched = 0;
 };
 
@@ -192,6 +195,56 @@ TEST_F(ShimServiceTest, BadOrdersNeverReachTheAdapter) {
   EXPECT_EQ(Reason(restore("relative.so", Sha256Of("x"))), "BAD_IMAGE");
   EXPECT_EQ(Reason(restore("/a.so", "md5:1")), "BAD_IMAGE");
   worker_.Run([this] { EXPECT_TRUE(adapter_.orders.empty()); });
+}
+
+TEST_F(ShimServiceTest, RunsAheadWhileGuestsStandStill) {
+  using Step = port::AdapterStep;
+  auto pause = With(v1::PauseRequest(), 1, 1);
+  pause.mutable_order()->set_run_ahead(true);
+  v1::PauseResponse paused;
+  ASSERT_TRUE(stub_->Pause(&context_, pause, &paused).ok());
+  auto restore = With(v1::RestoreRequest(), 1, 1);
+  restore.mutable_order()->set_run_ahead(true);
+  restore.mutable_image()->set_path("/next.so");
+  restore.mutable_image()->set_digest(Sha256Of("x"));
+  grpc::ClientContext context;
+  v1::RestoreResponse restored;
+  ASSERT_TRUE(stub_->Restore(&context, restore, &restored).ok());
+  worker_.Run([this] {
+    std::vector<Step> steps;
+    for (const port::StepOrder& order : adapter_.orders) {
+      steps.push_back(order.step);
+      EXPECT_EQ(order.attempt, 1u);
+      EXPECT_EQ(order.deadline, absl::Seconds(1));
+    }
+    EXPECT_EQ(steps,
+              (std::vector<Step>{Step::kPause, Step::kSave, Step::kRestore,
+                                 Step::kVerify, Step::kResume}));
+  });
+}
+
+TEST_F(ShimServiceTest, AStepThatFailedAheadIsNotTakenTwice) {
+  worker_.Run([this] {
+    adapter_.fails = port::AdapterStep::kSave;
+    adapter_.failure =
+        port::StepReport{.status = ErrorWithReason(absl::StatusCode::kInternal,
+                                                   "DRIVER_REFUSED", "no")};
+  });
+  auto pause = With(v1::PauseRequest(), 1, 1);
+  pause.mutable_order()->set_run_ahead(true);
+  v1::PauseResponse paused;
+  ASSERT_TRUE(stub_->Pause(&context_, pause, &paused).ok());
+  EXPECT_EQ(paused.result().code(), 0);
+  grpc::ClientContext context;
+  v1::SaveResponse saved;
+  ASSERT_TRUE(
+      stub_->Save(&context, With(v1::SaveRequest(), 1, 1), &saved).ok());
+  EXPECT_EQ(saved.result().reason(), "DRIVER_REFUSED");
+  worker_.Run([this] { EXPECT_EQ(adapter_.orders.size(), 2u); });
+  // Asked for once more, it is tried again.
+  grpc::ClientContext again;
+  ASSERT_TRUE(stub_->Save(&again, With(v1::SaveRequest(), 1, 1), &saved).ok());
+  worker_.Run([this] { EXPECT_EQ(adapter_.orders.size(), 3u); });
 }
 
 TEST(ShimServerTest, ListensOnUnixSocketsAlone) {
