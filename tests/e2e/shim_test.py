@@ -44,6 +44,20 @@ class ShimTest(FleetTest):
         self.step("Commit")
         self.assertEqual(0, self.shim.wait(20))
 
+    def test_each_life_has_its_own_instance_and_luids(self):
+        lives = []
+        for _ in range(2):
+            seen = self.client.call("baton.v1.ShimService", "Inspect")
+            self.assertRegex(seen.shim_instance, "^[0-9a-f]{16}$")
+            lives.append({seen.shim_instance} | {v.luid for v in seen.adapter.vgpus})
+            self.assertEqual(3, len(lives[-1]))
+            self.shim.signal(signal.SIGKILL)
+            self.shim.wait(20)
+            self.shim = self.lab.start_shim(self.lab.hosts[0])
+            self.shim.wait_ready()
+            self.client = Client(f"unix:{self.lab.hosts[0].shm}/shim.sock")
+        self.assertFalse(lives[0] & lives[1])
+
     def test_a_stop_before_it_cancels(self):
         self.step("Prepare", image=self.image("2.0"))
         self.step("Pause")
