@@ -63,6 +63,7 @@ std::vector<Finding> Examine(port::AdapterPort& adapter,
                              rpc::ShimWorker& worker,
                              const std::vector<Case>& cases) {
   const ScratchDirectory directory;
+  worker.Run([&] { worker.Show(); });
   rpc::ShimService service(adapter, worker, {"0.1"});
   auto server = rpc::StartShimServer(directory.target(), service);
   CHECK(server.ok());

@@ -93,10 +93,13 @@ int RuleOfStep(AdapterStep step, const port::StepReport& report, Role role) {
     case AdapterStep::kUnload:
       return 13;
     case AdapterStep::kRestore:
+      // The blocks are the same as ever: it is the device that is not.
+      if (role == Role::kBetween) return 14;
       // Where the new driver is known to be good, what it was given is not.
       if (role == Role::kOld) return NamesStart(report.entry_point) ? 1 : 5;
       return NamesStart(report.entry_point) ? 13 : 5;
     case AdapterStep::kVerify:
+      if (role == Role::kBetween) return 14;
       if (role == Role::kNew) return 5;
       return role == Role::kBoth && reason == "VGPU_CHANGED" ? 5 : 1;
     case AdapterStep::kResume:
@@ -180,7 +183,8 @@ int RuleBrokenBy(const softgpu::Report& guest) {
 
 std::string Describe(AdapterStep step, const port::StepReport& report) {
   std::string out = absl::StrCat(
-      port::Name(step), report.status.ok() ? " was survived" : " failed",
+      port::Name(step),
+      report.status.ok() ? " was done by force: the driver failed" : " failed",
       Fact("in", report.entry_point), Fact("with", Reason(report.status)));
   if (!report.status.ok()) {
     absl::StrAppend(&out, ": ", report.status.message());

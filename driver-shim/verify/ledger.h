@@ -16,9 +16,13 @@ namespace baton::verify {
 
 inline constexpr int kRules = 17;
 
-// Who is looked at in an update: what a driver saved and how it left, what it
-// was given and how it came, or both.
-enum class Role { kOld, kNew, kBoth };
+// What the driver that is looked at was when another was, or is, restored.
+enum class Role {
+  kOld,      // it saved
+  kNew,      // it was given what was saved
+  kBoth,     // either
+  kBetween,  // neither: it was tried, and the one that saved is let in again
+};
 
 // A rule that was broken, and how that was seen.
 struct Blame {

@@ -58,6 +58,8 @@ TEST(LedgerTest, EachFailureHasItsRule) {
       {AdapterStep::kRestore, "DRIVER_REFUSED", kStart, Role::kNew, 13},
       {AdapterStep::kRestore, "DRIVER_REFUSED", kStart, Role::kOld, 1},
       {AdapterStep::kRestore, "DRIVER_REFUSED", kRestore, Role::kOld, 5},
+      {AdapterStep::kRestore, "DRIVER_REFUSED", kStart, Role::kBetween, 14},
+      {AdapterStep::kVerify, "VGPU_CHANGED", "", Role::kBetween, 14},
       {AdapterStep::kVerify, "VGPU_MISSING", "", Role::kBoth, 1},
       {AdapterStep::kVerify, "VGPU_MISSING", "", Role::kNew, 5},
       {AdapterStep::kVerify, "VGPU_CHANGED", "", Role::kBoth, 5},

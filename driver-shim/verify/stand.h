@@ -57,6 +57,7 @@ class Stand {
 
   port::AdapterReport Inspect() { return adapter_->Inspect(); }
   uint32_t vgpus() const { return vgpus_; }
+  const std::string& directory() const { return directory_; }
   std::vector<softgpu::Report> StopGuests();
 
  private:

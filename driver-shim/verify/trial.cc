@@ -19,7 +19,13 @@ bool IsRefusal(const port::StepReport& report) {
 
 Role Trial::RoleNow() const {
   if (pair_.old.digest == pair_.next.digest) return Role::kBoth;
-  return restored_ == pair_.subject ? Role::kNew : Role::kOld;
+  if (restored_ == pair_.subject) return Role::kNew;
+  return saver_ == pair_.subject ? Role::kOld : Role::kBetween;
+}
+
+void Trial::Note(Step step, const port::DriverImage& image) {
+  if (step == Step::kSave) saver_ = stand_.Inspect().image.digest;
+  if (step == Step::kRestore) restored_ = image.digest;
 }
 
 bool Trial::Check(bool holds, int rule, const std::string& message) {
@@ -41,7 +47,7 @@ bool Trial::Judge(Step step, const absl::StatusOr<port::StepReport>& report) {
 
 bool Trial::Do(const std::vector<Step>& steps, const port::DriverImage& image) {
   for (const Step step : steps) {
-    if (step == Step::kRestore) restored_ = image.digest;
+    Note(step, image);
     const auto report = stand_.Take(step, image);
     if (!Judge(step, report)) return false;
     if (step == Step::kSave) saved_ = report->saved;
@@ -61,7 +67,7 @@ bool Trial::Do(const std::vector<Step>& steps, const port::DriverImage& image) {
 
 Trial::Survived Trial::Survive(Step step, const port::Hostility& hostility,
                                int rule) {
-  if (step == Step::kRestore) restored_ = pair_.next.digest;
+  Note(step, pair_.next);
   stand_.hostility() = hostility;
   const auto report = stand_.Take(step, pair_.next);
   stand_.hostility() = {};

@@ -61,12 +61,14 @@ class Trial {
   bool Judge(port::AdapterStep step,
              const absl::StatusOr<port::StepReport>& report);
   Role RoleNow() const;
+  void Note(port::AdapterStep step, const port::DriverImage& image);
 
   Stand& stand_;
   Ledger& ledger_;
   const Pair& pair_;
   const std::string name_;
-  std::string restored_ = "";  // digest of the driver restored last
+  std::string saver_ = "";     // digest of the driver that saved last
+  std::string restored_ = "";  // and of the one that was given it
   port::SavedState saved_ = {};
 };
 

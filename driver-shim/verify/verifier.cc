@@ -48,6 +48,7 @@ class Verifier {
   std::vector<Pair> Pairs() const;
   absl::Status TryAll(const Place& place,
                       const std::vector<Sequence>& sequences);
+  absl::Status CheckInterrupted() const;
   absl::Status TryLegal(const Pair& pair);
   absl::Status TryHostile(const Pair& pair);
   absl::Status TryPopulations(const Pair& pair);
@@ -62,6 +63,7 @@ class Verifier {
   const VerifyOptions& options_;
   Ledger ledger_;
   size_t sequences_ = 0;
+  size_t failures_ = 0;  // of those
   size_t updates_ = 0;
   uint64_t commands_ = 0;  // of guests
 };
@@ -137,10 +139,7 @@ absl::Status Verifier::TryAll(const Place& place,
                               const std::vector<Sequence>& sequences) {
   std::unique_ptr<Stand> stand;
   for (const Sequence& sequence : sequences) {
-    if (options_.interrupted()) {
-      return ErrorWithReason(absl::StatusCode::kAborted, "VERIFY_INTERRUPTED",
-                             "verification was interrupted");
-    }
+    RETURN_IF_ERROR(CheckInterrupted());
     if (stand == nullptr) {
       ASSIGN_OR_RETURN(stand, NewStand(place));
       if (stand == nullptr) return absl::OkStatus();
@@ -150,11 +149,18 @@ absl::Status Verifier::TryAll(const Place& place,
     if (ledger_.blames().size() == before) continue;
     // It is in any state, and its guests with it.
     stand = nullptr;
+    if (++failures_ >= options_.failures_max) return absl::OkStatus();
     // One that hangs would have us wait as often as it is asked.
     if (ledger_.blames().back().rule == 17) return absl::OkStatus();
   }
   if (stand != nullptr) Close(std::move(stand));
-  return absl::OkStatus();
+  return CheckInterrupted();
+}
+
+absl::Status Verifier::CheckInterrupted() const {
+  if (!options_.interrupted()) return absl::OkStatus();
+  return ErrorWithReason(absl::StatusCode::kAborted, "VERIFY_INTERRUPTED",
+                         "verification was interrupted");
 }
 
 absl::Status Verifier::TryLegal(const Pair& pair) {

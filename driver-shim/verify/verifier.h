@@ -23,6 +23,9 @@ struct VerifyOptions {
   uint32_t hot_updates = 1000;                 // in a row
   std::string executable = "/proc/self/exe";   // see DriverProcess::Options
   absl::Duration deadline = absl::Seconds(3);  // of each step
+  // After so many sequences that failed, the others are left out: what is
+  // broken is known by then, and each may cost a deadline.
+  size_t failures_max = 3;
   uint64_t seed = 1;
   // Asked between sequences: whether to stop early. Called from the caller's
   // thread.

@@ -1,0 +1,118 @@
+#include "driver-shim/verify/verifier.h"
+
+#include <set>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "base/digest.h"
+#include "base/reason.h"
+#include "driver-shim/miniport/faults.h"
+#include "gtest/gtest.h"
+
+namespace baton::verify {
+namespace {
+
+using miniport::Fault;
+
+port::DriverImage Image(const std::string& name) {
+  const std::string path =
+      absl::StrCat("driver-shim/miniport/softgpu_", name, ".so");
+  return {.path = path, .digest = *Sha256OfFile(path), .version = name};
+}
+
+VerifyOptions OptionsFor(const std::string& name) {
+  return {.subject = Image(name),
+          .effort = Effort::kQuick,
+          .hot_updates = 10,
+          .executable = "driver-shim/port/testdata/driver_host"};
+}
+
+std::set<std::string> Failing(const Findings& findings) {
+  std::set<std::string> names;
+  for (const Finding& finding : findings.findings) {
+    if (finding.outcome == Outcome::kFail) names.insert(finding.name);
+  }
+  return names;
+}
+
+TEST(VerifierTest, ReferenceKeepsEveryRule) {
+  VerifyOptions options = OptionsFor("2_0");
+  options.against = Image("1_0");
+  const auto findings = Verify(options);
+  ASSERT_TRUE(findings.ok()) << findings.status();
+  for (const Finding& finding : findings->findings) {
+    EXPECT_EQ(finding.outcome, Outcome::kPass)
+        << finding.name << ": " << finding.detail;
+  }
+  EXPECT_EQ(findings->findings.size(), static_cast<size_t>(kRules) + 1);
+}
+
+TEST(VerifierTest, StopsWhereItIsInterrupted) {
+  VerifyOptions options = OptionsFor("1_0");
+  int asked = 0;
+  options.interrupted = [&asked] { return ++asked > 2; };
+  EXPECT_EQ(Reason(Verify(options).status()), "VERIFY_INTERRUPTED");
+}
+
+// ---- each misbehaving build fails its own rule, and no other ----
+
+struct FaultCase {
+  Fault fault = Fault::kNone;
+  const char* rule = "";
+};
+
+// Where faults.h names a rule, it is that one.
+constexpr FaultCase kOwnRules[] = {
+    {Fault::kSaveFails, "R1"},         {Fault::kStartFails, "R13"},
+    {Fault::kStartCrashes, "R13"},     {Fault::kLosesVgpu, "R5"},
+    {Fault::kWrongState, "R5"},        {Fault::kRestoreFails, "R5"},
+    {Fault::kSaveCrashes, "R1"},       {Fault::kSaveAborts, "R1"},
+    {Fault::kSkipsVgpu, "R1"},         {Fault::kLosesBlock, "R1"},
+    {Fault::kStopCrashes, "R13"},      {Fault::kRefusesCancel, "R11"},
+    {Fault::kFirmwareMismatch, "R13"}, {Fault::kScribbles, "R13"},
+    {Fault::kRestoreWildWrite, "R5"},  {Fault::kKeepsNothing, "R5"},
+    {Fault::kMixesBlocks, "R5"},       {Fault::kSwapsVgpus, "R5"},
+    {Fault::kFormatSkew, "R5"},
+};
+
+std::string RuleOf(const miniport::FaultRow& row) {
+  if (std::string(row.rule) != "") return row.rule;
+  for (const FaultCase& each : kOwnRules) {
+    if (each.fault == row.fault) return each.rule;
+  }
+  return "";
+}
+
+class MisbehavingTest : public testing::TestWithParam<miniport::FaultRow> {};
+
+TEST_P(MisbehavingTest, FailsItsOwnRuleAlone) {
+  const miniport::FaultRow& row = GetParam();
+  const bool first = row.acts_in == 1;
+  VerifyOptions options = OptionsFor(absl::StrCat(
+      row.acts_in, "_0_", absl::StrReplaceAll(row.name, {{"-", "_"}})));
+  options.against = Image(first ? "2_0" : "1_0");
+  options.failures_max = 1;
+  options.deadline = absl::Seconds(2);
+  const auto findings = Verify(options);
+  ASSERT_TRUE(findings.ok()) << findings.status();
+  EXPECT_EQ(Failing(*findings), std::set<std::string>{RuleOf(row)})
+      << Render(*findings, Format::kText);
+}
+
+// What no step and no guest notices harms nobody, and is not looked for here.
+std::vector<miniport::FaultRow> Noticed() {
+  std::vector<miniport::FaultRow> rows;
+  for (const miniport::FaultRow& row : miniport::kFaults) {
+    if (std::string(row.reason) != "") rows.push_back(row);
+  }
+  return rows;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, MisbehavingTest, testing::ValuesIn(Noticed()), [](const auto& test) {
+      return absl::StrReplaceAll(test.param.name, {{"-", "_"}});
+    });
+
+}  // namespace
+}  // namespace baton::verify
