@@ -51,6 +51,7 @@ void TryHurried(Session& session, Check& check, Verb verb) {
 
 std::vector<Case> DeadlineCases() {
   std::vector<Case> cases;
+  cases.reserve(kVerbs.size());
   for (const Verb verb : kVerbs) {
     cases.push_back(
         {.name = absl::StrCat("deadline/", Name(verb)),
