@@ -193,14 +193,16 @@ UpdateSteps::Outcome UpdateSteps::Broken(StepReport report,
   return {std::move(report), AdapterState::kBroken};
 }
 
-std::unique_ptr<DriverProcess> UpdateSteps::TakeStandby(
-    const DriverImage& image) {
+std::unique_ptr<DriverProcess> UpdateSteps::TakeStandby(DriverImage& image) {
   for (Standby& standby : standbys_) {
     if (standby.process == nullptr || standby.image.digest != image.digest) {
       continue;
     }
     std::unique_ptr<DriverProcess> process = std::move(standby.process);
-    if (process->Alive()) return process;
+    if (!process->Alive()) continue;
+    // The same bytes, but the file that was really opened.
+    image.path = standby.image.path;
+    return process;
   }
   return nullptr;
 }

@@ -117,7 +117,8 @@ class UpdateSteps {
                              absl::Duration timeout);
   absl::Status Recount(absl::Duration timeout);
   absl::Status OpenStandbys(const DriverImage& image, const Budget& budget);
-  std::unique_ptr<DriverProcess> TakeStandby(const DriverImage& image);
+  // Null when none of the same digest lives; else `image` is told its path.
+  std::unique_ptr<DriverProcess> TakeStandby(DriverImage& image);
   void DropStandbys();
   void EndRetired();
 

@@ -94,16 +94,17 @@ UpdateSteps::Outcome UpdateSteps::Restore(const StepOrder& order) {
     report.rule = "R5";
     return outcome;
   }
-  std::unique_ptr<DriverProcess> process = TakeStandby(order.image);
+  DriverImage image = order.image;
+  std::unique_ptr<DriverProcess> process = TakeStandby(image);
   if (process == nullptr) {
-    auto opened = Open(order.image, budget.Left());
+    auto opened = Open(image, budget.Left());
     if (!opened.ok()) {
       report.status = opened.status();
       return outcome;
     }
     process = *std::move(opened);
   }
-  return RestoreInto(std::move(process), order.image, budget);
+  return RestoreInto(std::move(process), image, budget);
 }
 
 UpdateSteps::Outcome UpdateSteps::RestoreInto(
