@@ -17,6 +17,7 @@
 #include "baton/v1/fleet.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "tests/support/short_directory.h"
 
 namespace baton {
 namespace {
@@ -83,20 +84,15 @@ class Batond {
   std::FILE* out_ = nullptr;
 };
 
-class BatondTest : public testing::Test {
+class BatondTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::filesystem::remove_all(root_);
-    std::filesystem::create_directories(root_);
-  }
-  void TearDown() override { std::filesystem::remove_all(root_); }
-
   std::string Flags(const std::string& listen) const {
     return absl::StrCat("--listen=", listen, " --data=", root_,
                         "/data --address-file=", root_, "/address");
   }
 
-  const std::string root_ = testing::TempDir() + "/batond_test";
+  const baton::testing::ShortDirectory directory_;
+  const std::string root_ = directory_.path();
 };
 
 TEST_F(BatondTest, SaysWhenItIsReadyAndStopsWhenItIsAsked) {

@@ -16,6 +16,7 @@
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "proto/status_codec.h"
+#include "tests/support/short_directory.h"
 
 namespace baton {
 namespace {
@@ -37,14 +38,8 @@ class FullDisk {
   rlimit before_ = {};
 };
 
-class ServerTest : public testing::Test {
+class ServerTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::filesystem::remove_all(root_);
-    std::filesystem::create_directories(root_);
-  }
-  void TearDown() override { std::filesystem::remove_all(root_); }
-
   ServiceOptions OptionsFor(const std::string& listen) {
     return {.listen = listen, .data = root_ + "/data"};
   }
@@ -79,7 +74,8 @@ class ServerTest : public testing::Test {
     return FromGrpc(stub->GetHost(&context, request, &response));
   }
 
-  const std::string root_ = testing::TempDir() + "/server_test";
+  const baton::testing::ShortDirectory directory_;
+  const std::string root_ = directory_.path();
 };
 
 TEST_F(ServerTest, SaysWhereItReallyListens) {
