@@ -38,7 +38,9 @@ class Client:
     """Calls methods by name with plain Python values."""
 
     def __init__(self, address):
-        self._channel = grpc.insecure_channel(address)
+        # Not a connection that an earlier client left, whose peer may be gone.
+        self._channel = grpc.insecure_channel(
+            address, options=[("grpc.use_local_subchannel_pool", 1)])
         self._pool = descriptor_pool.DescriptorPool()
         self._known = set()
         self._request, response = _reflection_messages()
