@@ -25,7 +25,7 @@ class PythonClientTest(FleetTest):
         seen = list(client.stream("baton.v1.RolloutService", "WatchRollout",
                                   name="rollouts/demo"))
         revisions = [message.revision for message in seen]
-        self.assertEqual(sorted(set(revisions)), revisions)
+        self.assertEqual(sorted(revisions), revisions)  # never reordered
         states = seen[-1].rollout.DESCRIPTOR.fields_by_name["state"].enum_type
         self.assertEqual("ROLLOUT_STATE_SUCCEEDED",
                          states.values_by_number[seen[-1].rollout.state].name)
