@@ -47,21 +47,22 @@ def main():
     with open(events_path, encoding="utf-8") as events:
         for line in events:
             event = json.loads(line)
-            label = event["id"].get("testResult", {}).get("label")
-            if label and "testResult" in event:
-                last[label] = attempt(event["testResult"])
+            ran = event["id"].get("testResult")
+            if ran and "testResult" in event:
+                # Shards and runs add up; of attempts the last one counts.
+                part = (ran["label"], ran.get("run"), ran.get("shard"))
+                last[part] = attempt(event["testResult"])
             completed = event["id"].get("targetCompleted", {}).get("label")
             if completed and not event.get("completed", {}).get("success"):
                 if completed not in configured:
                     configured.add(completed)
                     failed_targets.append(completed)
     for target in sorted(failed_targets):
-        if target not in last:
+        if not any(label == target for label, _, _ in last):
             print(f"not built: {target}")
-            last[target] = (0, 1)
-    for label, (_, failed) in sorted(last.items()):
-        if failed:
-            print(f"failed: {label}")
+            last[(target, None, None)] = (0, 1)
+    for label in sorted({label for (label, _, _), (_, failed) in last.items() if failed}):
+        print(f"failed: {label}")
     passed = sum(p for p, _ in last.values())
     failed = sum(f for _, f in last.values())
     if bazel_exit != 0 and failed == 0:
