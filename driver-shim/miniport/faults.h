@@ -35,7 +35,7 @@ enum class Fault : uint32_t {
   kRemoveHangs = 24,        // RemoveDevice never returns
   kDeniesHotUpdate = 25,    // does not say HotDriverUpdate
   kRefusesCancel = 26,      // returns an error to CancelHotUpdate
-  kStopQueuesDpc = 27,      // StopDevice returns with a DPC queued: never run
+  kStopQueuesDpc = 27,      // StopDevice returns with a DPC queued
   kFirmwareMismatch = 28,   // StartDevice finds firmware that it does not know
   kWritesVramInStart = 29,  // StartDevice writes to VRAM
   kStartsFresh =
@@ -51,6 +51,7 @@ enum class Fault : uint32_t {
   kSwapsVgpus = 39,        // gives two vGPUs the identity of each other
   kFormatSkew = 40,        // saves what 1.x cannot read: going to 1.x fails
   kDpcHangs = 41,          // DpcRoutine never returns once guests go on
+  kDpcFreesTwice = 42,     // DpcRoutine frees memory twice once guests go on
 };
 
 // How a host's update ends that meets the fault.
@@ -123,8 +124,10 @@ inline constexpr FaultRow kFaults[] = {
     {Fault::kDeniesHotUpdate, "denies-hot-update", 1, "HOT_UPDATE_UNSUPPORTED",
      "", "R12", Ending::kCancelled},
     {Fault::kRefusesCancel, "refuses-cancel", 1, "DRIVER_REFUSED",
-     "DxgkDdiSaveMemoryForHotUpdate(CancelHotUpdate)", "", Ending::kCancelled},
-    {Fault::kStopQueuesDpc, "stop-queues-dpc", 1, "", "", "", Ending::kDone},
+     "DxgkDdiSaveMemoryForHotUpdate(CancelHotUpdate)", "R11",
+     Ending::kCancelled},
+    {Fault::kStopQueuesDpc, "stop-queues-dpc", 1, "RULE_BROKEN",
+     "DxgkDdiStopDevice", "R13", Ending::kDone},
     {Fault::kFirmwareMismatch, "firmware-mismatch", 2, "DRIVER_REFUSED",
      "DxgkDdiStartDevice", "", Ending::kRolledBack},
     {Fault::kWritesVramInStart, "writes-vram-in-start", 2, "DRIVER_CRASHED",
@@ -153,6 +156,8 @@ inline constexpr FaultRow kFaults[] = {
      "DxgkDdiRestoreMemoryForHotUpdate", "", Ending::kRolledBack},
     {Fault::kDpcHangs, "dpc-hangs", 2, "DRIVER_HUNG", "DxgkDdiDpcRoutine",
      "R17", Ending::kQuarantined},
+    {Fault::kDpcFreesTwice, "dpc-frees-twice", 2, "RULE_BROKEN",
+     "DxgkDdiDpcRoutine", "R7", Ending::kRolledBack},
 };
 
 // Which faults an image has: none, all of them, or one (its number).

@@ -125,7 +125,13 @@ void Adapter::MisbehaveInRemove() const {
 }
 
 void Adapter::MisbehaveInDpc() const {
-  if (Fails(Fault::kDpcHangs) && update_ == Update::kRestored) Hang();
+  if (update_ != Update::kRestored) return;
+  if (Fails(Fault::kDpcHangs)) Hang();
+  if (Fails(Fault::kDpcFreesTwice)) {
+    void* memory = ExAllocatePoolWithTag(NonPagedPoolNx, 100, kPoolTag);
+    ExFreePoolWithTag(memory, kPoolTag);
+    ExFreePoolWithTag(memory, kPoolTag);
+  }
 }
 
 void Adapter::WriteVram() const {

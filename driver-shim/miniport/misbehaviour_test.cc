@@ -43,6 +43,7 @@ int Repeats() {
 template <typename Once>
 void Repeat(int repeats, const char* name, Once once) {
   std::vector<Footprint> after_each;
+  after_each.reserve(static_cast<size_t>(repeats));  // not to grow itself
   for (int i = 0; i < repeats && !testing::Test::HasFailure(); ++i) {
     once();
     after_each.push_back(TakeFootprint(testing::TempDir()));

@@ -313,7 +313,9 @@ TEST_F(AdapterTest, DriverThatDiesInSaveBreaksTheAdapterButEnginesRun) {
 TEST_F(AdapterTest, DriverThatRefusesCancelGoesOnAndIsReported) {
   Serve("refuses_cancel");
   TakeAll({Step::kPrepare, Step::kPause, Step::kSave}, Image("none"));
-  EXPECT_EQ(Reason(Take(Step::kCancel).status), "DRIVER_REFUSED");
+  const StepReport report = Take(Step::kCancel);
+  EXPECT_EQ(Reason(report.status), "DRIVER_REFUSED");
+  EXPECT_EQ(report.rule, "R11");
   EXPECT_EQ(state(), State::kRunning);
   EXPECT_FALSE(device_.paused);
   EXPECT_NE(adapter_->Inspect().fault, "");
@@ -455,7 +457,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(UnloadCase{"exit_in_stop", "DxgkDdiStopDevice", ""},
                     UnloadCase{"stop_hangs", "DxgkDdiStopDevice", "R17"},
                     UnloadCase{"writes_vram_in_stop", "DxgkDdiStopDevice",
-                               "R14"}),
+                               "R14"},
+                    UnloadCase{"stop_queues_dpc", "DxgkDdiStopDevice", "R13"}),
     [](const auto& test) { return std::string(test.param.fault); });
 
 TEST_F(AdapterTest, BlocksThatChangedAfterSaveAreNotHandedOver) {
@@ -551,6 +554,35 @@ TEST_F(AdapterTest, DriverThatHangsOnceEnginesRunIsBroken) {
   EXPECT_EQ(Reason(report.status), "DRIVER_HUNG");
   EXPECT_EQ(report.entry_point, "DxgkDdiInterruptRoutine");
   EXPECT_EQ(state(), State::kBroken);
+}
+
+// Nobody asked for anything when it happened.
+TEST_F(AdapterTest, RegressionRuleBrokenBetweenTwoStepsIsTold) {
+  Serve("frees_twice_in_dpc");
+  device_.Interrupt(0);
+  const StepReport report = Take(Step::kPrepare, Image("none"));
+  EXPECT_TRUE(report.status.ok()) << report.status;
+  EXPECT_EQ(report.rule, "R7");
+  EXPECT_EQ(report.entry_point, "DxgkDdiDpcRoutine");
+  // It is told once.
+  EXPECT_EQ(Take(Step::kPause).rule, "");
+}
+
+TEST_F(AdapterTest, RegressionNewDriverThatBreaksARuleAtWorkIsNotConfirmed) {
+  Serve("none");
+  TakeAll(kToUnload, Image("frees_twice_in_dpc"));
+  device_.Interrupt(0);
+  TakeAll({Step::kRestore, Step::kVerify, Step::kResume},
+          Image("frees_twice_in_dpc"));
+  const StepReport report = Take(Step::kConfirm);
+  EXPECT_EQ(Reason(report.status), "RULE_BROKEN") << report.status;
+  EXPECT_EQ(report.rule, "R7");
+  EXPECT_EQ(report.entry_point, "DxgkDdiDpcRoutine");
+  // Nor does it stand in the way back.
+  device_.Interrupt(0);
+  TakeAll({Step::kPause, Step::kSave, Step::kUnload}, {});
+  TakeAll(kFromRestore, old_);
+  ExpectServes(old_);
 }
 
 // ---- attempts and repeats ----

@@ -192,6 +192,7 @@ void DriverHost::Answer(const std::byte* packet, size_t bytes) {
       .count = static_cast<uint32_t>(answers.size()),
       .blocks = static_cast<uint32_t>(saver_->blocks()),
       .page_faults = PageFaults() - faults,
+      .broken = recorder_.End(),
   };
   result.message.copy(reply.message.data(), reply.message.size() - 1);
   std::vector<std::byte> out(sizeof reply +

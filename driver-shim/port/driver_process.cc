@@ -186,6 +186,7 @@ void DriverProcess::AllowSaves() { status().refuse_saves = 0; }
 absl::StatusOr<DriverProcess::Answer> DriverProcess::Exchange(
     const std::vector<std::byte>& packet, absl::Duration timeout) {
   failed_.clear();
+  told_ = std::nullopt;
   nt_status_ = std::nullopt;
   if (pid_ < 0) return Died();
   if (busy_) return Hung(absl::ZeroDuration());
@@ -238,13 +239,10 @@ absl::StatusOr<DriverProcess::Answer> DriverProcess::Judge(
   NoteLines();
   saved_blocks_ = reply.blocks;
   page_faults_ = reply.page_faults;
-  if (const Verdict rule = broken_rule(); rule.has_value()) {
-    // A driver may go on as if it had not been refused.
-    failed_ = EntryPointName(status().rule_entry_point);
-    return ErrorWithReason(
-        absl::StatusCode::kInternal, "RULE_BROKEN",
-        absl::StrCat("rule R", rule->rule, " is broken: ", rule->message));
-  }
+  RETURN_IF_ERROR(NoteRule(reply.broken));
+  const bool refused = reply.refused != 0 || !NT_SUCCESS(reply.nt_status);
+  // It failed for itself.
+  if (refused) told_ = std::nullopt;
   if (reply.refused != 0) {
     return ErrorWithReason(absl::StatusCode::kInternal, "DRIVER_REFUSED",
                            TextOf(reply.message));
@@ -259,6 +257,21 @@ absl::StatusOr<DriverProcess::Answer> DriverProcess::Judge(
   return Answer{.nt_status = reply.nt_status,
                 .gpup_caps = reply.gpup_caps,
                 .census = std::move(census)};
+}
+
+// Returns an error when the command that was answered broke it: a driver may go
+// on as if it had not been refused.
+absl::Status DriverProcess::NoteRule(const BrokenRule& broken) {
+  if (broken.rule <= 0) return absl::OkStatus();
+  told_ = Violation{.rule = broken.rule, .message = TextOf(broken.message)};
+  failed_ = EntryPointName(broken.entry_point);
+  const std::string message =
+      absl::StrCat("rule R", told_->rule, " is broken: ", told_->message);
+  if (broken.between == 0) {
+    return ErrorWithReason(absl::StatusCode::kInternal, "RULE_BROKEN", message);
+  }
+  LogWarning(absl::StrCat(message, ", between two commands, in ", failed_));
+  return absl::OkStatus();
 }
 
 absl::Status DriverProcess::Died() {
@@ -279,14 +292,15 @@ absl::Status DriverProcess::Died() {
     absl::StrAppendFormat(&how, " at address %#x", status().fault_address);
   }
   if (!failed_.empty()) absl::StrAppend(&how, " in ", failed_);
-  const Verdict rule = broken_rule();
-  if (rule.has_value()) absl::StrAppend(&how, ": ", rule->message);
+  NoteRuleUnasked();
+  if (told_.has_value()) absl::StrAppend(&how, ": ", told_->message);
   return ErrorWithReason(absl::StatusCode::kAborted, "DRIVER_CRASHED",
                          absl::StrCat("driver host ", how));
 }
 
 absl::Status DriverProcess::Hung(absl::Duration waited) {
   failed_ = EntryPointName(status().entry_point.load());
+  if (status().rule_between == 0) NoteRuleUnasked();
   NoteLines();
   return ErrorWithReason(
       absl::StatusCode::kDeadlineExceeded, "DRIVER_HUNG",
@@ -342,10 +356,12 @@ void DriverProcess::Retire() {
   if (pid_ > 0) kill(pid_, SIGKILL);
 }
 
-Verdict DriverProcess::broken_rule() const {
+// What no reply told of: the driver does not answer.
+void DriverProcess::NoteRuleUnasked() {
   const int rule = status().rule;
-  if (rule <= 0) return std::nullopt;
-  return Violation{.rule = rule, .message = TextOf(status().rule_message)};
+  told_ = std::nullopt;
+  if (rule <= 0) return;
+  told_ = Violation{.rule = rule, .message = TextOf(status().rule_message)};
 }
 
 std::vector<EntryPointCall> DriverProcess::Calls() const {

@@ -111,8 +111,10 @@ class DriverProcess {
   bool AwaitDeath(absl::Duration timeout);
   // Allocations that the last command tried. Works on the dead.
   uint32_t allocations() const { return status().allocations; }
-  // The rule that the last command broke.
-  Verdict broken_rule() const;
+  // The rule that the last command broke, or that was broken since the one
+  // before it: by an interrupt or a DPC. The latter fails no command, but is
+  // the driver's all the same; failed_entry_point() says where.
+  const Verdict& broken_rule() const { return told_; }
   // The calls of the last command. Works on the dead.
   std::vector<EntryPointCall> Calls() const;
   // The driver's last lines, oldest first. Works on the dead.
@@ -133,6 +135,8 @@ class DriverProcess {
                                std::vector<CensusAnswer> census);
   absl::Status Died();
   absl::Status Hung(absl::Duration waited);
+  absl::Status NoteRule(const BrokenRule& broken);
+  void NoteRuleUnasked();
   void NoteLines();
   void AwaitExit(absl::Duration timeout) const;
   HostStatus& status() const {
@@ -150,6 +154,7 @@ class DriverProcess {
   uint64_t lines_logged_ = 0;
   uint32_t saved_blocks_ = 0;
   uint64_t page_faults_ = 0;
+  Verdict told_ = std::nullopt;  // the broken rule
   std::string failed_ = "";
   std::optional<uint32_t> nt_status_ = std::nullopt;
 };

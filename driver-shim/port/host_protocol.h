@@ -101,6 +101,15 @@ struct WantedGpu {
   uint64_t vram_bytes = 0;
 };
 
+// A rule that the driver broke, and where.
+struct BrokenRule {
+  int32_t rule = 0;      // 0: none
+  uint32_t between = 0;  // 1: while no command was under way
+  // In which call that was; else the last one before it.
+  EntryPoint entry_point = EntryPoint::kNone;
+  std::array<char, 256> message = {};
+};
+
 struct HostReply {
   uint64_t sequence = 0;
   NTSTATUS nt_status = 0;  // of the entry point that failed, else 0
@@ -110,6 +119,7 @@ struct HostReply {
   uint32_t count = 0;        // of CensusAnswers that follow
   uint32_t blocks = 0;       // saved so far in this update
   uint64_t page_faults = 0;  // that the command took
+  BrokenRule broken = {};
   std::array<char, 256> message = {};
 };
 
@@ -154,9 +164,10 @@ struct HostStatus {
   std::atomic<uint32_t> calls = 0;
   std::array<RecordedCall, kCallsMax> call = {};
 
-  // The first rule that was broken since the command began; 0: none.
+  // The first rule that was broken since the last reply, which told of those
+  // before; one that the command under way breaks goes before others.
   std::atomic<int32_t> rule = 0;
-  // In which call that was; else the last one before it.
+  std::atomic<uint32_t> rule_between = 0;
   std::atomic<EntryPoint> rule_entry_point = EntryPoint::kNone;
   std::array<char, 256> rule_message = {};
 

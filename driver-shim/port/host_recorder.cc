@@ -23,8 +23,23 @@ void Copy(std::array<char, size>& to, absl::string_view from) {
 
 void HostRecorder::Begin() {
   status_.calls = 0;
-  status_.rule = 0;
   status_.allocations = 0;
+  in_command_ = true;
+}
+
+BrokenRule HostRecorder::End() {
+  in_command_ = false;
+  const BrokenRule broken = {.rule = status_.rule,
+                             .between = status_.rule_between,
+                             .entry_point = status_.rule_entry_point,
+                             .message = status_.rule_message};
+  status_.rule = 0;
+  return broken;
+}
+
+// Whether the broken rule that is kept already stays.
+bool HostRecorder::Keeps() const {
+  return broken() && (!in_command_ || status_.rule_between == 0);
 }
 
 int64_t HostRecorder::Enter(EntryPoint entry_point) {
@@ -47,7 +62,7 @@ void HostRecorder::Leave(EntryPoint entry_point, NTSTATUS nt_status,
 void HostRecorder::Break(const Violation& violation) {
   Log(absl::StrCat("rule R", violation.rule,
                    " is broken: ", violation.message));
-  if (broken()) return;
+  if (Keeps()) return;
   Copy(status_.rule_message, violation.message);
   const uint32_t calls = status_.calls;
   EntryPoint blamed = status_.entry_point;
@@ -55,6 +70,7 @@ void HostRecorder::Break(const Violation& violation) {
     blamed = status_.call[calls - 1].entry_point;
   }
   status_.rule_entry_point = blamed;
+  status_.rule_between = in_command_ ? 0 : 1;
   status_.rule = violation.rule;
 }
 
@@ -70,8 +86,9 @@ void HostRecorder::RecordDeath(int signal, uint64_t fault_address) {
 }
 
 void HostRecorder::BreakInSignal(int rule, const char* message) {
-  if (broken()) return;
+  if (Keeps()) return;
   Copy(status_.rule_message, message);
+  status_.rule_between = in_command_ ? 0 : 1;
   status_.rule = rule;
 }
 

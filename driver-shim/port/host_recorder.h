@@ -17,8 +17,11 @@ class HostRecorder {
  public:
   explicit HostRecorder(HostStatus& status) : status_(status) {}
 
-  // A command begins: forgets the calls and the broken rule of the one before.
+  // A command begins: forgets the calls of the one before.
   void Begin();
+  // It ends. Returns the rule that was broken since the last one ended, and
+  // forgets it.
+  BrokenRule End();
 
   // Calls `call`, which returns NTSTATUS, as `entry_point`, and records it.
   template <typename Call>
@@ -37,7 +40,8 @@ class HostRecorder {
     status_.entry_point = EntryPoint::kNone;
   }
 
-  // Notes that a rule was broken; the first one is kept. Logs each.
+  // Notes that a rule was broken. Of several the first is kept, but what a
+  // command breaks goes before what was broken since the last one. Logs each.
   void Break(const Violation& violation);
   bool broken() const { return status_.rule != 0; }
 
@@ -60,10 +64,12 @@ class HostRecorder {
   void BreakInSignal(int rule, const char* message);
 
  private:
+  bool Keeps() const;
   int64_t Enter(EntryPoint entry_point);
   void Leave(EntryPoint entry_point, NTSTATUS nt_status, int64_t begin);
 
   HostStatus& status_;
+  bool in_command_ = false;
 };
 
 }  // namespace baton::port

@@ -390,22 +390,26 @@ LoadedDriver::Result LoadedDriver::Stop() {
     if (NT_SUCCESS(nt_status) || !result.ok()) return;
     result = {.nt_status = nt_status, .failed = entry_point};
   };
+  // One that waits since before is the host's, which keeps interrupts back.
+  dpc_queued_ = false;
+  const auto call = [&](EntryPoint entry_point, auto&& into_driver) {
+    note(entry_point, kit_.recorder.Record(entry_point, into_driver));
+    const Verdict verdict = CheckNoDpcQueued(dpc_queued_);
+    if (verdict.has_value()) kit_.recorder.Break(*verdict);
+    dpc_queued_ = false;
+  };
   if (stage_ == Stage::kStarted) {
-    note(EntryPoint::kStopDevice,
-         kit_.recorder.Record(EntryPoint::kStopDevice, [&] {
-           return driver_.DxgkDdiStopDevice(context_);
-         }));
+    call(EntryPoint::kStopDevice,
+         [&] { return driver_.DxgkDdiStopDevice(context_); });
     stage_ = Stage::kAdded;
   }
   if (stage_ == Stage::kAdded) {
-    note(EntryPoint::kRemoveDevice,
-         kit_.recorder.Record(EntryPoint::kRemoveDevice, [&] {
-           return driver_.DxgkDdiRemoveDevice(context_);
-         }));
+    call(EntryPoint::kRemoveDevice,
+         [&] { return driver_.DxgkDdiRemoveDevice(context_); });
     stage_ = Stage::kEntered;
   }
   if (stage_ == Stage::kEntered) {
-    kit_.recorder.Record(EntryPoint::kUnload, [&] {
+    call(EntryPoint::kUnload, [&] {
       driver_.DxgkDdiUnload();
       return STATUS_SUCCESS;
     });

@@ -163,6 +163,13 @@ Verdict CheckOrder(const std::vector<EntryPoint>& calls) {
   return std::nullopt;
 }
 
+Verdict CheckNoDpcQueued(bool queued) {
+  if (!queued) return std::nullopt;
+  return Violation{13,
+                   "driver returned with a DPC queued, which would run in "
+                   "a driver that is gone"};
+}
+
 Verdict CheckRestoreComplete(const DXGKARG_RESTOREMEMORYFORHOTUPDATE& args) {
   if (args.Flags.Value != 1) {
     return Violation{

@@ -63,6 +63,11 @@ Verdict CheckNothingOutstanding(const KernelMemory::Outstanding& outstanding);
 // point.
 Verdict CheckOrder(const std::vector<EntryPoint>& calls);
 
+// R13: StopDevice, RemoveDevice and Unload leave no DPC queued. It would run in
+// a driver whose device, or whose image, is gone.
+// `queued`  whether one is, as such a call returns
+Verdict CheckNoDpcQueued(bool queued);
+
 // R10: with RestoreComplete every other input is NULL.
 Verdict CheckRestoreComplete(const DXGKARG_RESTOREMEMORYFORHOTUPDATE& args);
 

@@ -126,6 +126,14 @@ TEST(RulesTest, R9AndR13TheOrderOfCalls) {
   }
 }
 
+TEST(RulesTest, R13NoDpcIsLeftQueued) {
+  EXPECT_EQ(RuleOf(CheckNoDpcQueued(false)), 0);
+  EXPECT_EQ(CheckNoDpcQueued(true),
+            (Violation{13,
+                       "driver returned with a DPC queued, which would run "
+                       "in a driver that is gone"}));
+}
+
 TEST(RulesTest, R10RestoreCompleteComesAlone) {
   DXGKARG_RESTOREMEMORYFORHOTUPDATE args = {};
   EXPECT_EQ(RuleOf(CheckRestoreComplete(args)), 10);

@@ -164,13 +164,14 @@ void UpdateSteps::Note(StepReport& report, const absl::Status& status) {
     report.calls.insert(report.calls.end(), calls.begin(), calls.end());
     report.driver_faults += driver_->page_faults();
   }
-  if (status.ok()) return;
   if (report.status.ok()) report.status = status;
   if (driver_ == nullptr) return;
+  const Verdict rule = driver_->broken_rule();
+  // What an interrupt or a DPC broke fails no step by itself, but is told.
+  if (status.ok() && !rule.has_value()) return;
   report.entry_point = driver_->failed_entry_point();
   report.nt_status = driver_->failed_nt_status();
   report.driver_log = driver_->LastLines();
-  const Verdict rule = driver_->broken_rule();
   if (rule.has_value()) {
     report.rule = absl::StrCat("R", rule->rule);
   } else if (Reason(status) == "DRIVER_HUNG") {
@@ -431,7 +432,10 @@ UpdateSteps::Outcome UpdateSteps::CancelSaved(StepReport report,
     Note(report, cancelled.status());
     if (Lost(cancelled.status())) return Broken(std::move(report), budget);
     // It refused, but lives: it goes on, and the operator is told.
-    if (!cancelled.ok()) fault_ = std::string(cancelled.status().message());
+    if (!cancelled.ok()) {
+      fault_ = std::string(cancelled.status().message());
+      if (report.rule.empty()) report.rule = "R11";
+    }
   }
   store_->Clear();
   saved_ = {};

@@ -253,6 +253,13 @@ UpdateSteps::Outcome UpdateSteps::Confirm(const StepOrder& order) {
   Note(report, counted.status());
   if (Lost(counted.status())) return Broken(std::move(report), budget);
   report.vgpus = Blackouts(std::move(report.vgpus));
+  // It is on trial: what it broke while it served for the first time counts.
+  if (report.status.ok() && driver_->broken_rule().has_value()) {
+    report.status = ErrorWithReason(
+        absl::StatusCode::kInternal, "RULE_BROKEN",
+        absl::StrCat("rule ", report.rule,
+                     " is broken: ", driver_->broken_rule()->message));
+  }
   if (report.status.ok()) outcome.state = AdapterState::kConfirmed;
   return outcome;
 }

@@ -56,7 +56,8 @@ constexpr std::array<Rule, kRules> kBook = {{
      "set it in the answer to DXGKQAITYPE_GPUPCAPS"},
     {"it is stopped and started in the documented order",
      "succeed in StopDevice, RemoveDevice, Unload, DriverEntry, AddDevice and "
-     "StartDevice, with restored state and without"},
+     "StartDevice, with restored state and without; once StopDevice returns no "
+     "DPC may be queued"},
     {"virtual functions and VRAM are left alone during an update",
      "between Save and the engines' start neither reset nor disable a "
      "function, "

@@ -192,6 +192,10 @@ Ending LiveHost::Update(const port::DriverImage& next, const FaultRow& row) {
   // Once guests went on there is no other way back than a reverse update,
   // and that needs a driver that answers.
   if (state() == State::kBroken) return Ending::kQuarantined;
+  if (state() == State::kResumed &&
+      !(Try(Step::kPause, old_, row) && Try(Step::kSave, old_, row))) {
+    return Ending::kQuarantined;
+  }
   Try(Step::kUnload, old_, row);
   return LoadAndGoOn(old_, row) ? Ending::kRolledBack : Ending::kQuarantined;
 }

@@ -39,6 +39,8 @@
 #define FAULT_REFUSES_CANCEL 26
 #define FAULT_CRASH_IN_INTERRUPT 27
 #define FAULT_SAVES_DATA_TWICE 28
+#define FAULT_FREES_TWICE_IN_DPC 29
+#define FAULT_STOP_QUEUES_DPC 30
 
 #ifndef FAULT
 #define FAULT FAULT_NONE
@@ -214,6 +216,9 @@ NTSTATUS StopDevice(PVOID context) {
   auto* const c = static_cast<Context*>(context);
   if (FAULT == FAULT_EXIT_IN_STOP) std::exit(7);
   if (FAULT == FAULT_STOP_HANGS) Hang();
+  if (FAULT == FAULT_STOP_QUEUES_DPC) {
+    c->callbacks.DxgkCbQueueDpc(c->callbacks.DeviceHandle);
+  }
   if (FAULT == FAULT_WRITES_VRAM_IN_STOP) {
     *const_cast<volatile UCHAR*>(c->vram) = 1;
   }
@@ -245,6 +250,11 @@ BOOLEAN InterruptRoutine(PVOID context, ULONG) {
 VOID DpcRoutine(PVOID context) {
   auto* const c = static_cast<Context*>(context);
   ++c->interrupts;
+  if (FAULT == FAULT_FREES_TWICE_IN_DPC) {
+    void* const scratch = ExAllocatePoolWithTag(NonPagedPoolNx, 8, kTag);
+    ExFreePoolWithTag(scratch, kTag);
+    ExFreePoolWithTag(scratch, kTag);
+  }
   for (ULONG i = 0; i < kGpusMax; ++i) c->gpus[i].value += 1;
 }
 
