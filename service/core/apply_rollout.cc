@@ -30,6 +30,7 @@ absl::string_view RefusalOf(RolloutState state) {
       return "ROLLOUT_NOT_PLANNED";
     case RolloutState::kPlanned:
       return "ROLLOUT_NOT_STARTED";
+    case RolloutState::kAwaitingApproval:
     case RolloutState::kRunning:
       return "ROLLOUT_STARTED";
     case RolloutState::kHeld:
@@ -39,6 +40,7 @@ absl::string_view RefusalOf(RolloutState state) {
     case RolloutState::kSucceeded:
     case RolloutState::kFailed:
     case RolloutState::kAborted:
+    case RolloutState::kRolledBack:
       return "ROLLOUT_FINISHED";
   }
   return "";

@@ -18,6 +18,7 @@ struct DriverManifest {
   std::vector<std::string> pci_ids = {};
   uint32_t state_format_writes = 0;
   std::vector<uint32_t> state_format_reads = {};
+  std::string guest_driver_min = "";  // empty: any guest driver will do
 
   bool operator==(const DriverManifest&) const = default;
 };

@@ -43,6 +43,85 @@ struct HoldRollout {
   std::string request_id = "";
 };
 
+struct PauseRollout {
+  std::string name = "";
+  std::string reason = "";
+  std::string etag = "";
+  std::string request_id = "";
+};
+
+struct ApproveRollout {
+  std::string name = "";
+  std::string digest = "";
+  std::string wave = "";  // empty: the next one that wants approvals
+  std::string remark = "";
+  std::string etag = "";
+  std::string request_id = "";
+};
+
+struct RollBackRollout {
+  std::string name = "";
+  std::string reason = "";
+  std::string etag = "";
+  std::string request_id = "";
+};
+
+struct SkipUpdate {
+  std::string rollout = "";
+  std::string host = "";
+  std::string reason = "";
+  std::string request_id = "";
+};
+
+struct RetryUpdate {
+  std::string rollout = "";
+  std::string host = "";
+  std::string reason = "";
+  std::string request_id = "";
+};
+
+struct FreezeFleet {
+  std::string reason = "";
+  absl::Time end = absl::InfinitePast();
+  std::string request_id = "";
+};
+
+struct UnfreezeFleet {
+  std::string reason = "";
+  std::string request_id = "";
+};
+
+struct EmergencyStop {
+  std::string reason = "";
+  std::string request_id = "";
+};
+
+struct LiftEmergencyStop {
+  std::string reason = "";
+  std::string request_id = "";
+};
+
+struct ReleaseHost {
+  std::string host = "";
+  std::string reason = "";
+  std::string etag = "";
+  std::string request_id = "";
+};
+
+struct LiftQuarantine {
+  std::string host = "";
+  std::string reason = "";
+  std::string etag = "";
+  std::string request_id = "";
+};
+
+struct DeleteHost {
+  std::string host = "";
+  std::string reason = "";
+  std::string etag = "";
+  std::string request_id = "";
+};
+
 struct ResumeRollout {
   std::string name = "";
   bool accept_failures = false;

@@ -36,10 +36,12 @@ Gate StateGate(const Rollout& rollout) {
       gate.reason = "ROLLOUT_NOT_STARTED";
       gate.message = "it is not started yet: start it with its plan's digest";
       break;
+    case RolloutState::kAwaitingApproval:
     case RolloutState::kHeld:
     case RolloutState::kFailed:
     case RolloutState::kAborted:
     case RolloutState::kAborting:
+    case RolloutState::kRolledBack:
       gate.reason = rollout.reason;
       gate.message = rollout.message;
       break;

@@ -23,6 +23,7 @@ struct VirtualGpu {
   std::string profile = "";
   std::string guest = "";
   uint64_t vram_bytes = 0;
+  std::string guest_driver = "";  // empty: not known
 
   bool operator==(const VirtualGpu&) const = default;
 };
@@ -44,6 +45,8 @@ struct Adapter {
 struct Inventory {
   std::vector<Adapter> adapters = {};
   std::string fault = "";
+  std::optional<uint64_t> available_memory_bytes = std::nullopt;
+  std::vector<std::string> hooks = {};  // names, sorted
 
   bool operator==(const Inventory&) const = default;
 };

@@ -73,6 +73,7 @@ RolloutProgress ProgressOf(const Rollout& rollout) {
 
 bool IsActive(RolloutState state) {
   switch (state) {
+    case RolloutState::kAwaitingApproval:
     case RolloutState::kRunning:
     case RolloutState::kHeld:
     case RolloutState::kAborting:
@@ -82,6 +83,7 @@ bool IsActive(RolloutState state) {
     case RolloutState::kSucceeded:
     case RolloutState::kFailed:
     case RolloutState::kAborted:
+    case RolloutState::kRolledBack:
       return false;
   }
   CHECK(false);
@@ -92,9 +94,11 @@ bool IsFinished(RolloutState state) {
     case RolloutState::kSucceeded:
     case RolloutState::kFailed:
     case RolloutState::kAborted:
+    case RolloutState::kRolledBack:
       return true;
     case RolloutState::kDraft:
     case RolloutState::kPlanned:
+    case RolloutState::kAwaitingApproval:
     case RolloutState::kRunning:
     case RolloutState::kHeld:
     case RolloutState::kAborting:
@@ -142,6 +146,8 @@ absl::string_view Name(RolloutState state) {
       return "DRAFT";
     case RolloutState::kPlanned:
       return "PLANNED";
+    case RolloutState::kAwaitingApproval:
+      return "AWAITING_APPROVAL";
     case RolloutState::kRunning:
       return "RUNNING";
     case RolloutState::kHeld:
@@ -152,6 +158,8 @@ absl::string_view Name(RolloutState state) {
       return "FAILED";
     case RolloutState::kAborted:
       return "ABORTED";
+    case RolloutState::kRolledBack:
+      return "ROLLED_BACK";
     case RolloutState::kAborting:
       return "ABORTING";
   }

@@ -19,37 +19,95 @@ namespace baton::core {
 enum class RolloutState : uint8_t {
   kDraft = 1,
   kPlanned = 2,
+  kAwaitingApproval = 3,
   kRunning = 4,
   kHeld = 5,
   kSucceeded = 6,
   kFailed = 7,
   kAborted = 8,
+  kRolledBack = 9,
   kAborting = 10
 };
 
 enum class WaveSize : uint8_t { kUnset, kHosts, kPercent, kRest };
-
-struct WaveSpec {
-  std::string name = "";  // empty: "wave-N", N from 1
-  WaveSize size = WaveSize::kUnset;
-  uint32_t number = 0;  // of hosts, or percent; 0 for kRest
-  absl::Duration bake = absl::ZeroDuration();
-
-  bool operator==(const WaveSpec&) const = default;
-};
-
-struct LimitsSpec {
-  std::optional<uint32_t> max_unavailable = std::nullopt;
-  std::optional<uint32_t> max_unavailable_percent = std::nullopt;
-
-  bool operator==(const LimitsSpec&) const = default;
-};
 
 struct FailureTolerance {
   std::optional<uint32_t> hosts = std::nullopt;
   std::optional<uint32_t> percent = std::nullopt;
 
   bool operator==(const FailureTolerance&) const = default;
+};
+
+struct WaveSpec {
+  std::string name = "";  // empty: "wave-N", N from 1
+  WaveSize size = WaveSize::kUnset;
+  uint32_t number = 0;  // of hosts, or percent; 0 for kRest
+  absl::Duration bake = absl::ZeroDuration();
+  bool coverage = false;
+  uint32_t approvals = 0;
+  bool hold_after = false;
+  std::optional<FailureTolerance> failure_tolerance = std::nullopt;
+
+  bool operator==(const WaveSpec&) const = default;
+};
+
+struct DomainLimit {
+  std::string label = "";
+  uint32_t max_unavailable = 0;
+
+  bool operator==(const DomainLimit&) const = default;
+};
+
+struct LimitsSpec {
+  std::optional<uint32_t> max_unavailable = std::nullopt;
+  std::optional<uint32_t> max_unavailable_percent = std::nullopt;
+  std::vector<DomainLimit> domains = {};
+
+  bool operator==(const LimitsSpec&) const = default;
+};
+
+enum class OnExceeded : uint8_t { kHold = 1, kRollBack = 2 };
+
+struct BlackoutSpec {
+  absl::Duration per_vgpu_max = absl::Seconds(10);
+  std::optional<absl::Duration> p99_max = std::nullopt;  // as per_vgpu_max
+
+  bool operator==(const BlackoutSpec&) const = default;
+};
+
+struct RetrySpec {
+  uint32_t attempts = 1;  // the first one included
+  absl::Duration backoff = absl::Seconds(30);
+
+  bool operator==(const RetrySpec&) const = default;
+};
+
+enum class WindowCutoff : uint8_t { kFinish = 1, kCancelBeforeUnload = 2 };
+
+struct WindowSpec {
+  std::vector<absl::Weekday> days = {};  // empty: every day
+  std::string from = "";                 // "HH:MM", local time
+  std::string to = "";
+  std::string time_zone = "";
+  // The zone of that name, which the rim looked up: nullopt when there is none.
+  std::optional<absl::TimeZone> zone = std::nullopt;
+  WindowCutoff cutoff = WindowCutoff::kFinish;
+
+  bool operator==(const WindowSpec&) const = default;
+};
+
+struct HooksSpec {
+  std::string before = "";
+  std::string after = "";
+
+  bool operator==(const HooksSpec&) const = default;
+};
+
+struct RequireSpec {
+  bool rollback_path = true;
+  uint64_t spare_memory_bytes = uint64_t{256} << 20;
+
+  bool operator==(const RequireSpec&) const = default;
 };
 
 // How long each step may take; each 1 ms to 1 h.
@@ -74,6 +132,14 @@ struct RolloutSpec {
   LimitsSpec limits = {};
   FailureTolerance failure_tolerance = {};
   StepDeadlines deadlines = {};
+  OnExceeded on_exceeded = OnExceeded::kHold;
+  BlackoutSpec blackout = {};
+  RetrySpec retry = {};
+  std::vector<WindowSpec> windows = {};  // empty: at any time
+  HooksSpec hooks = {};
+  RequireSpec require = {};
+  absl::Duration deadline = absl::Hours(30 * 24);
+  std::string rollback_of = "";  // then `driver` is empty
 
   bool operator==(const RolloutSpec&) const = default;
 };
@@ -82,14 +148,29 @@ struct PlannedHost {
   std::string host = "";
   std::string from_version = "";
   uint32_t vgpus = 0;
+  std::string to_driver = "";  // "drivers/{driver}/versions/{version}"
+  // Longest of one of its vGPUs. Not part of the digest.
+  absl::Duration predicted_blackout = absl::ZeroDuration();
 
   bool operator==(const PlannedHost&) const = default;
+};
+
+// Combinations of GPU model, vGPU profile and guest driver.
+struct Coverage {
+  uint32_t combinations = 0;             // of the whole selection
+  uint32_t met = 0;                      // up to this wave
+  std::vector<std::string> missed = {};  // by name, at most 100
+
+  bool operator==(const Coverage&) const = default;
 };
 
 struct PlannedWave {
   std::string name = "";
   absl::Duration bake = absl::ZeroDuration();
   std::vector<PlannedHost> hosts = {};  // may be empty
+  uint32_t approvals = 0;
+  std::optional<uint32_t> failures_max = std::nullopt;
+  std::optional<Coverage> coverage = std::nullopt;
 
   bool operator==(const PlannedWave&) const = default;
 };
@@ -110,8 +191,30 @@ struct RolloutPlan {
   uint32_t hosts = 0;
   uint32_t max_unavailable = 0;
   uint32_t failures_max = 0;
+  // Predictions. Not part of the digest.
+  absl::Duration estimated_duration = absl::ZeroDuration();
+  absl::Time estimated_end = absl::InfiniteFuture();  // InfiniteFuture: never
+  absl::Duration predicted_blackout = absl::ZeroDuration();
 
   bool operator==(const RolloutPlan&) const = default;
+};
+
+struct Approval {
+  std::string by = "";
+  std::string wave = "";
+  std::string digest = "";
+  std::string remark = "";
+  absl::Time time = absl::InfinitePast();
+
+  bool operator==(const Approval&) const = default;
+};
+
+// An operator's or the policy's word that a rollout is to be taken back.
+struct TakeBack {
+  std::string by = "";
+  std::string reason = "";
+
+  bool operator==(const TakeBack&) const = default;
 };
 
 struct Rollout {
@@ -131,6 +234,11 @@ struct Rollout {
   // When the last host of that wave ended. InfinitePast: some have not.
   absl::Time wave_ended = absl::InfinitePast();
   uint32_t failures_accepted = 0;  // that somebody forgave
+  std::vector<Approval> approvals = {};
+  // Set once it is to be taken back; the rollout that does so is made when no
+  // host of this one is in flight any more.
+  std::optional<TakeBack> take_back = std::nullopt;
+  std::string rollback = "";  // that takes it back; empty: none yet
 
   // By host name; empty until started. Stored one by one.
   std::map<std::string, Update> updates = {};
@@ -161,10 +269,10 @@ struct RolloutProgress {
 
 RolloutProgress ProgressOf(const Rollout& rollout);
 
-// Whether it holds hosts: RUNNING, HELD or ABORTING.
+// Whether it holds hosts: AWAITING_APPROVAL, RUNNING, HELD or ABORTING.
 bool IsActive(RolloutState state);
 
-// Whether it has ended: SUCCEEDED, FAILED or ABORTED.
+// Whether it has ended: SUCCEEDED, FAILED, ABORTED or ROLLED_BACK.
 bool IsFinished(RolloutState state);
 
 // Whether more hosts failed than the plan tolerates, those accepted left out.

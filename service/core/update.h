@@ -73,6 +73,35 @@ struct SavedState {
   bool operator==(const SavedState&) const = default;
 };
 
+struct SavedBlock {
+  uint32_t index = 0;
+  std::string form = "";
+  uint64_t size_bytes = 0;
+  uint32_t metadata_bytes = 0;
+  std::string digest = "";
+
+  bool operator==(const SavedBlock&) const = default;
+};
+
+struct CensusLine {
+  uint32_t partition_id = 0;
+  std::string guest = "";
+  uint64_t fence_value = 0;
+  std::string state_digest = "";
+
+  bool operator==(const CensusLine&) const = default;
+};
+
+// What a host keeps of an attempt that went wrong.
+struct Incident {
+  std::vector<SavedBlock> blocks = {};
+  std::vector<CensusLine> before = {};
+  std::vector<CensusLine> after = {};
+  std::vector<std::string> driver_log = {};
+
+  bool operator==(const Incident&) const = default;
+};
+
 // An agent's word of where an attempt stands; as baton.v1.UpdateReport.
 struct UpdateReport {
   std::string rollout = "";
@@ -86,6 +115,7 @@ struct UpdateReport {
   std::string reason = "";
   std::string message = "";
   std::optional<SavedState> saved = std::nullopt;
+  std::optional<Incident> incident = std::nullopt;
 
   bool operator==(const UpdateReport&) const = default;
 };

@@ -90,12 +90,14 @@ absl::StatusOr<core::RolloutState> StateOf(uint32_t number) {
   switch (state) {
     case core::RolloutState::kDraft:
     case core::RolloutState::kPlanned:
+    case core::RolloutState::kAwaitingApproval:
     case core::RolloutState::kRunning:
     case core::RolloutState::kHeld:
     case core::RolloutState::kSucceeded:
     case core::RolloutState::kFailed:
     case core::RolloutState::kAborted:
     case core::RolloutState::kAborting:
+    case core::RolloutState::kRolledBack:
       return state;
   }
   return CorruptError(absl::StrCat("rollout state ", number));
