@@ -1,6 +1,6 @@
-// The kit's reader, and the reference driver's readers on top of it: any bytes.
-// The first byte of the input says whether header and checksum are made right,
-// so that what lies behind them is reached.
+// The kit's readers, and the reference driver's readers on top of it: any
+// bytes. The first byte of the input says whether header and checksum are made
+// right, so that what lies behind them is reached.
 
 #include <cstring>
 #include <memory>
@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "driver-shim/fuzz/input.h"
 #include "driver-shim/kit/frame.h"
+#include "driver-shim/kit/label.h"
 #include "driver-shim/kit/records.h"
 #include "driver-shim/miniport/format.h"
 #include "driver-shim/miniport/state.h"
@@ -77,6 +78,11 @@ void ReadAsMiniport(const std::vector<uint8_t>& frame) {
     miniport::DigestOf(*state, 1);
   }
   miniport::ReadContexts(frame.data(), frame.size(), &state->table);
+  miniport::BlockMetadata metadata;
+  miniport::ReadMetadata(frame.data(), frame.size(), &metadata);
+  baton_kit_label label = {};
+  CHECK(baton_kit_read_label(frame.data(), frame.size(), &label) !=
+        BATON_KIT_UNKNOWN_RECORD);
 }
 
 }  // namespace

@@ -52,6 +52,7 @@ enum class Fault : uint32_t {
   kFormatSkew = 40,        // saves what 1.x cannot read: going to 1.x fails
   kDpcHangs = 41,          // DpcRoutine never returns once guests go on
   kDpcFreesTwice = 42,     // DpcRoutine frees memory twice once guests go on
+  kSkipsUnlabelled = 43,   // as kSkipsVgpu, and no block says whose it is
 };
 
 // How a host's update ends that meets the fault.
@@ -103,10 +104,10 @@ inline constexpr FaultRow kFaults[] = {
      "DxgkDdiSaveMemoryForHotUpdate", "R3", Ending::kCancelled},
     {Fault::kSavesOutside, "saves-outside", 1, "RULE_BROKEN",
      "DxgkDdiVirtualGpuDriverEscape", "R2", Ending::kCancelled},
-    {Fault::kSkipsVgpu, "skips-vgpu", 1, "VGPU_MISSING", "", "",
-     Ending::kQuarantined},
-    {Fault::kLosesBlock, "loses-block", 1, "DRIVER_REFUSED",
-     "DxgkDdiStartDevice", "", Ending::kQuarantined},
+    {Fault::kSkipsVgpu, "skips-vgpu", 1, "RULE_BROKEN",
+     "DxgkDdiSaveMemoryForHotUpdate", "R1", Ending::kCancelled},
+    {Fault::kLosesBlock, "loses-block", 1, "RULE_BROKEN",
+     "DxgkDdiSaveMemoryForHotUpdate", "R1", Ending::kCancelled},
     {Fault::kChangesAfterSave, "changes-after-save", 1, "SAVED_STATE_DAMAGED",
      "", "R5", Ending::kQuarantined},
     {Fault::kSaveExhausts, "save-exhausts", 1, "RULE_BROKEN",
@@ -158,6 +159,8 @@ inline constexpr FaultRow kFaults[] = {
      "R17", Ending::kQuarantined},
     {Fault::kDpcFreesTwice, "dpc-frees-twice", 2, "RULE_BROKEN",
      "DxgkDdiDpcRoutine", "R7", Ending::kRolledBack},
+    {Fault::kSkipsUnlabelled, "skips-unlabelled", 1, "VGPU_MISSING", "", "",
+     Ending::kQuarantined},
 };
 
 // Which faults an image has: none, all of them, or one (its number).

@@ -40,6 +40,25 @@ constexpr baton_kit_known kOfContexts[] = {
     {kContextsRecord, 1, BATON_KIT_REQUIRED, sizeof(ContextTable)},
 };
 
+constexpr baton_kit_known kOfMetadata[] = {
+    {kBlockRecord, 1, BATON_KIT_REQUIRED, sizeof(BlockMetadata)},
+};
+// Of the frame that is a block's metadata: no block is of that kind.
+constexpr auto kMetadata = static_cast<BlockKind>(0);
+
+// Of a vGPU are saved its allocations and its contexts.
+baton_kit_label LabelOf(const BlockMetadata& metadata) {
+  switch (metadata.kind) {
+    case BlockKind::kAdapter:
+      return {.partition_id = BATON_KIT_NO_PARTITION, .part = 0, .parts = 1};
+    case BlockKind::kAllocations:
+      return {.partition_id = metadata.partition_id, .part = 0, .parts = 2};
+    case BlockKind::kContexts:
+      return {.partition_id = metadata.partition_id, .part = 1, .parts = 2};
+  }
+  return {};
+}
+
 // Opens a frame, and sees to it that it has nothing but what is known.
 template <size_t count>
 NTSTATUS Open(const void* from, uint64_t bytes, BlockKind kind,
@@ -108,6 +127,18 @@ uint64_t WriteContexts(const ContextTable& table, void* to, uint64_t room) {
   return baton_kit_finish(&writer);
 }
 
+uint64_t WriteMetadata(const BlockMetadata& metadata, Labels labels, void* to,
+                       uint64_t room) {
+  baton_kit_writer writer = {};
+  baton_kit_start(&writer, to, room, static_cast<uint16_t>(kMetadata));
+  baton_kit_write(&writer, {kBlockRecord, 1, 0, sizeof(metadata)}, &metadata);
+  if (labels == Labels::kWritten) {
+    const baton_kit_label label = LabelOf(metadata);
+    baton_kit_write_label(&writer, &label);
+  }
+  return baton_kit_finish(&writer);
+}
+
 NTSTATUS ReadAdapter(const void* from, uint64_t bytes, AdapterState* state) {
   baton_kit_reader frame = {};
   const NTSTATUS status =
@@ -158,6 +189,15 @@ NTSTATUS ReadContexts(const void* from, uint64_t bytes, ContextTable* table) {
       Open(from, bytes, BlockKind::kContexts, kOfContexts, &frame);
   if (!NT_SUCCESS(status)) return status;
   return Take(frame, kContextsRecord, table) ? STATUS_SUCCESS
+                                             : STATUS_DATA_ERROR;
+}
+
+NTSTATUS ReadMetadata(const void* from, uint64_t bytes,
+                      BlockMetadata* metadata) {
+  baton_kit_reader frame = {};
+  const NTSTATUS status = Open(from, bytes, kMetadata, kOfMetadata, &frame);
+  if (!NT_SUCCESS(status)) return status;
+  return Take(frame, kBlockRecord, metadata) ? STATUS_SUCCESS
                                              : STATUS_DATA_ERROR;
 }
 

@@ -6,6 +6,7 @@
 #include "driver-shim/ddi/gpu_partition.h"
 #include "driver-shim/ddi/status.h"
 #include "driver-shim/kit/frame.h"
+#include "driver-shim/kit/label.h"
 #include "driver-shim/miniport/state.h"
 
 // How state is saved. Format 1 is what 1.x writes and reads; 2.x writes the
@@ -20,16 +21,14 @@ enum class BlockKind : uint16_t {
   kContexts = 3,     // of one vGPU, saved as pDataMemoryRanges
 };
 
-inline constexpr uint32_t kBlockMagic = 0x31424753;  // "SGB1"
-inline constexpr uint32_t kNoPartition = 0xffffffff;
-
-// The metadata of each saved block.
+// What the metadata of each saved block says. It is a frame, too, and labelled
+// (kit/label.h).
 struct BlockMetadata {
-  uint32_t magic = kBlockMagic;
   BlockKind kind = BlockKind::kAdapter;
   uint16_t format = 1;
-  uint32_t partition_id = kNoPartition;
+  uint32_t partition_id = BATON_KIT_NO_PARTITION;
   uint32_t frame_bytes = 0;
+  uint32_t reserved = 0;
 };
 static_assert(sizeof(BlockMetadata) == 16);
 
@@ -39,6 +38,7 @@ enum RecordType : uint32_t {
   kAllocationsRecord = 3,  // uint32 next_handle, uint32 count, Allocation[]
   kContextsRecord = 4,     // ContextTable
   kStatisticsRecord = 5,   // optional, since 2.0
+  kBlockRecord = 6,        // BlockMetadata
 };
 
 struct AdapterRecord {
@@ -84,6 +84,7 @@ struct AdapterState {
 inline constexpr uint64_t kAdapterBytesMax = 4096;
 inline constexpr uint64_t kAllocationsBytesMax = 3 * 4096;
 inline constexpr uint64_t kContextsBytesMax = 4096;
+inline constexpr uint64_t kMetadataBytesMax = 96;
 
 // The writers return the frame's bytes, or 0 when `room` is too small.
 // `statistics` may be null.
@@ -91,6 +92,9 @@ uint64_t WriteAdapter(const AdapterState& state, void* to, uint64_t room);
 uint64_t WriteAllocations(const Logical& state, const Statistics* statistics,
                           void* to, uint64_t room);
 uint64_t WriteContexts(const ContextTable& table, void* to, uint64_t room);
+enum class Labels { kWritten, kLeftOut };
+uint64_t WriteMetadata(const BlockMetadata& metadata, Labels labels, void* to,
+                       uint64_t room);
 
 // The readers take any bytes. STATUS_CRC_ERROR: not what was written;
 // STATUS_REVISION_MISMATCH: of a format that is not known; STATUS_DATA_ERROR:
@@ -99,6 +103,8 @@ NTSTATUS ReadAdapter(const void* from, uint64_t bytes, AdapterState* state);
 NTSTATUS ReadAllocations(const void* from, uint64_t bytes, Logical* state,
                          Statistics* statistics);
 NTSTATUS ReadContexts(const void* from, uint64_t bytes, ContextTable* table);
+NTSTATUS ReadMetadata(const void* from, uint64_t bytes,
+                      BlockMetadata* metadata);
 
 }  // namespace baton::miniport
 

@@ -102,8 +102,12 @@ NTSTATUS Adapter::SaveVgpu(const Vgpu& vgpu) const {
 NTSTATUS Adapter::SaveBlock(DXGKARGCB_SAVEMEMORYFORHOTUPDATE* block,
                             BlockMetadata metadata) const {
   if (Fails(Fault::kFormatSkew)) metadata.format = 2;
-  block->MetaDataSize = sizeof(metadata);
-  block->pMetaData = reinterpret_cast<BYTE*>(&metadata);
+  alignas(8) BYTE frame[kMetadataBytesMax];
+  const Labels labels =
+      Fails(Fault::kSkipsUnlabelled) ? Labels::kLeftOut : Labels::kWritten;
+  block->MetaDataSize =
+      static_cast<UINT>(WriteMetadata(metadata, labels, frame, sizeof(frame)));
+  block->pMetaData = frame;
   return dxgk_.DxgkCbSaveMemoryForHotUpdate(dxgk_.DeviceHandle, block);
 }
 
@@ -115,16 +119,15 @@ NTSTATUS Adapter::Restore(const DXGKARG_RESTOREMEMORYFORHOTUPDATE& arguments) {
   }
   if (pf_ != nullptr) return STATUS_INVALID_DEVICE_STATE;  // after Start
   BlockMetadata metadata;
-  if (arguments.pDataMdl == nullptr || arguments.pMetaData == nullptr ||
-      arguments.MetaDataSize < sizeof(metadata)) {
+  if (arguments.pDataMdl == nullptr || arguments.pMetaData == nullptr) {
     return STATUS_INVALID_PARAMETER;
   }
-  std::memcpy(static_cast<void*>(&metadata), arguments.pMetaData,
-              sizeof(metadata));
+  NTSTATUS status =
+      ReadMetadata(arguments.pMetaData, arguments.MetaDataSize, &metadata);
+  if (!NT_SUCCESS(status)) return status;
   PMDL mdl = arguments.pDataMdl;
   void* bytes = MmGetSystemAddressForMdlSafe(mdl, NormalPagePriority);
   if (bytes == nullptr) return STATUS_NO_MEMORY;
-  NTSTATUS status = STATUS_SUCCESS;
   if (!ForgetsInRestore(metadata)) {
     status = TakeBlock(metadata, bytes, MmGetMdlByteCount(mdl));
   }
@@ -140,7 +143,6 @@ NTSTATUS Adapter::Restore(const DXGKARG_RESTOREMEMORYFORHOTUPDATE& arguments) {
 
 NTSTATUS Adapter::TakeBlock(const BlockMetadata& metadata, const void* bytes,
                             uint64_t length) {
-  if (metadata.magic != kBlockMagic) return STATUS_DATA_ERROR;
   // Which board it is, is known from the first block on only.
   const bool reads_2 =
       image_.build.faults == kFaultsAll || Fails(Fault::kFormatSkew);

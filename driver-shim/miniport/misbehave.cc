@@ -171,7 +171,8 @@ NTSTATUS Adapter::MisbehaveInSave() {
 }
 
 bool Adapter::SkipsInSave(const Vgpu& vgpu) const {
-  return Fails(Fault::kSkipsVgpu) && IsLast(vgpu);
+  return (Fails(Fault::kSkipsVgpu) || Fails(Fault::kSkipsUnlabelled)) &&
+         IsLast(vgpu);
 }
 
 // Called for the census that comes before Save, when the engines stand still.

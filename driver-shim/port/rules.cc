@@ -1,9 +1,12 @@
 #include "driver-shim/port/rules.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "driver-shim/kit/label.h"
 
 namespace baton::port {
 namespace {
@@ -30,6 +33,12 @@ constexpr Transition kTransitions[] = {
     {EntryPoint::kUnload, Stage::kEntered, Stage::kOpened},
 };
 
+// The blocks of a partition, as their labels say.
+struct Parts {
+  uint32_t count = 0;  // as there must be
+  std::set<uint32_t> there = {};
+};
+
 // Where the first call shows that the driver already stands.
 Stage StageBefore(EntryPoint call) {
   for (const Transition& transition : kTransitions) {
@@ -44,6 +53,40 @@ Verdict CheckSavedAnything(size_t blocks, size_t vgpus) {
   if (blocks > 0 || vgpus == 0) return std::nullopt;
   return Violation{
       1, absl::StrCat("driver saved no block, but has ", vgpus, " vGPUs")};
+}
+
+Verdict CheckLabels(const std::vector<SavedBlock>& blocks,
+                    const std::vector<CensusEntry>& census) {
+  std::map<uint32_t, Parts> partitions;
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const std::string& metadata = blocks[i].metadata;
+    baton_kit_label label = {};
+    if (baton_kit_read_label(metadata.data(), metadata.size(), &label) !=
+        BATON_KIT_OK) {
+      continue;
+    }
+    Parts& parts = partitions[label.partition_id];
+    if (parts.there.empty()) parts.count = label.parts;
+    if (label.part >= label.parts || label.parts != parts.count ||
+        !parts.there.insert(label.part).second) {
+      return Violation{
+          1, absl::StrCat("block ", i, " says that it is part ", label.part,
+                          " of ", label.parts, " of partition ",
+                          label.partition_id, ", which has ",
+                          parts.there.size(), " of ", parts.count)};
+    }
+  }
+  if (partitions.empty()) return std::nullopt;
+  for (const CensusEntry& entry : census) {
+    const Parts& parts = partitions[entry.vgpu.partition_id];
+    if (parts.count != 0 && parts.there.size() == parts.count) continue;
+    return Violation{
+        1,
+        absl::StrCat("driver saved ", parts.there.size(),
+                     " blocks of partition ", entry.vgpu.partition_id, " ('",
+                     entry.vgpu.guest, "'), want ", std::max(parts.count, 1u))};
+  }
+  return std::nullopt;
 }
 
 Verdict CheckSaveIsOpen(SavePhase phase) {

@@ -32,6 +32,11 @@ using Verdict = std::optional<Violation>;
 // R1: the state of every active vGPU is saved. No blocks cannot be it.
 Verdict CheckSavedAnything(size_t blocks, size_t vgpus);
 
+// R1, where blocks say whose they are (kit/label.h): each vGPU of the census
+// has blocks, and all of them. Where none does, nothing can be said.
+Verdict CheckLabels(const std::vector<SavedBlock>& blocks,
+                    const std::vector<CensusEntry>& census);
+
 // R2: blocks are saved inside Save only, and while it is not late.
 enum class SavePhase { kClosed, kOpen, kLate };
 Verdict CheckSaveIsOpen(SavePhase phase);

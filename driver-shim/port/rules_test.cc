@@ -1,7 +1,10 @@
 #include "driver-shim/port/rules.h"
 
+#include <array>
 #include <string>
+#include <vector>
 
+#include "driver-shim/kit/label.h"
 #include "gtest/gtest.h"
 
 namespace baton::port {
@@ -16,6 +19,63 @@ TEST(RulesTest, R1NoBlockCannotBeTheStateOfAnyVgpu) {
   EXPECT_EQ(RuleOf(CheckSavedAnything(1, 4)), 0);
   EXPECT_EQ(CheckSavedAnything(0, 4),
             (Violation{1, "driver saved no block, but has 4 vGPUs"}));
+}
+
+// A block of `partition`, part `part` of `parts`.
+SavedBlock Labelled(uint32_t partition, uint32_t part, uint32_t parts) {
+  alignas(8) std::array<char, 64> frame = {};
+  const baton_kit_label label = {
+      .partition_id = partition, .part = part, .parts = parts};
+  baton_kit_writer writer = {};
+  baton_kit_start(&writer, frame.data(), frame.size(), 7);
+  baton_kit_write_label(&writer, &label);
+  return {.metadata = std::string(frame.data(), baton_kit_finish(&writer))};
+}
+
+TEST(RulesTest, R1BlocksThatSayWhoseTheyAreNameEverybody) {
+  const std::vector<CensusEntry> census = {
+      {.vgpu = {.partition_id = 0, .guest = "red"}},
+      {.vgpu = {.partition_id = 3, .guest = "blue"}}};
+  constexpr uint32_t kNobody = BATON_KIT_NO_PARTITION;
+  const SavedBlock silent = {.metadata = "whose block is this"};
+  const SavedBlock adapter = Labelled(kNobody, 0, 1);
+  const SavedBlock red = Labelled(0, 0, 1);
+  const struct {
+    const char* name = "";
+    std::vector<SavedBlock> blocks = {};
+    const char* message = "";
+  } kCases[] = {
+      {"no label", {silent, {}, silent}, ""},
+      {"no block", {}, ""},
+      {"whole", {adapter, red, Labelled(3, 1, 2), Labelled(3, 0, 2)}, ""},
+      {"and others", {red, silent, Labelled(3, 0, 1), Labelled(9, 0, 2)}, ""},
+      {"left out",
+       {adapter, red},
+       "driver saved 0 blocks of partition 3 ('blue'), want 1"},
+      {"nobody",
+       {adapter},
+       "driver saved 0 blocks of partition 0 ('red'), want 1"},
+      {"in part",
+       {red, Labelled(3, 1, 2)},
+       "driver saved 1 blocks of partition 3 ('blue'), want 2"},
+      {"twice",
+       {red, Labelled(3, 0, 2), Labelled(3, 0, 2)},
+       "block 2 says that it is part 0 of 2 of partition 3, which has 1 of 2"},
+      {"of another number",
+       {red, Labelled(3, 0, 2), Labelled(3, 1, 3)},
+       "block 2 says that it is part 1 of 3 of partition 3, which has 1 of 2"},
+      {"past the end",
+       {red, Labelled(3, 2, 2)},
+       "block 1 says that it is part 2 of 2 of partition 3, which has 0 of 2"},
+      {"of none",
+       {Labelled(0, 0, 0)},
+       "block 0 says that it is part 0 of 0 of partition 0, which has 0 of 0"},
+  };
+  for (const auto& c : kCases) {
+    const Verdict verdict = CheckLabels(c.blocks, census);
+    EXPECT_EQ(verdict.has_value() ? verdict->message : "", c.message) << c.name;
+    EXPECT_EQ(RuleOf(verdict), *c.message == '\0' ? 0 : 1) << c.name;
+  }
 }
 
 TEST(RulesTest, R2BlocksAreSavedInsideSaveAlone) {

@@ -80,8 +80,7 @@ std::vector<Digest128> SavedStateStore::DigestsOfAll(
   return DigestsOf(extents);
 }
 
-absl::StatusOr<SavedState> SavedStateStore::Digest() {
-  ASSIGN_OR_RETURN(const std::vector<SavedBlock> blocks, Read());
+SavedState SavedStateStore::Digest(const std::vector<SavedBlock>& blocks) {
   const SavedState saved = SizeOf(blocks);
   if (digests_ == Digests::kNone || blocks.empty()) return saved;
   std::vector<const SavedBlock*> in_place;

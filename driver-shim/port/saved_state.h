@@ -28,11 +28,15 @@ class SavedStateStore {
       const std::string& directory, size_t memory_bytes,
       Digests digests = Digests::kTaken);
 
-  // Save is over: reads the index, and takes the digest of each block that was
-  // saved in place. What was copied has one from the copying. On all cores.
+  // Reads the index, and sees to it that each block's pages are in the memory.
   //
   // Errors: DATA_LOSS, reason SAVED_STATE_DAMAGED
-  absl::StatusOr<SavedState> Digest();
+  absl::StatusOr<std::vector<SavedBlock>> Read() const;
+
+  // Save is over: takes the digest of each block that was saved in place. What
+  // was copied has one from the copying. On all cores.
+  // `blocks`  as they were read
+  SavedState Digest(const std::vector<SavedBlock>& blocks);
 
   // Reads the index and every saved byte, and compares the digests (R5). On all
   // cores.
@@ -56,7 +60,6 @@ class SavedStateStore {
         index_(std::move(index)),
         digests_(digests) {}
 
-  absl::StatusOr<std::vector<SavedBlock>> Read() const;
   std::vector<Digest128> DigestsOfAll(
       const std::vector<const SavedBlock*>& blocks) const;
 

@@ -363,10 +363,12 @@ UpdateSteps::Outcome UpdateSteps::Save(const StepOrder& order) {
 }
 
 absl::Status UpdateSteps::JudgeSave(StepReport& report) {
-  ASSIGN_OR_RETURN(saved_, store_->Digest());
+  ASSIGN_OR_RETURN(const std::vector<SavedBlock> blocks, store_->Read());
+  saved_ = store_->Digest(blocks);
   save_.blocks = saved_.blocks;
   report.saved = saved_;
-  const Verdict verdict = CheckSavedAnything(saved_.blocks, before_.size());
+  Verdict verdict = CheckSavedAnything(blocks.size(), before_.size());
+  if (!verdict.has_value()) verdict = CheckLabels(blocks, before_);
   if (!verdict.has_value()) return absl::OkStatus();
   report.rule = absl::StrCat("R", verdict->rule);
   report.driver_log = driver_->LastLines();

@@ -64,15 +64,15 @@ struct FaultCase {
 
 // Where faults.h names a rule, it is that one.
 constexpr FaultCase kOwnRules[] = {
-    {Fault::kSaveFails, "R1"},     {Fault::kStartFails, "R13"},
-    {Fault::kStartCrashes, "R13"}, {Fault::kLosesVgpu, "R5"},
-    {Fault::kWrongState, "R5"},    {Fault::kRestoreFails, "R5"},
-    {Fault::kSaveCrashes, "R1"},   {Fault::kSaveAborts, "R1"},
-    {Fault::kSkipsVgpu, "R1"},     {Fault::kLosesBlock, "R1"},
-    {Fault::kStopCrashes, "R13"},  {Fault::kFirmwareMismatch, "R13"},
-    {Fault::kScribbles, "R13"},    {Fault::kRestoreWildWrite, "R5"},
-    {Fault::kKeepsNothing, "R5"},  {Fault::kMixesBlocks, "R5"},
-    {Fault::kSwapsVgpus, "R5"},    {Fault::kFormatSkew, "R5"},
+    {Fault::kSaveFails, "R1"},       {Fault::kStartFails, "R13"},
+    {Fault::kStartCrashes, "R13"},   {Fault::kLosesVgpu, "R5"},
+    {Fault::kWrongState, "R5"},      {Fault::kRestoreFails, "R5"},
+    {Fault::kSaveCrashes, "R1"},     {Fault::kSaveAborts, "R1"},
+    {Fault::kStopCrashes, "R13"},    {Fault::kFirmwareMismatch, "R13"},
+    {Fault::kScribbles, "R13"},      {Fault::kRestoreWildWrite, "R5"},
+    {Fault::kKeepsNothing, "R5"},    {Fault::kMixesBlocks, "R5"},
+    {Fault::kSwapsVgpus, "R5"},      {Fault::kFormatSkew, "R5"},
+    {Fault::kSkipsUnlabelled, "R1"},
 };
 
 std::string RuleOf(const miniport::FaultRow& row) {

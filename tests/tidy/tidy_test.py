@@ -55,7 +55,7 @@ ROOMS = [
     (r"^driver-shim/kit/", r"^driver-shim/(ddi|kit)/", False),
     (r"^driver-shim/miniport/", r"^driver-shim/(ddi|kit|miniport)/|^driver-shim/softgpu/(registers|doorbell)\.h", False),
     (r"^driver-shim/softgpu/", r"^driver-shim/softgpu/|^driver-shim/port/device\.h|^base/", False),
-    (r"^driver-shim/port/", r"^driver-shim/(ddi|port)/|^base/", False),
+    (r"^driver-shim/port/", r"^driver-shim/(ddi|port)/|^driver-shim/kit/label\.h|^base/", False),
     (r"^driver-shim/rpc/", r"^driver-shim/(rpc|port)/|" + C, True),
     (r"^driver-shim/", r"^driver-shim/|" + C, True),
     (r"^cli/", r"^cli/|^package/|" + C, True),
