@@ -162,7 +162,7 @@ TEST(AgentLoopTest, WritesNothingToTheJournalInsideTheBlackout) {
     }
   };
   EXPECT_EQ(world.RunUpdate(), End::kDone);
-  ASSERT_EQ(writes.size(), 7u);
+  ASSERT_EQ(writes.size(), 6u);
   EXPECT_EQ(writes.front(), writes.back());
 }
 
@@ -210,8 +210,9 @@ TEST(AgentLoopTest, AFailureOnTheWayBackQuarantinesAndKeepsTheGateClosed) {
     World world;
     world.shim.FailNext(Step::kRestore, {.reason = "START_FAILED"});
     world.worker->before_step = [&](const core::Action& action) {
+      // What the shim takes ahead must fail before it is asked for.
       const bool back = world.loop->update().way == core::Way::kBack;
-      if (back && action.step == step) {
+      if (back && action.step == Step::kUnload) {
         world.shim.FailNext(step, {.times = 100});
       }
     };
@@ -242,6 +243,24 @@ TEST(AgentLoopTest, ABrokenAdapterQuarantines) {
   World world;
   world.shim.FailNext(Step::kRestore, {.adapter = AdapterState::kBroken});
   EXPECT_EQ(world.RunUpdate(), End::kQuarantined);
+}
+
+// One of an older release takes each step when it is asked for.
+TEST(AgentLoopTest, UpdatesAHostWhoseShimDoesNotRunAhead) {
+  World world;
+  world.shim.runs_ahead = false;
+  EXPECT_EQ(world.RunUpdate(), End::kDone);
+  EXPECT_EQ(world.Version(), "2.0");
+  EXPECT_EQ(world.stage.current, "new");
+}
+
+TEST(AgentLoopTest, GoesOnWithAShimThatWentOnWhenItsAnswerIsLost) {
+  World world;
+  world.shim.lose_answer = true;
+  EXPECT_EQ(world.RunUpdate(), End::kDone);
+  EXPECT_EQ(world.Version(), "2.0");
+  EXPECT_EQ(world.stage.current, "new");
+  EXPECT_EQ(world.loop->update().reason, "");
 }
 
 TEST(AgentLoopTest, WaitsForAShimThatIsBeingRestarted) {
@@ -328,7 +347,7 @@ TEST(AgentLoopTest, CancelInEveryStep) {
       posted = true;
       world.Post(FromService::Kind::kCancel, 1);
     };
-    const bool in_time = step < Step::kUnload;
+    const bool in_time = step < Step::kPause;
     EXPECT_EQ(world.RunUpdate(), in_time ? End::kCancelled : End::kDone);
     EXPECT_EQ(world.Version(), in_time ? "1.0" : "2.0");
     EXPECT_TRUE(world.gate.open);
@@ -371,6 +390,7 @@ TEST(AgentLoopTest, ACrashAtEveryStepEndsWithAWholeHost) {
       EXPECT_TRUE(update.end == End::kDone || update.end == End::kCancelled)
           << core::Name(update.end) << ": " << update.message;
       EXPECT_EQ(world.Version(), update.end == End::kDone ? "2.0" : "1.0");
+      EXPECT_EQ(world.stage.current, update.end == End::kDone ? "new" : "old");
       EXPECT_EQ(update.past_no_return, update.end == End::kDone);
       for (const auto& [partition, vgpu] : update.vgpus) {
         EXPECT_TRUE(vgpu.preserved);
@@ -404,8 +424,8 @@ TEST(AgentLoopTest, AShimThatIsRestartedNeverGivesACleanEnd) {
   for (const bool agent_too : {false, true}) {
     for (const Step step :
          {Step::kCloseGate, Step::kPause, Step::kSave, Step::kUnload,
-          Step::kSwitch, Step::kRestore, Step::kVerify, Step::kResume,
-          Step::kConfirm, Step::kCommit}) {
+          Step::kRestore, Step::kVerify, Step::kResume, Step::kConfirm,
+          Step::kSwitch, Step::kCommit}) {
       for (const core::Way way : {core::Way::kForward, core::Way::kBack}) {
         if (way == core::Way::kBack && step <= Step::kSave) continue;
         SCOPED_TRACE(::testing::Message()
@@ -450,8 +470,8 @@ TEST(AgentLoopTest, AShimThatIsRestartedBeforePauseWithNobodyThereCancels) {
 
 TEST(AgentLoopTest, ACrashOnTheWayBackGoesOnBack) {
   for (const Step step :
-       {Step::kUnload, Step::kSwitch, Step::kRestore, Step::kVerify,
-        Step::kResume, Step::kConfirm, Step::kCommit, Step::kReopenGate}) {
+       {Step::kUnload, Step::kRestore, Step::kVerify, Step::kResume,
+        Step::kConfirm, Step::kSwitch, Step::kCommit, Step::kReopenGate}) {
     SCOPED_TRACE(core::Name(step));
     World world;
     world.shim.FailNext(Step::kVerify, {.reason = "VGPU_MISSING"});
@@ -541,16 +561,17 @@ TEST(AgentLoopTest, StaleOrdersAreRefusedAlsoAfterARestart) {
   EXPECT_EQ(world.loop->update().epoch, 5u);
 }
 
-TEST(AgentLoopTest, StopCancelsBeforeUnloadAndFinishesAfterwards) {
-  for (const Step step : {Step::kPrepare, Step::kPause, Step::kSave,
-                          Step::kRestore, Step::kResume, Step::kCommit}) {
+TEST(AgentLoopTest, StopCancelsBeforePauseAndFinishesAfterwards) {
+  for (const Step step :
+       {Step::kPrepare, Step::kCloseGate, Step::kPause, Step::kSave,
+        Step::kRestore, Step::kResume, Step::kCommit}) {
     SCOPED_TRACE(core::Name(step));
     World world;
     world.worker->before_step = [&](const core::Action& action) {
       if (action.step == step) world.PostStop();
     };
     const End end = world.RunUpdate();
-    EXPECT_EQ(end, step < Step::kUnload ? End::kCancelled : End::kDone);
+    EXPECT_EQ(end, step < Step::kPause ? End::kCancelled : End::kDone);
     EXPECT_TRUE(world.loop->Stopped());
     EXPECT_TRUE(world.shim.engines_run());
     EXPECT_TRUE(world.gate.open);

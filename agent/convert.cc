@@ -6,8 +6,6 @@
 #include "absl/strings/str_cat.h"
 
 namespace baton::agent {
-namespace {
-
 v1::Step ToProto(core::Step step) {
   switch (step) {
     case core::Step::kPrepare:
@@ -41,6 +39,8 @@ v1::Step ToProto(core::Step step) {
   }
   std::abort();
 }
+
+namespace {
 
 // The inverse; Inspect for what is not a step of the table.
 core::Step StepFromProto(v1::Step proto) {

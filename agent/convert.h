@@ -15,6 +15,7 @@ namespace baton::agent {
 // Between the core's types and the wire's. Pure; no direction can fail: what
 // the wire leaves out becomes the default.
 
+v1::Step ToProto(core::Step step);
 void ToProto(absl::Duration duration, google::protobuf::Duration& proto);
 void ToProto(const core::Image& image, v1::DriverImage& proto);
 void ToProto(const core::StepRecord& record, v1::StepRecord& proto);

@@ -40,7 +40,8 @@ struct ShimStep {
   core::Step step = core::Step::kPause;  // one of those that the shim does
   uint64_t attempt = 0;
   absl::Duration deadline = absl::ZeroDuration();
-  core::Image image = {};  // for Prepare and Restore
+  core::Image image = {};                  // for Prepare and Restore
+  std::vector<core::NextStep> ahead = {};  // taken in its wake
 };
 
 // The driver shim.
@@ -51,8 +52,9 @@ class Shim {
   // Errors: UNAVAILABLE, DEADLINE_EXCEEDED; with what the transport says
   virtual absl::StatusOr<Sight> Inspect(absl::Duration deadline) = 0;
 
-  // Returns how the step went, with record.elapsed as the shim measured it.
-  // record.start is left alone.
+  // Returns how the step went, with record.elapsed as the shim measured it,
+  // once what was to be taken in its wake has ended, too. record.start is left
+  // alone.
   virtual core::Outcome Run(const ShimStep& step) = 0;
 };
 
@@ -117,9 +119,8 @@ class Stage {
   virtual absl::StatusOr<std::optional<StagedPackage>> Current() = 0;
 
   // Points "current" to `package`, atomically; "": removes it. Survives a power
-  // cut only after Sync().
+  // cut once it has returned.
   virtual absl::Status Switch(const std::string& package) = 0;
-  virtual absl::Status Sync() = 0;
 };
 
 // What the agent must know after a restart. The loop's thread only; blocks on

@@ -75,13 +75,26 @@ core::Outcome NoResult(const grpc::Status& status) {
   return outcome;
 }
 
+// How long the answer may take.
+absl::Duration InAll(const ShimStep& step) {
+  absl::Duration sum = step.deadline;
+  for (const core::NextStep& next : step.ahead) sum += next.deadline;
+  return sum;
+}
+
 template <typename Request>
 Request RequestOf(const ShimStep& step) {
   Request request;
   request.mutable_order()->set_attempt(step.attempt);
   ToProto(step.deadline, *request.mutable_order()->mutable_deadline());
-  // The blackout need not wait for the answers to cross.
-  request.mutable_order()->set_run_ahead(true);
+  for (const core::NextStep& next : step.ahead) {
+    v1::NextStep& added = *request.mutable_order()->add_ahead();
+    added.set_step(ToProto(next.step));
+    ToProto(next.deadline, *added.mutable_deadline());
+    if (next.step == core::Step::kRestore) {
+      ToProto(next.image, *added.mutable_image());
+    }
+  }
   return request;
 }
 
@@ -145,7 +158,7 @@ core::Outcome ShimClient::Run(const ShimStep& step) {
   const auto call = [&](auto method, const auto& request,
                         auto response) -> core::Outcome {
     grpc::ClientContext context;
-    SetDeadline(step.deadline + options_.margin, context);
+    SetDeadline(InAll(step) + options_.margin, context);
     const grpc::Status status =
         ((*stub_).*method)(&context, request, &response);
     if (!status.ok()) return NoResult(status);

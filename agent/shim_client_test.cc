@@ -76,7 +76,7 @@ class ShimClientTest : public ::testing::Test {
   }
 
   core::Outcome Run(Step step) {
-    return client_->Run({step, 7, absl::Milliseconds(1500), {"/i", "d"}});
+    return client_->Run({step, 7, absl::Milliseconds(1500), {"/i", "d"}, {}});
   }
 
   const std::string target_;
@@ -110,6 +110,22 @@ TEST_F(ShimClientTest, CallsTheMethodOfEachStep) {
     }
     EXPECT_EQ(outcome.saved.has_value(), step == Step::kSave);
   }
+}
+
+TEST_F(ShimClientTest, SaysWhatTheShimIsToGoOnWith) {
+  client_->Run({Step::kUnload,
+                7,
+                absl::Seconds(1),
+                {},
+                {{Step::kRestore, absl::Seconds(2), {"/i", "d"}},
+                 {Step::kVerify, absl::Seconds(3), {}}}});
+  ASSERT_EQ(shim_.order.ahead_size(), 2);
+  EXPECT_EQ(shim_.order.ahead(0).step(), v1::STEP_RESTORE);
+  EXPECT_EQ(shim_.order.ahead(0).deadline().seconds(), 2);
+  EXPECT_EQ(shim_.order.ahead(0).image().path(), "/i");
+  EXPECT_EQ(shim_.order.ahead(1).step(), v1::STEP_VERIFY);
+  EXPECT_EQ(shim_.order.ahead(1).deadline().seconds(), 3);
+  EXPECT_FALSE(shim_.order.ahead(1).has_image());
 }
 
 TEST_F(ShimClientTest, AFailedStepIsTried) {

@@ -75,7 +75,11 @@ core::Outcome Steps::Run(const core::Action& action,
   Bound(outcome.record.message);
   outcome.record.step = action.step;
   outcome.record.start = start;
-  outcome.record.elapsed = ports_.clock.Monotonic() - begun;
+  // The shim knows better how long it took: the answer may have waited for what
+  // it went on with.
+  if (outcome.record.elapsed == absl::ZeroDuration()) {
+    outcome.record.elapsed = ports_.clock.Monotonic() - begun;
+  }
   return outcome;
 }
 
@@ -96,8 +100,6 @@ core::Outcome Steps::Carry(const core::Action& action,
       return OutcomeOf(ports_.stage.Switch(action.package));
     case core::Step::kCancel:
       return Cancel(action);
-    case core::Step::kCommit:
-      return Commit(action);
     case core::Step::kInspect:
       return Inspect(action);
     case core::Step::kPause:
@@ -107,14 +109,16 @@ core::Outcome Steps::Carry(const core::Action& action,
     case core::Step::kVerify:
     case core::Step::kResume:
     case core::Step::kConfirm:
+    case core::Step::kCommit:
       return AtShim(action);
   }
   std::abort();
 }
 
 core::Outcome Steps::AtShim(const core::Action& action) {
-  core::Outcome outcome = ports_.shim.Run(
-      {action.step, action.attempt, action.deadline, action.image});
+  core::Outcome outcome =
+      ports_.shim.Run({action.step, action.attempt, action.deadline,
+                       action.image, action.ahead});
   if (!Failed(outcome)) return outcome;
   // What it means depends on what the adapter is now.
   const absl::StatusOr<Sight> sight = Look();
@@ -194,15 +198,6 @@ core::Outcome Steps::Cancel(const core::Action& action) {
   const absl::StatusOr<Sight> sight = Look();
   if (sight.ok()) TakeSight(*sight, outcome);
   return outcome;
-}
-
-core::Outcome Steps::Commit(const core::Action& action) {
-  // The switch is made to last here, and not within the blackout: up to now
-  // both drivers can start from what is on disk.
-  if (const absl::Status synced = ports_.stage.Sync(); !synced.ok()) {
-    return OutcomeOf(synced);
-  }
-  return AtShim(action);
 }
 
 core::Outcome Steps::Inspect(const core::Action& action) {

@@ -40,7 +40,6 @@ class Steps {
                              core::Outcome& outcome);
   absl::Status CheckSameShim(const core::Outcome& found);
   core::Outcome Cancel(const core::Action& action);
-  core::Outcome Commit(const core::Action& action);
   core::Outcome Inspect(const core::Action& action);
   core::Outcome AtShim(const core::Action& action);
 

@@ -33,18 +33,19 @@ void StandStillCancelled(Update& update) {
   if (!update.gate_touched) Finish(End::kCancelled, update);
 }
 
-// Whether the old driver is still in and the update can stop here.
+// Whether the old driver is still in and the update can stop here. From Pause
+// on the shim goes on by itself.
 bool Cancellable(const Update& update) {
-  if (update.way == Way::kBack || update.past_no_return) return false;
+  if (update.way == Way::kBack || update.paused) return false;
   switch (update.phase) {
     case Phase::kAccepted:
     case Phase::kPrepared:
     case Phase::kGateClosed:
-    case Phase::kPaused:
-    case Phase::kSaved:
       return true;
     case Phase::kIdle:
     case Phase::kUnknown:
+    case Phase::kPaused:
+    case Phase::kSaved:
     case Phase::kUnloaded:
     case Phase::kSwitched:
     case Phase::kRestored:
@@ -58,6 +59,13 @@ bool Cancellable(const Update& update) {
       return false;
   }
   return false;
+}
+
+// Whether a wish to cancel comes when the update can only go on.
+bool TooLateToCancel(const Update& update) {
+  const bool cancelling =
+      update.phase == Phase::kCancelling || update.phase == Phase::kCancelled;
+  return update.past_no_return || (update.paused && !cancelling);
 }
 
 // Takes a wish to cancel into account where the update stands between steps.
@@ -228,9 +236,16 @@ void Fail(Step step, const Outcome& outcome, Update& update) {
     return;
   }
   update.failures = 0;
+  if (consequence == Consequence::kAsk) {
+    // How far the shim went may be all that was wanted: no reason for an end.
+    Note(update.reason, FailureOf(step, update, outcome.record), update);
+    update.phase = Phase::kUnknown;
+    return;
+  }
   Note(outcome.record.reason, FailureOf(step, update, outcome.record), update);
   switch (consequence) {
     case Consequence::kRetry:
+    case Consequence::kAsk:
       return;
     case Consequence::kCancel:
       update.past_no_return = false;
@@ -268,7 +283,7 @@ void Recover(const Outcome& seen, Update& update) {
   if (standing.quarantine) {
     Quarantine(
         "ADAPTER_LOST",
-        absl::StrCat("the agent was restarted and found the adapter '",
+        absl::StrCat("the agent asked and found the adapter '",
                      Name(seen.adapter), "' in attempt ", seen.adapter_attempt),
         update);
     return;
@@ -426,12 +441,12 @@ absl::Status Apply(const CancelOrdered& event, Update& update) {
     ShowAgain(update);
   } else if (Cancellable(update) || update.phase == Phase::kUnknown) {
     WantCancel("CANCELLED_BY_SERVICE", "the service cancelled it", update);
-  } else if (!update.cancel_wanted && update.past_no_return) {
+  } else if (!update.cancel_wanted && TooLateToCancel(update)) {
     update.cancel_wanted = true;
     ++update.sequence;
     absl::StrAppend(&update.message, update.message.empty() ? "" : "; ",
-                    "the service's cancel came after the point of no return "
-                    "and was ignored");
+                    "the service's cancel came after Pause was begun and was "
+                    "ignored");
   }
   return absl::OkStatus();
 }

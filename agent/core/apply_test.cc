@@ -21,9 +21,9 @@ using ::testing::IsEmpty;
 constexpr Phase kPhases[] = {
     Phase::kIdle,      Phase::kUnknown,    Phase::kAccepted,
     Phase::kPrepared,  Phase::kGateClosed, Phase::kPaused,
-    Phase::kSaved,     Phase::kUnloaded,   Phase::kSwitched,
-    Phase::kRestored,  Phase::kVerified,   Phase::kResumed,
-    Phase::kConfirmed, Phase::kCommitted,  Phase::kCancelling,
+    Phase::kSaved,     Phase::kUnloaded,   Phase::kRestored,
+    Phase::kVerified,  Phase::kResumed,    Phase::kConfirmed,
+    Phase::kSwitched,  Phase::kCommitted,  Phase::kCancelling,
     Phase::kCancelled, Phase::kEnded};
 
 Order AnOrder(uint64_t attempt = 7) {
@@ -104,9 +104,9 @@ TEST(ApplyTest, TakesTheStepsOfTheTableInOrder) {
   }
   EXPECT_THAT(steps,
               ElementsAre(Step::kPrepare, Step::kCloseGate, Step::kPause,
-                          Step::kSave, Step::kUnload, Step::kSwitch,
-                          Step::kRestore, Step::kVerify, Step::kResume,
-                          Step::kConfirm, Step::kCommit, Step::kReopenGate));
+                          Step::kSave, Step::kUnload, Step::kRestore,
+                          Step::kVerify, Step::kResume, Step::kConfirm,
+                          Step::kSwitch, Step::kCommit, Step::kReopenGate));
   EXPECT_EQ(Of(update), Standing(Way::kForward, Phase::kEnded, End::kDone));
   EXPECT_EQ(update.finished_attempt, 7u);
   EXPECT_EQ(update.steps.size(), 12u);
@@ -125,11 +125,11 @@ TEST(ApplyTest, FailureLeadsWhereTheTableSaysInEveryPhase) {
       {{Way::kForward, P::kPaused}, f(P::kCancelling, End::kNone)},
       {{Way::kForward, P::kSaved}, b(P::kSaved, End::kNone)},
       {{Way::kForward, P::kUnloaded}, b(P::kSaved, End::kNone)},
-      {{Way::kForward, P::kSwitched}, b(P::kSaved, End::kNone)},
       {{Way::kForward, P::kRestored}, b(P::kSaved, End::kNone)},
       {{Way::kForward, P::kVerified}, b(P::kSaved, End::kNone)},
       {{Way::kForward, P::kResumed}, b(P::kGateClosed, End::kNone)},
-      {{Way::kForward, P::kConfirmed}, f(P::kEnded, End::kQuarantined)},
+      {{Way::kForward, P::kConfirmed}, b(P::kGateClosed, End::kNone)},
+      {{Way::kForward, P::kSwitched}, f(P::kEnded, End::kQuarantined)},
       {{Way::kForward, P::kCommitted}, f(P::kCommitted, End::kNone)},
       {{Way::kForward, P::kCancelling}, f(P::kEnded, End::kQuarantined)},
       {{Way::kForward, P::kCancelled}, f(P::kCancelled, End::kNone)},
@@ -139,13 +139,13 @@ TEST(ApplyTest, FailureLeadsWhereTheTableSaysInEveryPhase) {
       {{Way::kBack, P::kPaused}, b(P::kCancelling, End::kNone)},
       {{Way::kBack, P::kCancelling}, b(P::kEnded, End::kQuarantined)},
       {{Way::kBack, P::kSaved}, b(P::kEnded, End::kQuarantined)},
-      // The guests come first; it ends QUARANTINED after Commit.
-      {{Way::kBack, P::kUnloaded}, b(P::kSwitched, End::kNone)},
-      {{Way::kBack, P::kSwitched}, b(P::kEnded, End::kQuarantined)},
+      {{Way::kBack, P::kUnloaded}, b(P::kEnded, End::kQuarantined)},
       {{Way::kBack, P::kRestored}, b(P::kEnded, End::kQuarantined)},
       {{Way::kBack, P::kVerified}, b(P::kEnded, End::kQuarantined)},
       {{Way::kBack, P::kResumed}, b(P::kEnded, End::kQuarantined)},
-      {{Way::kBack, P::kConfirmed}, b(P::kEnded, End::kQuarantined)},
+      // The guests come first; it ends QUARANTINED after Commit.
+      {{Way::kBack, P::kConfirmed}, b(P::kSwitched, End::kNone)},
+      {{Way::kBack, P::kSwitched}, b(P::kEnded, End::kQuarantined)},
       {{Way::kBack, P::kCommitted}, b(P::kCommitted, End::kNone)},
       {{Way::kBack, P::kUnknown}, b(P::kUnknown, End::kNone)},
   };
@@ -203,24 +203,26 @@ TEST(ApplyTest, RefusesOutcomesAndStartsThatNobodyWaitsFor) {
   }
 }
 
-TEST(ApplyTest, CancelTakesEffectBeforeUnloadOnly) {
+TEST(ApplyTest, CancelTakesEffectBeforePauseOnly) {
   for (const Way way : {Way::kForward, Way::kBack}) {
     for (const Phase phase : kPhases) {
       if (phase == Phase::kIdle) continue;
       SCOPED_TRACE(testing::Message() << Name(phase) << ", " << Name(way));
-      const bool before_unload = way == Way::kForward &&
-                                 phase >= Phase::kAccepted &&
-                                 phase <= Phase::kSaved;
+      const bool before_pause = way == Way::kForward &&
+                                phase >= Phase::kAccepted &&
+                                phase <= Phase::kGateClosed;
       Update update = At(way, phase);
       ASSERT_TRUE(Apply(CancelOrdered{3, "rollouts/r", 7}, update).ok());
-      if (before_unload) {
+      if (before_pause) {
         EXPECT_EQ(update.phase, Phase::kCancelling);
         EXPECT_EQ(update.reason, "CANCELLED_BY_SERVICE");
       } else {
         EXPECT_EQ(Of(update), Of(At(way, phase)));
       }
+      const bool on_the_way =
+          phase >= Phase::kPaused && phase <= Phase::kCommitted;
       const bool late = phase != Phase::kEnded && phase != Phase::kUnknown &&
-                        At(way, phase).past_no_return;
+                        (way == Way::kBack || on_the_way);
       if (late) {
         EXPECT_THAT(update.message, HasSubstr("was ignored"));
         const Update once = update;
@@ -233,8 +235,7 @@ TEST(ApplyTest, CancelTakesEffectBeforeUnloadOnly) {
 
 TEST(ApplyTest, CancelDuringAStepWaitsForItsEnd) {
   for (const bool succeeds : {true, false}) {
-    for (const Phase phase : {Phase::kAccepted, Phase::kPrepared,
-                              Phase::kGateClosed, Phase::kPaused}) {
+    for (const Phase phase : {Phase::kAccepted, Phase::kPrepared}) {
       SCOPED_TRACE(testing::Message() << Name(phase) << succeeds);
       Update update = At(Way::kForward, phase);
       const Step step = Plan(update)->step;
@@ -249,12 +250,13 @@ TEST(ApplyTest, CancelDuringAStepWaitsForItsEnd) {
   }
 }
 
-TEST(ApplyTest, CancelDuringUnloadIsTooLate) {
-  Update update = At(Way::kForward, Phase::kSaved);
-  ASSERT_TRUE(Apply(StepStarted{Step::kUnload}, update).ok());
+// The shim goes on by itself from there.
+TEST(ApplyTest, CancelDuringPauseIsTooLate) {
+  Update update = At(Way::kForward, Phase::kGateClosed);
+  ASSERT_TRUE(Apply(StepStarted{Step::kPause}, update).ok());
   ASSERT_TRUE(Apply(CancelOrdered{3, "rollouts/r", 7}, update).ok());
-  ASSERT_TRUE(Apply(StepEnded{Step::kUnload, Outcome()}, update).ok());
-  EXPECT_EQ(update.phase, Phase::kUnloaded);
+  ASSERT_TRUE(Apply(StepEnded{Step::kPause, Outcome()}, update).ok());
+  EXPECT_EQ(update.phase, Phase::kPaused);
   while (Take(Outcome(), update)) {
   }
   EXPECT_EQ(update.end, End::kDone);
@@ -337,17 +339,17 @@ TEST(ApplyTest, WelcomeRaisesTheEpochAndNeverLowersIt) {
   EXPECT_EQ(update.epoch, 5u);
 }
 
-TEST(ApplyTest, StopCancelsBeforeUnloadAndNothingElse) {
+TEST(ApplyTest, StopCancelsBeforePauseAndNothingElse) {
   for (const Way way : {Way::kForward, Way::kBack}) {
     for (const Phase phase : kPhases) {
       SCOPED_TRACE(testing::Message() << Name(phase) << ", " << Name(way));
       Update update = At(way, phase);
       ASSERT_TRUE(Apply(StopRequested{}, update).ok());
-      const bool before_unload = way == Way::kForward &&
-                                 phase >= Phase::kAccepted &&
-                                 phase <= Phase::kSaved;
-      EXPECT_EQ(update.phase, before_unload ? Phase::kCancelling : phase);
-      EXPECT_EQ(update.reason, before_unload ? "AGENT_STOPPING" : "");
+      const bool before_pause = way == Way::kForward &&
+                                phase >= Phase::kAccepted &&
+                                phase <= Phase::kGateClosed;
+      EXPECT_EQ(update.phase, before_pause ? Phase::kCancelling : phase);
+      EXPECT_EQ(update.reason, before_pause ? "AGENT_STOPPING" : "");
     }
   }
 }
@@ -430,7 +432,7 @@ TEST(ApplyTest, ResumeThatFailedAfterEnginesRanGoesBackByASecondUpdate) {
 }
 
 TEST(ApplyTest, ABrokenAdapterPastNoReturnQuarantines) {
-  for (const Phase phase : {Phase::kSaved, Phase::kSwitched, Phase::kRestored,
+  for (const Phase phase : {Phase::kSaved, Phase::kUnloaded, Phase::kRestored,
                             Phase::kVerified, Phase::kResumed}) {
     SCOPED_TRACE(Name(phase));
     Update update = At(Way::kForward, phase);
@@ -442,7 +444,7 @@ TEST(ApplyTest, ABrokenAdapterPastNoReturnQuarantines) {
 }
 
 TEST(ApplyTest, GoesBackWithTheSameBlocksToTheOldDriver) {
-  Update update = At(Way::kForward, Phase::kSwitched);
+  Update update = At(Way::kForward, Phase::kUnloaded);
   Take(Failure(absl::StatusCode::kInternal, "START_FAILED"), update);
   std::vector<Step> steps;
   while (std::optional<Action> action = Plan(update)) {
@@ -455,8 +457,8 @@ TEST(ApplyTest, GoesBackWithTheSameBlocksToTheOldDriver) {
     }
     Take(Outcome(), update);
   }
-  EXPECT_THAT(steps, ElementsAre(Step::kUnload, Step::kSwitch, Step::kRestore,
-                                 Step::kVerify, Step::kResume, Step::kConfirm,
+  EXPECT_THAT(steps, ElementsAre(Step::kUnload, Step::kRestore, Step::kVerify,
+                                 Step::kResume, Step::kConfirm, Step::kSwitch,
                                  Step::kCommit, Step::kReopenGate));
   EXPECT_EQ(update.end, End::kRolledBack);
   EXPECT_EQ(update.reason, "START_FAILED");
@@ -471,32 +473,31 @@ TEST(ApplyTest, GoesBackFromConfirmByPausingAndSavingAgain) {
     Take(Outcome(), update);
   }
   EXPECT_THAT(steps, ElementsAre(Step::kPause, Step::kSave, Step::kUnload,
-                                 Step::kSwitch, Step::kRestore, Step::kVerify,
-                                 Step::kResume, Step::kConfirm, Step::kCommit,
+                                 Step::kRestore, Step::kVerify, Step::kResume,
+                                 Step::kConfirm, Step::kSwitch, Step::kCommit,
                                  Step::kReopenGate));
   EXPECT_EQ(update.end, End::kRolledBack);
 }
 
-TEST(ApplyTest, ASwitchThatFailsOnTheWayBackBringsGuestsBackAndQuarantines) {
-  Update update = At(Way::kBack, Phase::kUnloaded);
+TEST(ApplyTest, ASwitchThatFailsOnTheWayBackCommitsAndQuarantines) {
+  Update update = At(Way::kBack, Phase::kConfirmed);
   Take(Failure(), update);
   std::vector<Step> steps;
   while (std::optional<Action> action = Plan(update)) {
     steps.push_back(action->step);
     Take(Outcome(), update);
   }
-  EXPECT_THAT(steps, ElementsAre(Step::kRestore, Step::kVerify, Step::kResume,
-                                 Step::kConfirm, Step::kCommit));
+  EXPECT_THAT(steps, ElementsAre(Step::kCommit));
   EXPECT_EQ(update.end, End::kQuarantined);
 }
 
 TEST(ApplyTest, WaitsForAShimThatIsAwayPastNoReturn) {
   for (const Way way : {Way::kForward, Way::kBack}) {
-    Update update = At(way, Phase::kSwitched);
+    Update update = At(way, Phase::kUnloaded);
     Outcome away = Failure(absl::StatusCode::kUnavailable);
     away.trial = Trial::kNoAnswer;
     for (uint32_t i = 1; i < kAwayTriesMax; ++i) Take(away, update);
-    EXPECT_EQ(Of(update), Standing(way, Phase::kSwitched, End::kNone));
+    EXPECT_EQ(Of(update), Standing(way, Phase::kUnloaded, End::kNone));
     EXPECT_EQ(update.steps.size(), 1u);  // tries replace each other
     Take(Outcome(), update);
     EXPECT_EQ(update.phase, Phase::kRestored);
@@ -592,6 +593,64 @@ TEST(ApplyTest, GoesOnFromWhatARestartFinds) {
       EXPECT_EQ(Of(update), way == Way::kForward ? row.forward : row.back);
     }
   }
+}
+
+// The shim went on by itself, and its answer is lost, or its cancel refused.
+TEST(ApplyTest, AsksAShimThatWentOnHowFarItCame) {
+  struct Row {
+    Phase phase;
+    Trial trial;
+  };
+  for (const Row& row : {Row{Phase::kGateClosed, Trial::kNoAnswer},
+                         Row{Phase::kPaused, Trial::kNoAnswer},
+                         Row{Phase::kCancelling, Trial::kRefused},
+                         Row{Phase::kSaved, Trial::kRefused}}) {
+    SCOPED_TRACE(Name(row.phase));
+    Update update = At(Way::kForward, row.phase);
+    update.paused = true;
+    Outcome outcome = Failure();
+    outcome.trial = row.trial;
+    outcome.adapter = AdapterState::kResumed;
+    Take(outcome, update);
+    ASSERT_EQ(Plan(update)->step, Step::kInspect);
+    Outcome seen;
+    seen.adapter = AdapterState::kResumed;
+    seen.adapter_attempt = 7;
+    seen.loaded = AnImage("2.0");
+    Take(seen, update);
+    EXPECT_EQ(Of(update), Standing(Way::kForward, Phase::kResumed, End::kNone));
+    EXPECT_TRUE(update.past_no_return);
+    while (Take(Outcome(), update)) {
+    }
+    EXPECT_EQ(update.end, End::kDone);
+    EXPECT_EQ(update.reason, "");
+  }
+}
+
+TEST(ApplyTest, PlansWhatTheShimGoesOnWith) {
+  const auto names = [](const Update& update) {
+    std::vector<Step> steps;
+    const std::optional<Action> action = Plan(update);
+    for (const NextStep& next : action->ahead) {
+      steps.push_back(next.step);
+      EXPECT_EQ(next.deadline, DeadlineOf(next.step, Deadlines()));
+      EXPECT_EQ(next.image, next.step != Step::kRestore ? Image()
+                            : update.way == Way::kBack  ? AnImage("1.0")
+                                                        : AnImage("2.0"));
+    }
+    return steps;
+  };
+  for (const Way way : {Way::kForward, Way::kBack}) {
+    EXPECT_THAT(names(At(way, Phase::kGateClosed)),
+                ElementsAre(Step::kSave, Step::kUnload, Step::kRestore,
+                            Step::kVerify, Step::kResume));
+    EXPECT_THAT(names(At(way, Phase::kSaved)),
+                ElementsAre(Step::kRestore, Step::kVerify, Step::kResume));
+    EXPECT_THAT(names(At(way, Phase::kVerified)), IsEmpty());
+    EXPECT_THAT(names(At(way, Phase::kResumed)), IsEmpty());
+    EXPECT_THAT(names(At(way, Phase::kCancelling)), IsEmpty());
+  }
+  EXPECT_THAT(names(At(Way::kForward, Phase::kPrepared)), IsEmpty());
 }
 
 // An update that knows the shim's life and one vGPU.

@@ -52,6 +52,29 @@ bool WorthAnotherTry(const Update& update, Step step, const Outcome& outcome) {
   std::abort();
 }
 
+// Whether the shim has gone past the point of no return by itself: what it was
+// asked was not carried out, or nobody knows, and there is nothing to cancel.
+bool WentOn(const Outcome& outcome) {
+  if (outcome.trial == Trial::kTried) return false;
+  switch (outcome.adapter) {
+    case AdapterState::kUnloaded:
+    case AdapterState::kRestored:
+    case AdapterState::kVerified:
+    case AdapterState::kResumed:
+    case AdapterState::kConfirmed:
+      return true;
+    case AdapterState::kUnknown:
+    case AdapterState::kEmpty:
+    case AdapterState::kRunning:
+    case AdapterState::kPrepared:
+    case AdapterState::kPaused:
+    case AdapterState::kSaved:
+    case AdapterState::kBroken:
+      return false;
+  }
+  std::abort();
+}
+
 Consequence OnTheWayBack(Step step) {
   // The link matters to the next boot, the driver to the guests: bring them
   // back first.
@@ -66,16 +89,17 @@ Consequence OnTheWayForward(const Update& update, Step step,
   switch (step) {
     case Step::kPrepare:
     case Step::kCloseGate:
+      return Consequence::kCancel;
     case Step::kPause:
     case Step::kSave:
-      return Consequence::kCancel;
+      return WentOn(outcome) ? Consequence::kAsk : Consequence::kCancel;
     case Step::kCancel:
+      if (update.paused && WentOn(outcome)) return Consequence::kAsk;
       return update.paused ? Consequence::kQuarantine : Consequence::kLeave;
     case Step::kUnload:
+      if (WentOn(outcome)) return Consequence::kAsk;
       return outcome.trial == Trial::kRefused ? Consequence::kCancel
                                               : Consequence::kBackSameBlocks;
-    case Step::kSwitch:
-      return Consequence::kBackSameBlocks;
     case Step::kRestore:
     case Step::kVerify:
     case Step::kResume:
@@ -85,6 +109,8 @@ Consequence OnTheWayForward(const Update& update, Step step,
                  ? Consequence::kBackReverse
                  : Consequence::kBackSameBlocks;
     case Step::kConfirm:
+    // The disk does not take the new driver: the old one is what it has.
+    case Step::kSwitch:
       return Consequence::kBackReverse;
     case Step::kCommit:
       // Every vGPU runs, but the host's memory for the saved state is not

@@ -12,6 +12,7 @@ namespace baton::agent::core {
 // What a failed step leads to: the last column of ARCHITECTURE's table.
 enum class Consequence : uint8_t {
   kRetry,           // the same step again, after a while
+  kAsk,             // the shim went on: ask it how far, and go on from there
   kCancel,          // undo at the shim, the old driver goes on
   kLeave,           // nothing was touched: cancelled without the shim's word
   kBackSameBlocks,  // the old driver is given the very same blocks

@@ -16,11 +16,11 @@ enum class Step : uint8_t {
   kSave,        // the driver hands over its state
   kCancel,      // undo Prepare, Pause and Save; the old driver goes on
   kUnload,      // the point of no return
-  kSwitch,      // "current" points to the driver to load
   kRestore,     // load, give back the state, start
   kVerify,      // census against census
   kResume,      // engines start: the blackout ends
   kConfirm,     // every vGPU makes progress
+  kSwitch,      // "current" points to the driver that is loaded
   kCommit,      // saved blocks are released
   kReopenGate,  // as it was
   kInspect,     // after a restart of the agent: ask the shim what is
@@ -44,11 +44,11 @@ enum class Phase : uint8_t {
   kPaused,
   kSaved,
   kUnloaded,
-  kSwitched,
   kRestored,
   kVerified,
   kResumed,
   kConfirmed,
+  kSwitched,
   kCommitted,
   kCancelling,  // the shim still has to undo
   kCancelled,   // the old driver goes on; the gate may still be closed

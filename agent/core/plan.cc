@@ -1,6 +1,7 @@
 #include "agent/core/plan.h"
 
 #include <cstdlib>
+#include <utility>
 
 namespace baton::agent::core {
 namespace {
@@ -10,6 +11,46 @@ std::optional<Step> StepOutOf(const Update& update) {
   const std::optional<Arc> arc = ArcOutOf(update.way, update.phase);
   if (!arc.has_value()) return std::nullopt;
   return arc->step;
+}
+
+const Image& ImageToLoad(const Update& update) {
+  return update.way == Way::kBack ? update.previous : update.next;
+}
+
+// Whether guests stand still when it begins.
+bool InBlackout(Step step) {
+  switch (step) {
+    case Step::kSave:
+    case Step::kUnload:
+    case Step::kRestore:
+    case Step::kVerify:
+    case Step::kResume:
+      return true;
+    case Step::kPrepare:
+    case Step::kCloseGate:
+    case Step::kPause:
+    case Step::kCancel:
+    case Step::kConfirm:
+    case Step::kSwitch:
+    case Step::kCommit:
+    case Step::kReopenGate:
+    case Step::kInspect:
+      return false;
+  }
+  std::abort();
+}
+
+std::vector<NextStep> AheadOf(Step step, const Update& update) {
+  std::vector<NextStep> ahead;
+  if (step != Step::kPause && !InBlackout(step)) return ahead;
+  std::optional<Arc> arc = ArcOutOf(update.way, update.phase);
+  while ((arc = ArcOutOf(update.way, arc->to)).has_value()) {
+    if (!InBlackout(arc->step)) break;
+    NextStep next = {arc->step, DeadlineOf(arc->step, update.order.deadlines)};
+    if (arc->step == Step::kRestore) next.image = ImageToLoad(update);
+    ahead.push_back(std::move(next));
+  }
+  return ahead;
 }
 
 }  // namespace
@@ -23,14 +64,13 @@ std::optional<Action> Plan(const Update& update) {
   action.attempt = update.order.attempt;
   action.deadline = DeadlineOf(*step, update.order.deadlines);
   action.failures = update.failures;
-  const bool back = update.way == Way::kBack;
   if (*step == Step::kPrepare) action.order = update.order;
-  if (*step == Step::kRestore) {
-    action.image = back ? update.previous : update.next;
-  }
+  if (*step == Step::kRestore) action.image = ImageToLoad(update);
   if (*step == Step::kSwitch) {
-    action.package = back ? update.previous_package : update.next_package;
+    action.package = update.way == Way::kBack ? update.previous_package
+                                              : update.next_package;
   }
+  action.ahead = AheadOf(*step, update);
   return action;
 }
 

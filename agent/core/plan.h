@@ -4,12 +4,22 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "agent/core/phase.h"
 #include "agent/core/update.h"
 
 namespace baton::agent::core {
+
+// A step that the shim is to take in the wake of another.
+struct NextStep {
+  Step step = Step::kSave;
+  absl::Duration deadline = absl::ZeroDuration();
+  Image image = {};  // for Restore
+
+  bool operator==(const NextStep&) const = default;
+};
 
 // The one thing the agent should be doing now, with all that it takes.
 struct Action {
@@ -20,6 +30,9 @@ struct Action {
   Order order = {};          // for Prepare
   Image image = {};          // for Restore
   std::string package = "";  // for Switch; empty: "current" points to nothing
+  // While guests stand still: what the shim goes on with by itself, up to
+  // Resume. Each is still planned when its turn comes, to learn how it went.
+  std::vector<NextStep> ahead = {};
 
   bool operator==(const Action&) const = default;
 };

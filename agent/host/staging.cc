@@ -227,8 +227,7 @@ absl::StatusOr<std::optional<StagedPackage>> Staging::Current() {
 absl::Status Staging::Switch(const std::string& package) {
   const std::string path = CurrentPath();
   if (package.empty()) {
-    if (unlink(path.c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
-    return DiskError("remove link", path);
+    return RemoveFile(path);
   }
   const std::string temporary = path + ".new";
   const std::string target = "drivers/" + package;
@@ -241,10 +240,8 @@ absl::Status Staging::Switch(const std::string& package) {
   if (std::rename(temporary.c_str(), path.c_str()) != 0) {
     return DiskError("replace link", path);
   }
-  return absl::OkStatus();
+  return SyncDirectory(root_);
 }
-
-absl::Status Staging::Sync() { return SyncDirectory(root_); }
 
 absl::StatusOr<uint64_t> Staging::FreeBytes() const {
   struct statvfs disk = {};
@@ -262,8 +259,7 @@ absl::Status Staging::Install(const std::string& path) {
   if (!Read(name).ok() || !Holds(name, digest)) {
     RETURN_IF_ERROR(Unpack(path, name, digest).status());
   }
-  RETURN_IF_ERROR(Switch(name));
-  return Sync();
+  return Switch(name);
 }
 
 absl::Status Staging::MakeRoom(const std::string& wanted,

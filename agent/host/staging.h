@@ -50,7 +50,6 @@ class Staging final : public Stage {
                                     const std::atomic<bool>& stop) override;
   absl::StatusOr<std::optional<StagedPackage>> Current() override;
   absl::Status Switch(const std::string& package) override;
-  absl::Status Sync() override;
 
  private:
   absl::StatusOr<StagedPackage> Read(const std::string& name) const;

@@ -51,15 +51,13 @@ struct DriverImage {
   bool operator==(const DriverImage&) const = default;
 };
 
-// Whether the steps that surely follow are taken before they are asked for.
-enum class RunAhead { kNo, kYes };
-
 struct StepOrder {
   AdapterStep step = AdapterStep::kPrepare;
   uint64_t attempt = 0;  // at least 1
   absl::Duration deadline = absl::ZeroDuration();
-  DriverImage image = {};              // for kPrepare and kRestore
-  RunAhead run_ahead = RunAhead::kNo;  // the adapter's caller's, not its own
+  DriverImage image = {};  // for kPrepare and kRestore
+
+  bool operator==(const StepOrder&) const = default;
 };
 
 // One call into the driver.

@@ -2,11 +2,15 @@
 
 #include <array>
 #include <cstdlib>
+#include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/digest.h"
 #include "base/reason.h"
+#include "base/status_macros.h"
+#include "driver-shim/port/order.h"
 
 namespace baton::rpc {
 namespace {
@@ -18,6 +22,60 @@ constexpr size_t kNameBytesMax = 256;
 
 absl::Status Bad(absl::string_view reason, absl::string_view message) {
   return ErrorWithReason(absl::StatusCode::kInvalidArgument, reason, message);
+}
+
+// Of a message that has one.
+template <typename Message>
+absl::StatusOr<absl::Duration> DeadlineOf(const Message& message) {
+  if (!message.has_deadline()) return Bad("BAD_ORDER", "deadline is missing");
+  const absl::Duration deadline = absl::Seconds(message.deadline().seconds()) +
+                                  absl::Nanoseconds(message.deadline().nanos());
+  if (deadline < kDeadlineLeast || deadline > kDeadlineMost) {
+    return Bad("BAD_ORDER",
+               absl::StrCat("deadline is ", absl::FormatDuration(deadline),
+                            ", want 1ms to 1h"));
+  }
+  return deadline;
+}
+
+// The steps that can be taken in the wake of another.
+std::optional<port::AdapterStep> StepFrom(v1::Step step) {
+  switch (static_cast<int>(step)) {
+    case v1::STEP_SAVE:
+      return port::AdapterStep::kSave;
+    case v1::STEP_UNLOAD:
+      return port::AdapterStep::kUnload;
+    case v1::STEP_RESTORE:
+      return port::AdapterStep::kRestore;
+    case v1::STEP_VERIFY:
+      return port::AdapterStep::kVerify;
+    case v1::STEP_RESUME:
+      return port::AdapterStep::kResume;
+  }
+  return std::nullopt;
+}
+
+// The step in whose wake they are taken is one that guests stand still for.
+std::optional<port::AdapterStep> Following(port::AdapterStep step) {
+  switch (step) {
+    case port::AdapterStep::kPause:
+      return port::AdapterStep::kSave;
+    case port::AdapterStep::kSave:
+      return port::AdapterStep::kUnload;
+    case port::AdapterStep::kUnload:
+      return port::AdapterStep::kRestore;
+    case port::AdapterStep::kRestore:
+      return port::AdapterStep::kVerify;
+    case port::AdapterStep::kVerify:
+      return port::AdapterStep::kResume;
+    case port::AdapterStep::kPrepare:
+    case port::AdapterStep::kCancel:
+    case port::AdapterStep::kResume:
+    case port::AdapterStep::kConfirm:
+    case port::AdapterStep::kCommit:
+      return std::nullopt;
+  }
+  std::abort();
 }
 
 google::protobuf::Duration ToProto(absl::Duration duration) {
@@ -43,19 +101,33 @@ v1::VirtualGpu ToProto(const port::VirtualGpu& vgpu) {
 absl::StatusOr<port::StepOrder> OrderFrom(port::AdapterStep step,
                                           const v1::StepOrder& order) {
   if (order.attempt() == 0) return Bad("BAD_ORDER", "attempt is 0, want >= 1");
-  if (!order.has_deadline()) return Bad("BAD_ORDER", "deadline is missing");
-  const absl::Duration deadline = absl::Seconds(order.deadline().seconds()) +
-                                  absl::Nanoseconds(order.deadline().nanos());
-  if (deadline < kDeadlineLeast || deadline > kDeadlineMost) {
-    return Bad("BAD_ORDER",
-               absl::StrCat("deadline is ", absl::FormatDuration(deadline),
-                            ", want 1ms to 1h"));
+  ASSIGN_OR_RETURN(const absl::Duration deadline, DeadlineOf(order));
+  return port::StepOrder{
+      .step = step, .attempt = order.attempt(), .deadline = deadline};
+}
+
+absl::StatusOr<std::vector<port::StepOrder>> AheadFrom(
+    port::AdapterStep step, const v1::StepOrder& order) {
+  std::vector<port::StepOrder> ahead;
+  for (const v1::NextStep& next : order.ahead()) {
+    const std::optional<port::AdapterStep> follows = Following(step);
+    if (!follows.has_value() || StepFrom(next.step()) != follows) {
+      return Bad("BAD_ORDER",
+                 absl::StrCat("step ", v1::Step_Name(next.step()),
+                              " ahead does not follow ", Name(step)));
+    }
+    step = *follows;
+    port::StepOrder one = {.step = step, .attempt = order.attempt()};
+    ASSIGN_OR_RETURN(one.deadline, DeadlineOf(next));
+    if (step == port::AdapterStep::kRestore) {
+      ASSIGN_OR_RETURN(one.image, ImageFrom(next.image()));
+    } else if (next.has_image()) {
+      return Bad("BAD_ORDER",
+                 absl::StrCat("step ", Name(step), " ahead has an image"));
+    }
+    ahead.push_back(std::move(one));
   }
-  return port::StepOrder{.step = step,
-                         .attempt = order.attempt(),
-                         .deadline = deadline,
-                         .run_ahead = order.run_ahead() ? port::RunAhead::kYes
-                                                        : port::RunAhead::kNo};
+  return ahead;
 }
 
 absl::StatusOr<port::DriverImage> ImageFrom(const v1::DriverImage& image) {

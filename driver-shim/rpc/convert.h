@@ -2,6 +2,7 @@
 #define DRIVER_SHIM_RPC_CONVERT_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "baton/v1/shim.pb.h"
@@ -14,6 +15,12 @@ namespace baton::rpc {
 // Errors: INVALID_ARGUMENT, reason BAD_ORDER
 absl::StatusOr<port::StepOrder> OrderFrom(port::AdapterStep step,
                                           const v1::StepOrder& order);
+
+// What is to be taken in its wake: each step follows the one before.
+//
+// Errors: INVALID_ARGUMENT, reason BAD_ORDER or BAD_IMAGE
+absl::StatusOr<std::vector<port::StepOrder>> AheadFrom(
+    port::AdapterStep step, const v1::StepOrder& order);
 
 // Errors: INVALID_ARGUMENT, reason BAD_IMAGE
 absl::StatusOr<port::DriverImage> ImageFrom(const v1::DriverImage& image);

@@ -1,10 +1,10 @@
 #include "driver-shim/rpc/shim_service.h"
 
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/reason.h"
+#include "base/status_macros.h"
 #include "driver-shim/rpc/convert.h"
 #include "proto/status_codec.h"
 
@@ -13,36 +13,18 @@ namespace {
 
 using port::AdapterStep;
 
-// The order of a request that names an image.
+// What a request orders.
 template <typename Request>
-absl::StatusOr<port::StepOrder> OrderWithImage(AdapterStep step,
-                                               const Request& request) {
-  absl::StatusOr<port::StepOrder> order = OrderFrom(step, request.order());
-  if (!order.ok()) return order;
-  absl::StatusOr<port::DriverImage> image = ImageFrom(request.image());
-  if (!image.ok()) return image.status();
-  order->image = *std::move(image);
-  return order;
-}
-
-// What surely comes next while guests stand still.
-std::vector<AdapterStep> Following(AdapterStep step) {
-  switch (step) {
-    case AdapterStep::kPause:
-      return {AdapterStep::kSave};
-    case AdapterStep::kRestore:
-      return {AdapterStep::kVerify, AdapterStep::kResume};
-    case AdapterStep::kPrepare:
-    case AdapterStep::kSave:
-    case AdapterStep::kCancel:
-    case AdapterStep::kUnload:
-    case AdapterStep::kVerify:
-    case AdapterStep::kResume:
-    case AdapterStep::kConfirm:
-    case AdapterStep::kCommit:
-      return {};
+absl::StatusOr<std::vector<port::StepOrder>> OrdersOf(AdapterStep step,
+                                                      const Request& request) {
+  ASSIGN_OR_RETURN(port::StepOrder first, OrderFrom(step, request.order()));
+  if constexpr (requires { request.image(); }) {
+    ASSIGN_OR_RETURN(first.image, ImageFrom(request.image()));
   }
-  return {};
+  ASSIGN_OR_RETURN(std::vector<port::StepOrder> orders,
+                   AheadFrom(step, request.order()));
+  orders.insert(orders.begin(), std::move(first));
+  return orders;
 }
 
 template <typename Response>
@@ -54,54 +36,53 @@ void AddVgpus(const port::StepReport& report, Response& response) {
 
 }  // namespace
 
-absl::StatusOr<port::StepReport> ShimService::Take(
+std::optional<port::StepReport> ShimService::Recall(
     const port::StepOrder& order) {
-  const auto ahead = ahead_.find(order.step);
-  if (ahead == ahead_.end() || ahead_attempt_ != order.attempt) {
-    ahead_.clear();
-    return adapter_.Take(order);
-  }
-  port::StepReport report = ahead->second;
-  // Whoever asks again for what failed has it tried again.
-  if (!report.status.ok()) ahead_.erase(ahead);
-  return report;
+  const auto is = [&](size_t at) {
+    return at < taken_.size() && taken_[at].order.step == order.step &&
+           taken_[at].order.attempt == order.attempt &&
+           taken_[at].order.image == order.image;
+  };
+  // The next one, or a repeat of the one before.
+  if (is(told_)) ++told_;
+  if (told_ == 0 || !is(told_ - 1)) return std::nullopt;
+  return taken_[told_ - 1].report;
 }
 
-void ShimService::RunAheadOf(const port::StepOrder& order,
-                             const port::StepReport& report) {
-  if (!ahead_.empty()) return;  // a repeat: it was done before
-  ahead_attempt_ = order.attempt;
-  ahead_[order.step] = report;
-  for (const AdapterStep step : Following(order.step)) {
-    const port::StepOrder next = {
-        .step = step, .attempt = order.attempt, .deadline = order.deadline};
-    const absl::StatusOr<port::StepReport> taken = adapter_.Take(next);
+absl::StatusOr<port::StepReport> ShimService::Take(const Orders& orders) {
+  if (taken_.size() > 1) {
+    std::optional<port::StepReport> report = Recall(orders.front());
+    // Whoever asks again for what failed has it tried again.
+    if (!report.has_value() || !report->status.ok()) taken_.clear();
+    if (report.has_value()) return *std::move(report);
+  }
+  taken_.clear();
+  told_ = 1;
+  for (const port::StepOrder& order : orders) {
+    absl::StatusOr<port::StepReport> report = adapter_.Take(order);
     worker_.Show();
     // One that was not tried says so again when it is asked for.
-    if (!taken.ok()) return;
-    ahead_[step] = *taken;
-    if (!taken->status.ok()) return;
+    if (!report.ok() && taken_.empty()) return report.status();
+    if (!report.ok()) break;
+    taken_.push_back({order, *std::move(report)});
+    if (!taken_.back().report.status.ok()) break;
   }
+  return taken_.front().report;
 }
 
 grpc::ServerUnaryReactor* ShimService::Post(
-    grpc::CallbackServerContext* context, absl::StatusOr<port::StepOrder> order,
+    grpc::CallbackServerContext* context, absl::StatusOr<Orders> orders,
     Fill fill) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  if (!order.ok()) {
-    reactor->Finish(ToGrpc(order.status()));
+  if (!orders.ok()) {
+    reactor->Finish(ToGrpc(orders.status()));
     return reactor;
   }
   const bool posted = worker_.TryPost(
-      [this, reactor, order = *std::move(order), fill = std::move(fill)] {
-        const absl::StatusOr<port::StepReport> report = Take(order);
+      [this, reactor, orders = *std::move(orders), fill = std::move(fill)] {
+        const absl::StatusOr<port::StepReport> report = Take(orders);
         if (report.ok()) fill(*report);
-        worker_.Show();
-        const bool succeeded = report.ok() && report->status.ok();
         reactor->Finish(ToGrpc(report.status()));
-        if (succeeded && order.run_ahead == port::RunAhead::kYes) {
-          RunAheadOf(order, *report);
-        }
       });
   if (!posted) {
     reactor->Finish(ToGrpc(ErrorWithReason(
@@ -124,7 +105,7 @@ grpc::ServerUnaryReactor* ShimService::Inspect(
 grpc::ServerUnaryReactor* ShimService::Prepare(
     grpc::CallbackServerContext* context, const v1::PrepareRequest* request,
     v1::PrepareResponse* response) {
-  return Post(context, OrderWithImage(AdapterStep::kPrepare, *request),
+  return Post(context, OrdersOf(AdapterStep::kPrepare, *request),
               [response](const port::StepReport& report) {
                 *response->mutable_result() = ResultOf(report);
               });
@@ -133,7 +114,7 @@ grpc::ServerUnaryReactor* ShimService::Prepare(
 grpc::ServerUnaryReactor* ShimService::Pause(
     grpc::CallbackServerContext* context, const v1::PauseRequest* request,
     v1::PauseResponse* response) {
-  return Post(context, OrderFrom(AdapterStep::kPause, request->order()),
+  return Post(context, OrdersOf(AdapterStep::kPause, *request),
               [response](const port::StepReport& report) {
                 *response->mutable_result() = ResultOf(report);
                 for (const port::CensusEntry& entry : report.census) {
@@ -145,7 +126,7 @@ grpc::ServerUnaryReactor* ShimService::Pause(
 grpc::ServerUnaryReactor* ShimService::Save(
     grpc::CallbackServerContext* context, const v1::SaveRequest* request,
     v1::SaveResponse* response) {
-  return Post(context, OrderFrom(AdapterStep::kSave, request->order()),
+  return Post(context, OrdersOf(AdapterStep::kSave, *request),
               [response](const port::StepReport& report) {
                 *response->mutable_result() = ResultOf(report);
                 *response->mutable_saved() = ToProto(report.saved);
@@ -155,7 +136,7 @@ grpc::ServerUnaryReactor* ShimService::Save(
 grpc::ServerUnaryReactor* ShimService::Cancel(
     grpc::CallbackServerContext* context, const v1::CancelRequest* request,
     v1::CancelResponse* response) {
-  return Post(context, OrderFrom(AdapterStep::kCancel, request->order()),
+  return Post(context, OrdersOf(AdapterStep::kCancel, *request),
               [response](const port::StepReport& report) {
                 *response->mutable_result() = ResultOf(report);
                 AddVgpus(report, *response);
@@ -165,7 +146,7 @@ grpc::ServerUnaryReactor* ShimService::Cancel(
 grpc::ServerUnaryReactor* ShimService::Unload(
     grpc::CallbackServerContext* context, const v1::UnloadRequest* request,
     v1::UnloadResponse* response) {
-  return Post(context, OrderFrom(AdapterStep::kUnload, request->order()),
+  return Post(context, OrdersOf(AdapterStep::kUnload, *request),
               [response](const port::StepReport& report) {
                 *response->mutable_result() = ResultOf(report);
               });
@@ -174,7 +155,7 @@ grpc::ServerUnaryReactor* ShimService::Unload(
 grpc::ServerUnaryReactor* ShimService::Restore(
     grpc::CallbackServerContext* context, const v1::RestoreRequest* request,
     v1::RestoreResponse* response) {
-  return Post(context, OrderWithImage(AdapterStep::kRestore, *request),
+  return Post(context, OrdersOf(AdapterStep::kRestore, *request),
               [response](const port::StepReport& report) {
                 *response->mutable_result() = ResultOf(report);
               });
@@ -183,7 +164,7 @@ grpc::ServerUnaryReactor* ShimService::Restore(
 grpc::ServerUnaryReactor* ShimService::Verify(
     grpc::CallbackServerContext* context, const v1::VerifyRequest* request,
     v1::VerifyResponse* response) {
-  return Post(context, OrderFrom(AdapterStep::kVerify, request->order()),
+  return Post(context, OrdersOf(AdapterStep::kVerify, *request),
               [response](const port::StepReport& report) {
                 *response->mutable_result() = ResultOf(report);
                 AddVgpus(report, *response);
@@ -193,7 +174,7 @@ grpc::ServerUnaryReactor* ShimService::Verify(
 grpc::ServerUnaryReactor* ShimService::Resume(
     grpc::CallbackServerContext* context, const v1::ResumeRequest* request,
     v1::ResumeResponse* response) {
-  return Post(context, OrderFrom(AdapterStep::kResume, request->order()),
+  return Post(context, OrdersOf(AdapterStep::kResume, *request),
               [response](const port::StepReport& report) {
                 *response->mutable_result() = ResultOf(report);
                 AddVgpus(report, *response);
@@ -203,7 +184,7 @@ grpc::ServerUnaryReactor* ShimService::Resume(
 grpc::ServerUnaryReactor* ShimService::Confirm(
     grpc::CallbackServerContext* context, const v1::ConfirmRequest* request,
     v1::ConfirmResponse* response) {
-  return Post(context, OrderFrom(AdapterStep::kConfirm, request->order()),
+  return Post(context, OrdersOf(AdapterStep::kConfirm, *request),
               [response](const port::StepReport& report) {
                 *response->mutable_result() = ResultOf(report);
                 AddVgpus(report, *response);
@@ -213,7 +194,7 @@ grpc::ServerUnaryReactor* ShimService::Confirm(
 grpc::ServerUnaryReactor* ShimService::Commit(
     grpc::CallbackServerContext* context, const v1::CommitRequest* request,
     v1::CommitResponse* response) {
-  return Post(context, OrderFrom(AdapterStep::kCommit, request->order()),
+  return Post(context, OrdersOf(AdapterStep::kCommit, *request),
               [response](const port::StepReport& report) {
                 *response->mutable_result() = ResultOf(report);
               });

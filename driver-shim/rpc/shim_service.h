@@ -3,9 +3,10 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "baton/v1/shim.grpc.pb.h"
 #include "driver-shim/port/adapter_port.h"
@@ -64,23 +65,31 @@ class ShimService final : public v1::ShimService::CallbackService {
  private:
   using Fill = std::function<void(const port::StepReport& report)>;
 
-  // Has the step carried out, and `fill` write the response, on the worker.
-  grpc::ServerUnaryReactor* Post(grpc::CallbackServerContext* context,
-                                 absl::StatusOr<port::StepOrder> order,
-                                 Fill fill);
+  // A step, and what is taken in its wake.
+  using Orders = std::vector<port::StepOrder>;
+  // A step that was taken, and what it did.
+  struct Taken {
+    port::StepOrder order = {};
+    port::StepReport report = {};
+  };
 
-  // Takes the step, unless it was taken ahead. On the worker.
-  absl::StatusOr<port::StepReport> Take(const port::StepOrder& order);
-  // Takes the steps that follow `order`, which came to `report`. On the worker.
-  void RunAheadOf(const port::StepOrder& order, const port::StepReport& report);
+  // Has the steps carried out, and `fill` write the response, on the worker.
+  grpc::ServerUnaryReactor* Post(grpc::CallbackServerContext* context,
+                                 absl::StatusOr<Orders> orders, Fill fill);
+
+  // Takes the first step, and those in its wake, unless it was taken ahead.
+  // Returns what the first did. On the worker.
+  absl::StatusOr<port::StepReport> Take(const Orders& orders);
+  // What a step that was taken ahead did, if it is the turn of `order` to be
+  // told. On the worker.
+  std::optional<port::StepReport> Recall(const port::StepOrder& order);
 
   port::AdapterPort& adapter_;
   ShimWorker& worker_;
-  // What was taken ahead, with the step before it, until another step is
-  // ordered: each may be asked for, and repeated, as if it were its turn. The
-  // worker's.
-  uint64_t ahead_attempt_ = 0;
-  std::map<port::AdapterStep, port::StepReport> ahead_;
+  // What the last orders did, in order, until all was told or something else is
+  // ordered; how many were told. The worker's.
+  std::vector<Taken> taken_;
+  size_t told_ = 0;
   const Self self_;
 };
 

@@ -197,29 +197,77 @@ TEST_F(ShimServiceTest, BadOrdersNeverReachTheAdapter) {
   worker_.Run([this] { EXPECT_TRUE(adapter_.orders.empty()); });
 }
 
-TEST_F(ShimServiceTest, RunsAheadWhileGuestsStandStill) {
-  using Step = port::AdapterStep;
+void Add(v1::Step step, int64_t seconds, v1::StepOrder& order) {
+  v1::NextStep& next = *order.add_ahead();
+  next.set_step(step);
+  next.mutable_deadline()->set_seconds(seconds);
+  if (step != v1::STEP_RESTORE) return;
+  next.mutable_image()->set_path("/next.so");
+  next.mutable_image()->set_digest(Sha256Of("x"));
+}
+
+// From Pause to Resume; a second more for each.
+v1::PauseRequest WholeWay() {
   auto pause = With(v1::PauseRequest(), 1, 1);
-  pause.mutable_order()->set_run_ahead(true);
+  Add(v1::STEP_SAVE, 2, *pause.mutable_order());
+  Add(v1::STEP_UNLOAD, 3, *pause.mutable_order());
+  Add(v1::STEP_RESTORE, 4, *pause.mutable_order());
+  Add(v1::STEP_VERIFY, 5, *pause.mutable_order());
+  Add(v1::STEP_RESUME, 6, *pause.mutable_order());
+  return pause;
+}
+
+TEST_F(ShimServiceTest, RunsAheadWithEachStepsOwnDeadline) {
+  using Step = port::AdapterStep;
   v1::PauseResponse paused;
-  ASSERT_TRUE(stub_->Pause(&context_, pause, &paused).ok());
-  auto restore = With(v1::RestoreRequest(), 1, 1);
-  restore.mutable_order()->set_run_ahead(true);
-  restore.mutable_image()->set_path("/next.so");
-  restore.mutable_image()->set_digest(Sha256Of("x"));
-  grpc::ClientContext context;
-  v1::RestoreResponse restored;
-  ASSERT_TRUE(stub_->Restore(&context, restore, &restored).ok());
-  worker_.Run([this] {
+  ASSERT_TRUE(stub_->Pause(&context_, WholeWay(), &paused).ok());
+  const std::vector<Step> want = {Step::kPause,   Step::kSave,   Step::kUnload,
+                                  Step::kRestore, Step::kVerify, Step::kResume};
+  worker_.Run([&] {
     std::vector<Step> steps;
     for (const port::StepOrder& order : adapter_.orders) {
       steps.push_back(order.step);
       EXPECT_EQ(order.attempt, 1u);
-      EXPECT_EQ(order.deadline, absl::Seconds(1));
+      EXPECT_EQ(order.deadline, absl::Seconds(steps.size()));
+      EXPECT_EQ(order.image.path,
+                order.step == Step::kRestore ? "/next.so" : "");
     }
-    EXPECT_EQ(steps,
-              (std::vector<Step>{Step::kPause, Step::kSave, Step::kRestore,
-                                 Step::kVerify, Step::kResume}));
+    EXPECT_EQ(steps, want);
+  });
+  // Each call gets what was done, and a repeat the same.
+  for (int i = 0; i < 2; ++i) {
+    grpc::ClientContext context;
+    v1::SaveResponse saved;
+    ASSERT_TRUE(
+        stub_->Save(&context, With(v1::SaveRequest(), 1, 1), &saved).ok());
+  }
+  grpc::ClientContext context;
+  v1::UnloadResponse unloaded;
+  ASSERT_TRUE(
+      stub_->Unload(&context, With(v1::UnloadRequest(), 1, 1), &unloaded).ok());
+  worker_.Run([&] { EXPECT_EQ(adapter_.orders.size(), want.size()); });
+  // What is not its turn is for the adapter to judge, and ends it.
+  grpc::ClientContext other;
+  v1::ResumeResponse resumed;
+  ASSERT_TRUE(
+      stub_->Resume(&other, With(v1::ResumeRequest(), 1, 1), &resumed).ok());
+  worker_.Run([&] { EXPECT_EQ(adapter_.orders.size(), want.size() + 1); });
+}
+
+TEST_F(ShimServiceTest, ARestoreOfAnotherImageIsNotWhatWasTakenAhead) {
+  auto unload = With(v1::UnloadRequest(), 1, 1);
+  Add(v1::STEP_RESTORE, 1, *unload.mutable_order());
+  v1::UnloadResponse unloaded;
+  ASSERT_TRUE(stub_->Unload(&context_, unload, &unloaded).ok());
+  auto restore = With(v1::RestoreRequest(), 1, 1);
+  restore.mutable_image()->set_path("/other.so");
+  restore.mutable_image()->set_digest(Sha256Of("y"));
+  grpc::ClientContext context;
+  v1::RestoreResponse restored;
+  ASSERT_TRUE(stub_->Restore(&context, restore, &restored).ok());
+  worker_.Run([&] {
+    ASSERT_EQ(adapter_.orders.size(), 3u);
+    EXPECT_EQ(adapter_.orders[2].image.path, "/other.so");
   });
 }
 
@@ -230,10 +278,8 @@ TEST_F(ShimServiceTest, AStepThatFailedAheadIsNotTakenTwice) {
         port::StepReport{.status = ErrorWithReason(absl::StatusCode::kInternal,
                                                    "DRIVER_REFUSED", "no")};
   });
-  auto pause = With(v1::PauseRequest(), 1, 1);
-  pause.mutable_order()->set_run_ahead(true);
   v1::PauseResponse paused;
-  ASSERT_TRUE(stub_->Pause(&context_, pause, &paused).ok());
+  ASSERT_TRUE(stub_->Pause(&context_, WholeWay(), &paused).ok());
   EXPECT_EQ(paused.result().code(), 0);
   grpc::ClientContext context;
   v1::SaveResponse saved;
@@ -245,6 +291,32 @@ TEST_F(ShimServiceTest, AStepThatFailedAheadIsNotTakenTwice) {
   grpc::ClientContext again;
   ASSERT_TRUE(stub_->Save(&again, With(v1::SaveRequest(), 1, 1), &saved).ok());
   worker_.Run([this] { EXPECT_EQ(adapter_.orders.size(), 3u); });
+}
+
+TEST_F(ShimServiceTest, StepsAheadThatDoNotFollowAreRefused) {
+  const auto reason = [this](void (*spoil)(v1::StepOrder & order)) {
+    v1::PauseRequest request = WholeWay();
+    spoil(*request.mutable_order());
+    grpc::ClientContext context;
+    v1::PauseResponse response;
+    return Reason(FromGrpc(stub_->Pause(&context, request, &response)));
+  };
+  EXPECT_EQ(reason([](auto& o) { o.mutable_ahead()->DeleteSubrange(0, 1); }),
+            "BAD_ORDER");
+  EXPECT_EQ(reason([](auto& o) { Add(v1::STEP_CONFIRM, 1, o); }), "BAD_ORDER");
+  EXPECT_EQ(reason([](auto& o) { o.mutable_ahead(1)->clear_step(); }),
+            "BAD_ORDER");
+  EXPECT_EQ(reason([](auto& o) { o.mutable_ahead(4)->clear_deadline(); }),
+            "BAD_ORDER");
+  EXPECT_EQ(reason([](auto& o) {
+              o.mutable_ahead(0)->mutable_deadline()->set_seconds(3601);
+            }),
+            "BAD_ORDER");
+  EXPECT_EQ(reason([](auto& o) { o.mutable_ahead(2)->clear_image(); }),
+            "BAD_IMAGE");
+  EXPECT_EQ(reason([](auto& o) { o.mutable_ahead(3)->mutable_image(); }),
+            "BAD_ORDER");
+  worker_.Run([this] { EXPECT_TRUE(adapter_.orders.empty()); });
 }
 
 TEST(ShimServerTest, ListensOnUnixSocketsAlone) {
