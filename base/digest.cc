@@ -4,6 +4,10 @@
 #include <openssl/evp.h>
 #include <unistd.h>
 #include <xxhash.h>
+#if defined(__x86_64__)
+// The widest instructions that the processor has: three times as fast.
+#include <xxh_x86dispatch.h>
+#endif
 
 #include <algorithm>
 #include <cerrno>

@@ -30,6 +30,7 @@
 #include "base/log.h"
 #include "driver-shim/port/adapter.h"
 #include "driver-shim/port/driver_host.h"
+#include "driver-shim/port/cores.h"
 #include "driver-shim/port/piece_digest.h"
 #include "driver-shim/port/testdata/fake_device.h"
 

@@ -249,7 +249,7 @@ class Driver {
     const port::PageRun run = {.first = number,
                                .pages = input_.Take<uint64_t>()};
     if (memory_->OwnsAll(run)) CHECK(run.pages <= kPages);
-    memory_->WasCopied(number);
+    memory_->FirstCopied(run);
   }
 
   static void CheckMark(const void* address, const Taken& taken) {

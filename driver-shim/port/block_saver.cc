@@ -15,24 +15,17 @@ constexpr uint64_t kElsewhere = uint64_t{1} << 62;
 // driver host, which cannot have any number of them.
 constexpr size_t kScatteredRunsMax = 10'000;
 
-std::vector<PageRun> RunsOf(const DXGKARGCB_SAVEMEMORYFORHOTUPDATE& args) {
-  std::vector<PageRun> runs;
+std::vector<PageRun> SavedRuns(const DXGKARGCB_SAVEMEMORYFORHOTUPDATE& args) {
   if (args.pDataMemoryRanges != nullptr) {
+    std::vector<PageRun> runs;
     for (UINT i = 0; i < args.NumDataMemoryRanges; ++i) {
       runs.push_back({.first = BatonKsrFirstPage(args.pDataMemoryRanges[i]),
                       .pages = BatonKsrPages(args.pDataMemoryRanges[i])});
     }
     return runs;
   }
-  const PFN_NUMBER* const pages = MmGetMdlPfnArray(args.pDataMdl);
-  for (SIZE_T i = 0; i < BatonMdlPageCount(args.pDataMdl); ++i) {
-    if (!runs.empty() && runs.back().first + runs.back().pages == pages[i]) {
-      ++runs.back().pages;
-    } else {
-      runs.push_back({.first = pages[i], .pages = 1});
-    }
-  }
-  return runs;
+  return RunsOf(MmGetMdlPfnArray(args.pDataMdl),
+                BatonMdlPageCount(args.pDataMdl));
 }
 
 }  // namespace
@@ -83,7 +76,7 @@ NTSTATUS BlockSaver::Save(const DXGKARGCB_SAVEMEMORYFORHOTUPDATE& args) {
     block.bytes = args.DataSize;
     return SaveCopy(std::move(block), args.pData);
   }
-  block.runs = RunsOf(args);
+  block.runs = SavedRuns(args);
   if (args.pDataMdl != nullptr) {
     block.kind = BlockKind::kMdl;
     block.byte_offset = MmGetMdlByteOffset(args.pDataMdl);
@@ -97,9 +90,8 @@ NTSTATUS BlockSaver::Save(const DXGKARGCB_SAVEMEMORYFORHOTUPDATE& args) {
 
 Verdict BlockSaver::CheckPages(const std::vector<PageRun>& runs) {
   for (const PageRun& run : runs) {
-    for (uint64_t i = 0; i < run.pages; ++i) {
-      if (memory_.WasCopied(run.first + i)) return SavedTwice(run.first + i);
-    }
+    const std::optional<uint64_t> copied = memory_.FirstCopied(run);
+    if (copied.has_value()) return SavedTwice(*copied);
   }
   return CheckPagesOnce(pages_, runs);
 }
@@ -112,7 +104,8 @@ NTSTATUS BlockSaver::SaveInPlace(SavedBlock block) {
                                       run.pages, run.first)},
                   STATUS_INVALID_PARAMETER);
   }
-  const Verdict verdict = CheckPages(block.runs);
+  Verdict verdict = CheckListCan(block.bytes);
+  if (!verdict.has_value()) verdict = CheckPages(block.runs);
   if (verdict.has_value()) return Refuse(*verdict, STATUS_INVALID_PARAMETER);
   if (block.runs.size() > 1) {
     scattered_ += block.runs.size();
@@ -132,16 +125,14 @@ std::vector<PageRun> BlockSaver::PagesOfData(const void* data,
                                              size_t bytes) const {
   std::vector<PageRun> runs;
   const auto* at = static_cast<const std::byte*>(data);
-  const size_t count = ADDRESS_AND_SIZE_TO_SPAN_PAGES(data, bytes);
-  for (size_t i = 0; i < count; ++i, at += PAGE_SIZE) {
-    const std::optional<uint64_t> page = memory_.PageOf(at);
-    const uint64_t number = page.value_or(
+  uint64_t left = ADDRESS_AND_SIZE_TO_SPAN_PAGES(data, bytes);
+  while (left > 0) {
+    const KernelMemory::Behind behind = memory_.BehindOf(at, left);
+    const uint64_t number = behind.first.value_or(
         kElsewhere | (reinterpret_cast<uint64_t>(at) >> PAGE_SHIFT));
-    if (!runs.empty() && runs.back().first + runs.back().pages == number) {
-      ++runs.back().pages;
-    } else {
-      runs.push_back({.first = number, .pages = 1});
-    }
+    AddRun(runs, {.first = number, .pages = behind.pages});
+    at += behind.pages << PAGE_SHIFT;
+    left -= behind.pages;
   }
   return runs;
 }
@@ -153,13 +144,12 @@ NTSTATUS BlockSaver::SaveCopy(SavedBlock block, const void* data) {
       if (twice.has_value()) return Refuse(*twice, STATUS_INVALID_PARAMETER);
       continue;
     }
-    for (uint64_t i = 0; i < run.pages; ++i) {
-      const uint64_t page = run.first + i;
-      if (pages_.Contains(page) || memory_.WasCopied(page)) {
-        return Refuse(SavedTwice(page), STATUS_INVALID_PARAMETER);
-      }
-      memory_.MarkCopied(page);
+    std::optional<uint64_t> twice = pages_.FirstOf(run);
+    if (!twice.has_value()) twice = memory_.FirstCopied(run);
+    if (twice.has_value()) {
+      return Refuse(SavedTwice(*twice), STATUS_INVALID_PARAMETER);
     }
+    memory_.MarkCopied(run);
   }
   const uint64_t pages = (block.bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
   const Verdict fits = CheckFits(pages, memory_.free_pages());

@@ -25,6 +25,7 @@
 #include "driver-shim/port/kernel_memory.h"
 #include "driver-shim/port/loaded_driver.h"
 #include "driver-shim/port/named_memory.h"
+#include "driver-shim/port/piece_digest.h"
 
 namespace baton::port {
 namespace {
@@ -271,6 +272,7 @@ LoadedDriver::Result DriverHost::Open(const std::byte* packet, size_t bytes) {
         absl::StrCat("cannot open interrupt line '", interrupts, "'"));
   }
   // Nobody stands still yet.
+  WarmDigests();
   if (open_request.next != 0) {
     const absl::Status touched = memory_->TouchSaved();
     if (!touched.ok()) return Refused(touched.message());

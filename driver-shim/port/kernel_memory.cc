@@ -16,6 +16,7 @@
 #include "absl/strings/str_format.h"
 #include "base/check.h"
 #include "base/reason.h"
+#include "driver-shim/port/named_memory.h"
 
 namespace baton::port {
 namespace {
@@ -23,6 +24,8 @@ namespace {
 constexpr size_t kPageBytes = PAGE_SIZE;
 constexpr size_t kSlotLeast = 16;
 constexpr size_t kSlotMost = kPageBytes / 2;
+// For the books of some ten thousand runs.
+constexpr size_t kBooksBytes = size_t{4} << 20;
 constexpr uint64_t kAnyPage = std::numeric_limits<uint64_t>::max();
 
 uint64_t Number(const void* address) {
@@ -38,42 +41,6 @@ uint64_t PagesFor(size_t bytes) {
   return (bytes + kPageBytes - 1) / kPageBytes;
 }
 
-uint64_t CountOf(const std::vector<PageRun>& runs) {
-  uint64_t pages = 0;
-  for (const PageRun& run : runs) pages += run.pages;
-  return pages;
-}
-
-// Adds a page behind the others.
-void Join(std::vector<PageRun>& runs, uint64_t page) {
-  if (!runs.empty() && runs.back().first + runs.back().pages == page) {
-    ++runs.back().pages;
-  } else {
-    runs.push_back({.first = page, .pages = 1});
-  }
-}
-
-// As runs: each costs a call of the system, and not each page.
-std::vector<PageRun> RunsOf(const MDL* list) {
-  const PFN_NUMBER* const pages = MmGetMdlPfnArray(list);
-  std::vector<PageRun> runs;
-  for (SIZE_T i = 0; i < BatonMdlPageCount(list); ++i) Join(runs, pages[i]);
-  return runs;
-}
-
-// The runs of a block where each goes as far as it can.
-std::vector<PageRun> JoinedRunsOf(const SavedBlock& block) {
-  std::vector<PageRun> runs;
-  for (const PageRun& run : block.runs) {
-    if (!runs.empty() && runs.back().first + runs.back().pages == run.first) {
-      runs.back().pages += run.pages;
-    } else {
-      runs.push_back(run);
-    }
-  }
-  return runs;
-}
-
 // Has the heap keep this much memory that was touched: a list of many pages is
 // large.
 void WarmHeap(size_t bytes) {
@@ -82,7 +49,14 @@ void WarmHeap(size_t bytes) {
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
   void* const memory = std::malloc(bytes + kPageBytes);
   if (memory != nullptr) std::memset(memory, 1, bytes + kPageBytes);
+  // Else compilers see that nobody reads it, and leave it all out.
+  asm volatile("" : : "r"(memory) : "memory");
   std::free(memory);
+}
+
+// Of the page in the file.
+off_t OffsetOf(uint64_t page) {
+  return static_cast<off_t>((page - kFirstPage) * kPageBytes);
 }
 
 std::string Hex(uint64_t value) { return absl::StrFormat("%#x", value); }
@@ -100,19 +74,12 @@ absl::StatusOr<std::unique_ptr<KernelMemory>> KernelMemory::Create(
   if (fstat(fd, &info) != 0 || info.st_size <= 0) {
     return Unavailable("read the size of the host's memory");
   }
-  std::unique_ptr<KernelMemory> memory(
-      new KernelMemory(fd, std::move(on_misuse)));
   const size_t bytes = static_cast<size_t>(info.st_size);
-  void* const view =
-      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (view == MAP_FAILED) return Unavailable("map the host's memory");
-  memory->view_ = static_cast<std::byte*>(view);
-  memory->pages_.resize(bytes / kPageBytes);
-  for (size_t i = 0; i < memory->pages_.size(); ++i) {
-    memory->pages_[i].home = memory->view_ + i * kPageBytes;
-  }
-  memory->free_pages_ = memory->pages_.size();
-  return memory;
+  std::byte* const view = MapLarge(fd, bytes, MAP_SHARED);
+  if (view == nullptr) return Unavailable("map the host's memory");
+  const PageRun all = {.first = kFirstPage, .pages = bytes / kPageBytes};
+  return std::unique_ptr<KernelMemory>(
+      new KernelMemory(fd, std::move(on_misuse), all, view));
 }
 
 KernelMemory::~KernelMemory() {
@@ -128,42 +95,18 @@ KernelMemory::~KernelMemory() {
   munmap(view_, bytes());
 }
 
-void KernelMemory::SetUse(uint64_t page, Use use) {
-  Page& at = At(page);
-  if (at.use == Use::kFree) --free_pages_;
-  if (use == Use::kFree) {
-    ++free_pages_;
-    first_free_ = std::min(first_free_, page - kFirstPage);
-  }
-  at.use = use;
-  while (first_free_ < pages_.size() && pages_[first_free_].use != Use::kFree) {
-    ++first_free_;
-  }
-}
-
 // ---- pool and contiguous memory ----
-
-std::optional<uint64_t> KernelMemory::FindFree(uint64_t pages,
-                                               uint64_t highest) const {
-  uint64_t found = 0;
-  for (uint64_t i = first_free_; i < pages_.size() && kFirstPage + i <= highest;
-       ++i) {
-    found = pages_[i].use == Use::kFree ? found + 1 : 0;
-    if (found == pages) return kFirstPage + i + 1 - pages;
-  }
-  return std::nullopt;
-}
 
 void* KernelMemory::TakeRun(uint64_t pages, uint64_t highest,
                             Allocation allocation) {
   if (pages == 0) return nullptr;
-  const std::optional<uint64_t> first = FindFree(pages, highest);
-  if (!first.has_value()) return nullptr;
-  for (uint64_t i = 0; i < pages; ++i) SetUse(*first + i, Use::kUsed);
-  allocation.run = {.first = *first, .pages = pages};
-  allocations_[Number(View(*first))] = allocation;
-  freed_.erase(Number(View(*first)));
-  return View(*first);
+  const std::optional<PageRun> run = map_.FindFreeRun(pages, highest);
+  if (!run.has_value()) return nullptr;
+  map_.SetUse(*run, Use::kUsed);
+  allocation.run = *run;
+  allocations_[Number(View(run->first))] = allocation;
+  freed_.erase(Number(View(run->first)));
+  return View(run->first);
 }
 
 void* KernelMemory::TakeSlot(size_t bytes, uint32_t tag) {
@@ -172,13 +115,13 @@ void* KernelMemory::TakeSlot(size_t bytes, uint32_t tag) {
   const size_t slots = kPageBytes / slot_bytes;
   auto slab = std::find_if(slabs_.begin(), slabs_.end(), [&](const auto& s) {
     return s.second.slot_bytes == slot_bytes && s.second.used.count() < slots &&
-           !At(s.first).kept;
+           !map_.At(s.first).kept;
   });
   if (slab == slabs_.end()) {
-    const std::optional<uint64_t> page = FindFree(1, kAnyPage);
+    const std::optional<PageRun> page = map_.FindFreeRun(1, kAnyPage);
     if (!page.has_value()) return nullptr;
-    SetUse(*page, Use::kUsed);
-    slab = slabs_.insert({*page, {.slot_bytes = slot_bytes}}).first;
+    map_.SetUse(*page, Use::kUsed);
+    slab = slabs_.insert({page->first, {.slot_bytes = slot_bytes}}).first;
   }
   size_t slot = 0;
   while (slab->second.used[slot]) ++slot;
@@ -240,9 +183,7 @@ void KernelMemory::FreePool(void* address, std::optional<uint32_t> tag) {
       break;
     case Kind::kPool:
     case Kind::kContiguous:
-      for (uint64_t i = 0; i < allocation.run.pages; ++i) {
-        Release(allocation.run.first + i);
-      }
+      Release(allocation.run);
       break;
   }
   Forget(address, allocation.kind, "pool memory");
@@ -254,7 +195,7 @@ void KernelMemory::FreeSlot(uint64_t address) {
   slab.used[address % kPageBytes / slab.slot_bytes] = false;
   if (slab.used.any()) return;
   slabs_.erase(page);
-  Release(page);
+  Release({.first = page, .pages = 1});
 }
 
 void KernelMemory::FreeContiguous(void* address) {
@@ -266,17 +207,19 @@ void KernelMemory::FreeContiguous(void* address) {
   Forget(address, Kind::kContiguous, "contiguous memory");
 }
 
-// Gives one page up: it is free, or held while somebody may still need it.
-void KernelMemory::Release(uint64_t page) {
-  SetUse(page, At(page).kept ? Use::kHeld : Use::kFree);
-  At(page).was_copied = false;
+// Gives pages up: they are free, or held while somebody may still need them.
+void KernelMemory::Release(PageRun run) {
+  map_.Update(run, [](uint64_t, PageMap::State& state) {
+    state.use = state.kept ? Use::kHeld : Use::kFree;
+    state.was_copied = false;
+  });
 }
 
 // ---- lists ----
 
 MDL* KernelMemory::NewList(const std::vector<PageRun>& runs,
                            uint32_t byte_offset, uint64_t bytes) {
-  const uint64_t pages = CountOf(runs);
+  const uint64_t pages = PagesIn(runs);
   const size_t size = sizeof(MDL) + pages * sizeof(PFN_NUMBER);
   MDL* const list = static_cast<MDL*>(std::malloc(size));
   CHECK(list != nullptr);
@@ -293,29 +236,11 @@ MDL* KernelMemory::NewList(const std::vector<PageRun>& runs,
   return list;
 }
 
-// The lowest free pages inside `within`, at most `pages` of them.
-std::vector<PageRun> KernelMemory::FreeRuns(uint64_t pages,
-                                            PageRun within) const {
-  std::vector<PageRun> runs;
-  const uint64_t skip = std::max(within.first, kFirstPage) - kFirstPage;
-  uint64_t left = pages;
-  for (uint64_t i = std::max(first_free_, skip); i < pages_.size() && left > 0;
-       ++i) {
-    if (kFirstPage + i - within.first >= within.pages) break;
-    if (pages_[i].use != Use::kFree) continue;
-    Join(runs, kFirstPage + i);
-    --left;
-  }
-  return runs;
-}
-
 MDL* KernelMemory::AllocatePages(size_t pages, PageRun within) {
-  const std::vector<PageRun> taken = FreeRuns(pages, within);
+  const std::vector<PageRun> taken = map_.FindFree(pages, within);
   if (taken.empty()) return nullptr;
-  for (const PageRun& run : taken) {
-    for (uint64_t i = 0; i < run.pages; ++i) SetUse(run.first + i, Use::kUsed);
-  }
-  MDL* const list = NewList(taken, 0, CountOf(taken) * kPageBytes);
+  for (const PageRun& run : taken) map_.SetUse(run, Use::kUsed);
+  MDL* const list = NewList(taken, 0, PagesIn(taken) * kPageBytes);
   list->MdlFlags = MDL_PAGES_LOCKED;
   allocations_[Number(list)] = {
       .kind = Kind::kList, .bytes = list->ByteCount, .pages = taken};
@@ -324,8 +249,8 @@ MDL* KernelMemory::AllocatePages(size_t pages, PageRun within) {
 
 void KernelMemory::Zero(const MDL* list) {
   for (const PageRun& run : allocations_.at(Number(list)).pages) {
-    for (uint64_t i = 0; i < run.pages; ++i) {
-      std::memset(At(run.first + i).home, 0, kPageBytes);
+    for (const PageMap::Stretch& stretch : map_.In(run)) {
+      std::memset(stretch.state.home, 0, stretch.run.pages * kPageBytes);
     }
   }
 }
@@ -343,62 +268,54 @@ void KernelMemory::FreePages(MDL* list) {
   const std::vector<PageRun> runs = std::exchange(found->second.pages, {});
   UnmapPages(list);
   for (const PageRun& run : runs) {
-    for (uint64_t i = 0; i < run.pages; ++i) Release(run.first + i);
+    Release(run);
     ReturnToView(run);
   }
 }
 
 // Puts settled pages that are free again where they can be used from.
-void KernelMemory::ReturnToView(PageRun run) {
-  const uint64_t end = run.first + run.pages;
-  for (uint64_t first = run.first; first < end;) {
-    std::byte* const home = At(first).home;
-    uint64_t pages = 0;
-    while (first + pages < end && At(first + pages).use == Use::kFree &&
-           At(first + pages).home == home + pages * kPageBytes &&
-           home != View(first)) {
-      ++pages;
-    }
-    if (pages == 0) {
-      ++first;
-      continue;
-    }
+void KernelMemory::ReturnToView(PageRun all) {
+  for (const auto& [run, state] : map_.In(all)) {
+    std::byte* const view = View(run.first);
+    if (state.use != Use::kFree || state.home == view) continue;
+    const size_t bytes = run.pages * kPageBytes;
     // The window stays reserved, so that a late use of it faults.
-    mprotect(home, pages * kPageBytes, PROT_NONE);
-    CHECK(mmap(View(first), pages * kPageBytes, PROT_READ | PROT_WRITE,
-               MAP_SHARED | MAP_FIXED, fd_,
-               static_cast<off_t>((first - kFirstPage) * kPageBytes)) ==
-          View(first));
-    for (uint64_t i = 0; i < pages; ++i) At(first + i).home = View(first + i);
-    first += pages;
+    mprotect(state.home, bytes, PROT_NONE);
+    CHECK(mmap(view, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd_,
+               OffsetOf(run.first)) == view);
+    map_.Update(run, [this](uint64_t first, PageMap::State& at) {
+      at.home = View(first);
+    });
   }
 }
 
 // Where the pages of the list follow each other at their homes; null when they
 // do not.
-std::byte* KernelMemory::ContiguousHome(const MDL* list) const {
-  const PFN_NUMBER* const pages = MmGetMdlPfnArray(list);
-  for (SIZE_T i = 0; i < BatonMdlPageCount(list); ++i) {
-    if (!Has(pages[i])) return nullptr;
-    if (At(pages[i]).home != At(pages[0]).home + i * kPageBytes) {
-      return nullptr;
+std::byte* KernelMemory::ContiguousHome(
+    const std::vector<PageRun>& runs) const {
+  std::byte* const home = map_.At(runs[0].first).home;
+  std::byte* next = home;
+  for (const PageRun& run : runs) {
+    for (const PageMap::Stretch& stretch : map_.In(run)) {
+      if (stretch.state.home != next) return nullptr;
+      next += stretch.run.pages * kPageBytes;
     }
   }
-  return At(pages[0]).home;
+  return home;
 }
 
 // Maps the pages one after the other; null when that is not to be had.
 std::byte* KernelMemory::MapWindow(const std::vector<PageRun>& runs,
                                    int flags) {
-  const size_t bytes = CountOf(runs) * kPageBytes;
+  const size_t bytes = PagesIn(runs) * kPageBytes;
   void* const base = mmap(nullptr, bytes, PROT_NONE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (base == MAP_FAILED) return nullptr;
   std::byte* at = static_cast<std::byte*>(base);
   for (const PageRun& run : runs) {
-    void* const mapped = mmap(
-        at, run.pages * kPageBytes, PROT_READ | PROT_WRITE, flags | MAP_FIXED,
-        fd_, static_cast<off_t>((run.first - kFirstPage) * kPageBytes));
+    void* const mapped =
+        mmap(at, run.pages * kPageBytes, PROT_READ | PROT_WRITE,
+             flags | MAP_FIXED, fd_, OffsetOf(run.first));
     if (mapped == MAP_FAILED) {
       munmap(base, bytes);
       return nullptr;
@@ -414,19 +331,25 @@ void* KernelMemory::MapPages(MDL* list) {
     return list->MappedSystemVa;
   }
   if (BatonMdlPageCount(list) == 0) return nullptr;
-  std::byte* base = ContiguousHome(list);
+  // As runs: each costs a call of the system, and not each page.
+  const std::vector<PageRun> runs =
+      RunsOf(MmGetMdlPfnArray(list), BatonMdlPageCount(list));
+  for (const PageRun& run : runs) {
+    if (!map_.Has(run)) return nullptr;
+  }
+  std::byte* base = ContiguousHome(runs);
   if (base == nullptr) {
-    const PFN_NUMBER* const pages = MmGetMdlPfnArray(list);
-    for (SIZE_T i = 0; i < BatonMdlPageCount(list); ++i) {
-      // Two mappings of a copy-on-write page would not see each other's
-      // writes. Only a list that a driver made up itself can get here.
-      if (!Has(pages[i]) || At(pages[i]).cow) return nullptr;
+    // Two mappings of a copy-on-write page would not see each other's writes.
+    // Only a list that a driver made up itself can get here.
+    for (const PageRun& run : runs) {
+      for (const PageMap::Stretch& stretch : map_.In(run)) {
+        if (stretch.state.cow) return nullptr;
+      }
     }
-    const std::vector<PageRun> runs = RunsOf(list);
     base = MapWindow(runs, MAP_SHARED);
     if (base == nullptr) return nullptr;
     windows_[Number(base)] = {
-        .runs = runs, .pages = CountOf(runs), .list = list};
+        .runs = runs, .pages = PagesIn(runs), .list = list};
   }
   list->MappedSystemVa = base + list->ByteOffset;
   list->MdlFlags |= MDL_MAPPED_TO_SYSTEM_VA;
@@ -447,31 +370,53 @@ void KernelMemory::UnmapPages(MDL* list) {
 }
 
 std::optional<uint64_t> KernelMemory::PageOf(const void* address) const {
+  return BehindOf(address, 1).first;
+}
+
+KernelMemory::Behind KernelMemory::BehindOf(const void* address,
+                                            uint64_t pages) const {
   const uint64_t at = Number(address);
+  uint64_t next = std::numeric_limits<uint64_t>::max();  // mapping of ours
   for (const std::byte* view : {view_, saved_view_}) {
-    if (view == nullptr || at - Number(view) >= bytes()) continue;
-    const uint64_t index = (at - Number(view)) / kPageBytes;
-    if (pages_[index].home == view + index * kPageBytes) {
-      return kFirstPage + index;
+    if (view == nullptr) continue;
+    if (at - Number(view) >= bytes()) {
+      if (Number(view) > at) next = std::min(next, Number(view));
+      continue;
     }
-    return std::nullopt;
+    const uint64_t page = kFirstPage + (at - Number(view)) / kPageBytes;
+    return HomeAt(
+        at, {.first = page,
+             .pages = std::min(pages, map_.all().pages - (page - kFirstPage))});
   }
-  const auto next = windows_.upper_bound(at);
-  if (next == windows_.begin()) return std::nullopt;
-  const auto window = std::prev(next);
-  const uint64_t index = (at - window->first) / kPageBytes;
-  if (index >= window->second.pages) return std::nullopt;
-  uint64_t page = 0;
-  uint64_t before = 0;
-  for (const PageRun& run : window->second.runs) {
-    page = run.first + (index - before);
-    before += run.pages;
-    if (index < before) break;
+  const auto above = windows_.upper_bound(at);
+  if (above != windows_.end()) next = std::min(next, above->first);
+  if (above != windows_.begin()) {
+    const auto& [base, window] = *std::prev(above);
+    const uint64_t index = (at - base) / kPageBytes;
+    if (index < window.pages) return InWindow(at, window, index, pages);
   }
-  const bool is_home =
-      Number(At(page).home) == window->first + index * kPageBytes;
-  if (window->second.list == nullptr && !is_home) return std::nullopt;
-  return page;
+  const uint64_t until = (next - at) / kPageBytes;
+  return {.pages = std::max<uint64_t>(1, std::min(pages, until))};
+}
+
+// The first of the run's pages, as far as they are at home at `address`.
+KernelMemory::Behind KernelMemory::HomeAt(uint64_t address, PageRun run) const {
+  const PageMap::Stretch stretch = map_.From(run);
+  if (Number(stretch.state.home) != address - address % kPageBytes) return {};
+  return {.first = run.first, .pages = stretch.run.pages};
+}
+
+// Page `index` of the window, and those after it.
+KernelMemory::Behind KernelMemory::InWindow(uint64_t address,
+                                            const Window& window,
+                                            uint64_t index,
+                                            uint64_t pages) const {
+  auto run = window.runs.begin();
+  while (index >= run->pages) index -= (run++)->pages;
+  const PageRun from = {.first = run->first + index,
+                        .pages = std::min(pages, run->pages - index)};
+  if (window.list == nullptr) return HomeAt(address, from);
+  return {.first = from.first, .pages = from.pages};
 }
 
 MDL* KernelMemory::AllocateList(void* address, uint32_t bytes) {
@@ -491,7 +436,7 @@ void KernelMemory::FreeList(MDL* list) {
     on_misuse_(7,
                absl::StrCat("list at ", Hex(Number(list)),
                             " is freed before its pages: ",
-                            CountOf(found->second.pages), " pages are lost"));
+                            PagesIn(found->second.pages), " pages are lost"));
   }
   if (known) UnmapPages(list);
   if (Forget(list, Kind::kList, "list")) std::free(list);
@@ -515,117 +460,117 @@ void KernelMemory::FillList(MDL* list) {
 // ---- the hot update ----
 
 bool KernelMemory::OwnsAll(PageRun run) const {
-  if (!Has(run.first) || run.pages > pages_.size()) return false;
-  for (uint64_t i = 0; i < run.pages; ++i) {
-    if (!Has(run.first + i) || At(run.first + i).use != Use::kUsed) {
-      return false;
-    }
-  }
-  return run.pages > 0;
+  return map_.AllAre(run, Use::kUsed);
 }
 
 const std::byte* KernelMemory::AddressOf(uint64_t page) const {
-  return At(page).home;
+  return map_.At(page).home;
 }
 
 void KernelMemory::Touch() {
-  for (uint64_t i = 0; i < pages_.size();) {
-    uint64_t pages = 0;
-    while (i + pages < pages_.size() &&
-           pages_[i + pages].home == view_ + (i + pages) * kPageBytes) {
-      ++pages;
-    }
-    if (pages > 0) {
-      madvise(pages_[i].home, pages * kPageBytes, MADV_POPULATE_WRITE);
-    }
-    i += pages + 1;
+  for (const auto& [run, state] : map_.In(map_.all())) {
+    if (state.home != View(run.first)) continue;
+    madvise(state.home, run.pages * kPageBytes, MADV_POPULATE_WRITE);
   }
 }
 
 absl::Status KernelMemory::TouchSaved() {
   if (saved_view_ != nullptr) return absl::OkStatus();
-  void* const view =
-      mmap(nullptr, bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE, fd_, 0);
-  if (view == MAP_FAILED) return Unavailable("map the saved pages");
-  madvise(view, bytes(), MADV_POPULATE_READ);
-  WarmHeap(bytes() / kPageBytes * sizeof(PFN_NUMBER) + kPageBytes);
-  saved_view_ = static_cast<std::byte*>(view);
+  saved_view_ = MapLarge(fd_, bytes(), MAP_PRIVATE);
+  if (saved_view_ == nullptr) return Unavailable("map the saved pages");
+  madvise(saved_view_, bytes(), MADV_POPULATE_READ);
+  Touch();
+  // For the longest list, and for books of many runs.
+  WarmHeap(map_.all().pages * sizeof(PFN_NUMBER) + kBooksBytes);
   return absl::OkStatus();
 }
 
 void KernelMemory::Keep(const SavedBlock& block) {
-  marked_ = true;
   for (const PageRun& run : block.runs) {
-    for (uint64_t i = 0; i < run.pages; ++i) At(run.first + i).kept = true;
+    map_.Update(run,
+                [](uint64_t, PageMap::State& state) { state.kept = true; });
   }
 }
 
+void KernelMemory::MarkCopied(PageRun run) {
+  map_.Update(run,
+              [](uint64_t, PageMap::State& state) { state.was_copied = true; });
+}
+
+std::optional<uint64_t> KernelMemory::FirstCopied(PageRun run) const {
+  if (!map_.Has(run)) return std::nullopt;
+  for (const PageMap::Stretch& stretch : map_.In(run)) {
+    if (stretch.state.was_copied) return stretch.run.first;
+  }
+  return std::nullopt;
+}
+
 std::vector<PageRun> KernelMemory::TakeForCopy(uint64_t pages) {
-  if (free_pages_ < pages) return {};
-  marked_ = true;
-  const std::vector<PageRun> taken =
-      FreeRuns(pages, {.first = kFirstPage, .pages = pages_.size()});
+  if (free_pages() < pages) return {};
+  const std::vector<PageRun> taken = map_.FindFree(pages, map_.all());
   for (const PageRun& run : taken) {
-    for (uint64_t i = 0; i < run.pages; ++i) {
-      SetUse(run.first + i, Use::kHeld);
-      At(run.first + i).kept = true;
-    }
+    map_.Update(run, [](uint64_t, PageMap::State& state) {
+      state.use = Use::kHeld;
+      state.kept = true;
+    });
   }
   return taken;
 }
 
 void KernelMemory::ReleaseKept() {
-  if (!std::exchange(marked_, false)) return;
-  for (uint64_t i = 0; i < pages_.size(); ++i) {
-    Page& page = pages_[i];
-    page.was_copied = false;
-    if (!page.kept || page.cow) continue;
-    page.kept = false;
-    if (page.use == Use::kHeld) SetUse(kFirstPage + i, Use::kFree);
-  }
+  map_.Update(map_.all(), [](uint64_t, PageMap::State& state) {
+    state.was_copied = false;
+    if (!state.kept || state.cow) return;
+    state.kept = false;
+    if (state.use == Use::kHeld) state.use = Use::kFree;
+  });
 }
 
 absl::Status KernelMemory::Reserve(const std::vector<SavedBlock>& blocks) {
   if (const absl::Status there = TouchSaved(); !there.ok()) return there;
   for (const SavedBlock& block : blocks) {
-    const std::vector<PageRun> runs = JoinedRunsOf(block);
-    if (runs.empty()) continue;
+    std::vector<PageRun> runs;
+    for (const PageRun& run : block.runs) AddRun(runs, run);
     for (const PageRun& run : runs) {
-      for (uint64_t i = 0; i < run.pages; ++i) {
-        const uint64_t page = run.first + i;
-        if (!Has(page) || At(page).use != Use::kFree) {
-          return ErrorWithReason(
-              absl::StatusCode::kDataLoss, "SAVED_STATE_DAMAGED",
-              absl::StrCat("saved page ", Hex(page),
-                           " is not in the host's memory, or saved twice"));
-        }
-        SetUse(page, Use::kHeld);
+      if (!map_.AllAre(run, Use::kFree)) {
+        return ErrorWithReason(
+            absl::StatusCode::kDataLoss, "SAVED_STATE_DAMAGED",
+            absl::StrCat("of ", run.pages, " saved pages from ", Hex(run.first),
+                         " on some are not in the host's memory, or saved "
+                         "twice"));
       }
+      map_.SetUse(run, Use::kHeld);
     }
-    std::byte* at = SavedView(runs[0].first);
-    if (runs.size() > 1) {
-      at = MapWindow(runs, MAP_PRIVATE);
-      if (at == nullptr) return Unavailable("map a saved block");
-      windows_[Number(at)] = {.runs = runs, .pages = CountOf(runs)};
-    }
-    for (const PageRun& run : runs) {
-      // No other way to the saved bytes may stay open.
-      mprotect(View(run.first), run.pages * kPageBytes, PROT_NONE);
-      for (uint64_t i = 0; i < run.pages; ++i, at += kPageBytes) {
-        Page& page = At(run.first + i);
-        page.kept = true;
-        page.cow = true;
-        page.home = at;
-      }
-    }
+    if (const absl::Status mapped = MapSaved(runs); !mapped.ok()) return mapped;
+  }
+  return absl::OkStatus();
+}
+
+// Maps the pages of one block copy-on-write, one after the other.
+absl::Status KernelMemory::MapSaved(const std::vector<PageRun>& runs) {
+  if (runs.empty()) return absl::OkStatus();
+  std::byte* at = SavedView(runs[0].first);
+  if (runs.size() > 1) {
+    at = MapWindow(runs, MAP_PRIVATE);
+    if (at == nullptr) return Unavailable("map a saved block");
+    windows_[Number(at)] = {.runs = runs, .pages = PagesIn(runs)};
+  }
+  for (const PageRun& run : runs) {
+    const size_t bytes = run.pages * kPageBytes;
+    // No other way to the saved bytes may stay open.
+    mprotect(View(run.first), bytes, PROT_NONE);
+    map_.Update(run, [&](uint64_t first, PageMap::State& state) {
+      state.kept = true;
+      state.cow = true;
+      state.home = at + (first - run.first) * kPageBytes;
+    });
+    at += bytes;
   }
   return absl::OkStatus();
 }
 
 MDL* KernelMemory::Deliver(const SavedBlock& block) {
-  for (const PageRun& run : block.runs) {
-    for (uint64_t i = 0; i < run.pages; ++i) SetUse(run.first + i, Use::kUsed);
-  }
+  for (const PageRun& run : block.runs) map_.SetUse(run, Use::kUsed);
   MDL* const list = NewList(block.runs, block.byte_offset, block.bytes);
   list->MdlFlags = MDL_PAGES_LOCKED;
   allocations_[Number(list)] = {
@@ -643,33 +588,15 @@ void KernelMemory::Withdraw(MDL* list, const SavedBlock& block) {
     found->second.pages.clear();
     FreeList(list);
   }
-  for (const PageRun& run : block.runs) {
-    for (uint64_t i = 0; i < run.pages; ++i) SetUse(run.first + i, Use::kHeld);
-  }
-}
-
-// The pages from `page` on that are alike: one place, one use.
-PageRun KernelMemory::SettleFrom(uint64_t page) const {
-  const Page& like = At(page);
-  PageRun run = {.first = page, .pages = 1};
-  while (Has(page + run.pages)) {
-    const Page& next = At(page + run.pages);
-    if (!next.cow || next.use != like.use ||
-        next.home != like.home + run.pages * kPageBytes) {
-      break;
-    }
-    ++run.pages;
-  }
-  return run;
+  for (const PageRun& run : block.runs) map_.SetUse(run, Use::kHeld);
 }
 
 // Writes what the driver changed into the file.
-absl::Status KernelMemory::WriteBack(PageRun run) {
+absl::Status KernelMemory::WriteBack(const PageMap::Stretch& stretch) {
   std::array<std::byte, kPageBytes> old;
-  for (uint64_t i = 0; i < run.pages; ++i) {
-    const off_t offset =
-        static_cast<off_t>((run.first + i - kFirstPage) * kPageBytes);
-    const std::byte* const home = At(run.first + i).home;
+  for (uint64_t i = 0; i < stretch.run.pages; ++i) {
+    const off_t offset = OffsetOf(stretch.run.first + i);
+    const std::byte* const home = stretch.state.home + i * kPageBytes;
     const bool same = pread(fd_, old.data(), kPageBytes, offset) ==
                           static_cast<ssize_t>(kPageBytes) &&
                       std::memcmp(old.data(), home, kPageBytes) == 0;
@@ -681,11 +608,11 @@ absl::Status KernelMemory::WriteBack(PageRun run) {
   return absl::OkStatus();
 }
 
-absl::Status KernelMemory::ShareAgain(PageRun run) {
-  std::byte* const home = At(run.first).home;
-  const size_t bytes = run.pages * kPageBytes;
+absl::Status KernelMemory::ShareAgain(const PageMap::Stretch& stretch) {
+  std::byte* const home = stretch.state.home;
+  const size_t bytes = stretch.run.pages * kPageBytes;
   if (mmap(home, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd_,
-           static_cast<off_t>((run.first - kFirstPage) * kPageBytes)) != home) {
+           OffsetOf(stretch.run.first)) != home) {
     return Unavailable("share a page again");
   }
   madvise(home, bytes, MADV_POPULATE_WRITE);
@@ -693,22 +620,18 @@ absl::Status KernelMemory::ShareAgain(PageRun run) {
 }
 
 absl::Status KernelMemory::Settle() {
-  for (uint64_t i = 0; i < pages_.size();) {
-    if (!pages_[i].cow) {
-      ++i;
-      continue;
+  for (const PageMap::Stretch& stretch : map_.In(map_.all())) {
+    if (!stretch.state.cow) continue;
+    if (stretch.state.use == Use::kUsed) {
+      if (const absl::Status s = WriteBack(stretch); !s.ok()) return s;
+      if (const absl::Status s = ShareAgain(stretch); !s.ok()) return s;
     }
-    const PageRun run = SettleFrom(kFirstPage + i);
-    if (pages_[i].use == Use::kUsed) {
-      if (const absl::Status s = WriteBack(run); !s.ok()) return s;
-      if (const absl::Status s = ShareAgain(run); !s.ok()) return s;
-    }
-    for (uint64_t k = 0; k < run.pages; ++k, ++i) {
-      pages_[i].cow = false;
-      pages_[i].kept = false;
-      if (pages_[i].use == Use::kHeld) SetUse(kFirstPage + i, Use::kFree);
-    }
-    ReturnToView(run);
+    map_.Update(stretch.run, [](uint64_t, PageMap::State& state) {
+      state.cow = false;
+      state.kept = false;
+      if (state.use == Use::kHeld) state.use = Use::kFree;
+    });
+    ReturnToView(stretch.run);
   }
   Touch();
   return absl::OkStatus();
@@ -718,12 +641,12 @@ KernelMemory::Outstanding KernelMemory::outstanding() const {
   Outstanding out;
   for (const auto& [address, allocation] : allocations_) {
     const auto page = PageOf(Pointer(address));
-    if (page.has_value() && At(*page).kept) continue;
+    if (page.has_value() && map_.At(*page).kept) continue;
     if (allocation.kind == Kind::kList) {
       const auto& pages = allocation.pages;
-      if (!pages.empty() && At(pages[0].first).kept) continue;
+      if (!pages.empty() && map_.At(pages[0].first).kept) continue;
       ++out.lists;
-      out.pages += CountOf(pages);
+      out.pages += PagesIn(pages);
     } else if (allocation.kind == Kind::kContiguous) {
       out.pages += allocation.run.pages;
     } else {

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "driver-shim/ddi/mdl.h"
 #include "driver-shim/port/block_index.h"
+#include "driver-shim/port/page_map.h"
 #include "driver-shim/port/page_set.h"
 
 namespace baton::port {
@@ -70,6 +71,13 @@ class KernelMemory {
   void UnmapPages(MDL* list);
   // The page number behind `address`; nullopt when it is not in this memory.
   std::optional<uint64_t> PageOf(const void* address) const;
+  // What lies behind the pages from `address` on, at most `pages` of them: a
+  // run of this memory, or so many pages that are not in it.
+  struct Behind {
+    std::optional<uint64_t> first = std::nullopt;
+    uint64_t pages = 1;
+  };
+  Behind BehindOf(const void* address, uint64_t pages) const;
   MDL* AllocateList(void* address, uint32_t bytes);
   void FreeList(MDL* list);
   void FillList(MDL* list);
@@ -92,15 +100,11 @@ class KernelMemory {
   // Keeps the pages of a saved block from being used again, whether the driver
   // frees them or not.
   void Keep(const SavedBlock& block);
-  // Remembers that a page's bytes were copied, until the driver frees it: what
-  // it holds after that is something else.
-  void MarkCopied(uint64_t page) {
-    At(page).was_copied = true;
-    marked_ = true;
-  }
-  bool WasCopied(uint64_t page) const {
-    return Has(page) && At(page).was_copied;
-  }
+  // Remembers that pages were copied, until the driver frees them: what they
+  // hold after that is something else.
+  void MarkCopied(PageRun run);
+  // The first of the pages that was copied; `run` may be of any pages.
+  std::optional<uint64_t> FirstCopied(PageRun run) const;
   // Takes pages for a copy; empty when there are not that many.
   std::vector<PageRun> TakeForCopy(uint64_t pages);
   // Where a run that TakeForCopy() returned is to be written.
@@ -123,20 +127,13 @@ class KernelMemory {
 
   // Kept pages do not count.
   Outstanding outstanding() const;
-  uint64_t free_pages() const { return free_pages_; }
-  uint64_t bytes() const { return pages_.size() << PAGE_SHIFT; }
+  uint64_t free_pages() const { return map_.free_pages(); }
+  uint64_t bytes() const { return map_.all().pages << PAGE_SHIFT; }
 
  private:
-  enum class Use : uint8_t { kFree, kUsed, kHeld };
+  using Use = PageMap::Use;
   enum class Kind { kPool, kSlab, kContiguous, kList };
 
-  struct Page {
-    Use use = Use::kFree;
-    bool kept = false;        // saved: held, not free, once the driver frees it
-    bool was_copied = false;  // see MarkCopied()
-    bool cow = false;         // mapped copy-on-write
-    std::byte* home = nullptr;  // where it is mapped
-  };
   struct Allocation {
     Kind kind = Kind::kPool;
     uint32_t tag = 0;
@@ -155,45 +152,40 @@ class KernelMemory {
     const MDL* list = nullptr;  // whose mapping it is; null: their home
   };
 
-  KernelMemory(int fd, OnMisuse on_misuse)
-      : fd_(fd), on_misuse_(std::move(on_misuse)) {}
+  KernelMemory(int fd, OnMisuse on_misuse, PageRun all, std::byte* view)
+      : fd_(fd),
+        on_misuse_(std::move(on_misuse)),
+        view_(view),
+        map_(all, view) {}
 
-  Page& At(uint64_t page) { return pages_[page - kFirstPage]; }
-  const Page& At(uint64_t page) const { return pages_[page - kFirstPage]; }
-  bool Has(uint64_t page) const {
-    return page >= kFirstPage && page - kFirstPage < pages_.size();
-  }
   std::byte* View(uint64_t page) const {
     return view_ + ((page - kFirstPage) << PAGE_SHIFT);
   }
   std::byte* SavedView(uint64_t page) const {
     return saved_view_ + ((page - kFirstPage) << PAGE_SHIFT);
   }
-  void SetUse(uint64_t page, Use use);
-  std::vector<PageRun> FreeRuns(uint64_t pages, PageRun within) const;
-  std::optional<uint64_t> FindFree(uint64_t pages, uint64_t highest) const;
   void* TakeRun(uint64_t pages, uint64_t highest, Allocation allocation);
   void* TakeSlot(size_t bytes, uint32_t tag);
-  void Release(uint64_t page);
-  void ReturnToView(PageRun run);
+  void Release(PageRun run);
+  void ReturnToView(PageRun all);
   void FreeSlot(uint64_t address);
   bool Forget(const void* address, Kind kind, absl::string_view what);
   MDL* NewList(const std::vector<PageRun>& runs, uint32_t byte_offset,
                uint64_t bytes);
-  std::byte* ContiguousHome(const MDL* list) const;
+  std::byte* ContiguousHome(const std::vector<PageRun>& runs) const;
+  Behind HomeAt(uint64_t address, PageRun run) const;
+  Behind InWindow(uint64_t address, const Window& window, uint64_t index,
+                  uint64_t pages) const;
+  absl::Status MapSaved(const std::vector<PageRun>& runs);
   std::byte* MapWindow(const std::vector<PageRun>& runs, int flags);
-  absl::Status WriteBack(PageRun run);
-  absl::Status ShareAgain(PageRun run);
-  PageRun SettleFrom(uint64_t page) const;
+  absl::Status WriteBack(const PageMap::Stretch& stretch);
+  absl::Status ShareAgain(const PageMap::Stretch& stretch);
 
   const int fd_;
   const OnMisuse on_misuse_;
-  std::byte* view_ = nullptr;        // shared, in the order of the file
+  std::byte* const view_;            // shared, in the order of the file
   std::byte* saved_view_ = nullptr;  // the same, copy-on-write; or null
-  std::vector<Page> pages_;
-  uint64_t free_pages_ = 0;
-  uint64_t first_free_ = 0;  // no page with a lower index is free
-  bool marked_ = false;      // whether a page may be kept or copied
+  PageMap map_;
   std::map<uint64_t, Allocation> allocations_;  // by address
   std::set<uint64_t> freed_;                    // addresses
   std::map<uint64_t, Slab> slabs_;              // by page number

@@ -1,8 +1,10 @@
 #include "driver-shim/port/named_memory.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,8 +13,14 @@
 #include "absl/strings/str_cat.h"
 #include "base/reason.h"
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25  // of Linux 6.1; the C library's headers are older
+#endif
+
 namespace baton::port {
 namespace {
+
+constexpr off_t kPageBytes = 4096;
 
 absl::Status Failed(absl::StatusCode code, absl::string_view reason,
                     absl::string_view what, absl::string_view path, int error) {
@@ -21,16 +29,55 @@ absl::Status Failed(absl::StatusCode code, absl::string_view reason,
       absl::StrCat("cannot ", what, " '", path, "': error number ", error));
 }
 
-std::byte* MapShared(int fd, size_t bytes) {
-  void* const data =
-      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (data == MAP_FAILED) return nullptr;
+constexpr size_t kLargePageBytes = size_t{2} << 20;
+
+size_t RoundedUp(size_t number) {
+  return (number + kLargePageBytes - 1) / kLargePageBytes * kLargePageBytes;
+}
+
+// Has a tmpfs hold the file in large pages, whatever it does by itself. Where
+// it cannot, nothing is lost but time.
+void MakeLarge(int fd, size_t bytes) {
+  struct statfs system = {};
+  if (fstatfs(fd, &system) != 0 || system.f_type != TMPFS_MAGIC) return;
+  const size_t whole = bytes / kLargePageBytes * kLargePageBytes;
+  if (whole == 0) return;
+  // Of each the first small page, or there would be nothing to make it of.
+  for (size_t at = 0; at < whole; at += kLargePageBytes) {
+    if (posix_fallocate(fd, static_cast<off_t>(at), kPageBytes) != 0) return;
+  }
+  std::byte* const data = MapLarge(fd, whole, MAP_SHARED);
+  if (data == nullptr) return;
+  madvise(data, whole, MADV_COLLAPSE);
+  munmap(data, whole);
+}
+
+std::byte* MapTouched(int fd, size_t bytes) {
+  std::byte* const data = MapLarge(fd, bytes, MAP_SHARED);
+  if (data == nullptr) return nullptr;
   // Only a faster first touch: pages that are not there yet come later.
   madvise(data, bytes, MADV_POPULATE_WRITE);
-  return static_cast<std::byte*>(data);
+  return data;
 }
 
 }  // namespace
+
+std::byte* MapLarge(int fd, size_t bytes, int sharing) {
+  // More than is wanted, so that there is a place in it that is aligned.
+  const size_t room_bytes = RoundedUp(bytes) + kLargePageBytes;
+  void* const room = mmap(nullptr, room_bytes, PROT_NONE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (room == MAP_FAILED) return nullptr;
+  auto* const begin = static_cast<std::byte*>(room);
+  const auto number = reinterpret_cast<uintptr_t>(room);
+  std::byte* const data = begin + (RoundedUp(number) - number);
+  void* const mapped =
+      mmap(data, bytes, PROT_READ | PROT_WRITE, sharing | MAP_FIXED, fd, 0);
+  if (data > begin) munmap(begin, static_cast<size_t>(data - begin));
+  std::byte* const end = data + RoundedUp(bytes);
+  munmap(end, static_cast<size_t>(begin + room_bytes - end));
+  return mapped == MAP_FAILED ? nullptr : data;
+}
 
 absl::StatusOr<std::unique_ptr<NamedMemory>> NamedMemory::Create(
     const std::string& path, size_t bytes) {
@@ -42,13 +89,14 @@ absl::StatusOr<std::unique_ptr<NamedMemory>> NamedMemory::Create(
                   path, errno);
   }
   std::unique_ptr<NamedMemory> memory(new NamedMemory(path, fd));
+  MakeLarge(fd, bytes);
   if (const int error = posix_fallocate(fd, 0, static_cast<off_t>(bytes));
       error != 0) {
     memory->Remove();
     return Failed(absl::StatusCode::kResourceExhausted, "MEMORY_UNAVAILABLE",
                   absl::StrCat("reserve ", bytes, " bytes for"), path, error);
   }
-  memory->data_ = MapShared(fd, bytes);
+  memory->data_ = MapTouched(fd, bytes);
   memory->bytes_ = bytes;
   if (memory->data_ == nullptr) {
     memory->Remove();
@@ -65,7 +113,7 @@ absl::StatusOr<std::unique_ptr<NamedMemory>> NamedMemory::Attach(int fd) {
     return Failed(absl::StatusCode::kUnavailable, "FILE_UNREADABLE", "read",
                   absl::StrCat("descriptor ", fd), errno);
   }
-  memory->data_ = MapShared(fd, static_cast<size_t>(info.st_size));
+  memory->data_ = MapTouched(fd, static_cast<size_t>(info.st_size));
   if (memory->data_ == nullptr) {
     return Failed(absl::StatusCode::kUnavailable, "FILE_UNREADABLE", "map",
                   absl::StrCat("descriptor ", fd), errno);

@@ -9,9 +9,15 @@
 
 namespace baton::port {
 
+// Maps `bytes` of what `fd` is open on, readable and writable, where its large
+// pages can be mapped as such. Returns null when that is not to be had.
+// `sharing`  MAP_SHARED or MAP_PRIVATE
+std::byte* MapLarge(int fd, size_t bytes, int sharing);
+
 // Memory of a fixed size with a name in a file system, best a tmpfs: it
 // outlives every process that maps it. Reserved and touched when it is made,
-// since memory that is taken anew is slow (and may not be there). Any thread.
+// since memory that is taken anew is slow (and may not be there); in large
+// pages where the system gives them. Any thread.
 class NamedMemory {
  public:
   // Makes the file at `path`, zeroed; an older one is replaced.

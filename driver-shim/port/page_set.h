@@ -1,9 +1,11 @@
 #ifndef DRIVER_SHIM_PORT_PAGE_SET_H_
 #define DRIVER_SHIM_PORT_PAGE_SET_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <vector>
 
 namespace baton::port {
 
@@ -15,6 +17,12 @@ struct PageRun {
   bool operator==(const PageRun&) const = default;
 };
 
+// Adds a run behind the others, to the last one where it follows that.
+void AddRun(std::vector<PageRun>& runs, PageRun run);
+// Returns `count` page numbers as runs, in their order.
+std::vector<PageRun> RunsOf(const uint64_t* pages, size_t count);
+uint64_t PagesIn(const std::vector<PageRun>& runs);
+
 // A set of page numbers, kept as disjoint runs: as many entries as there are
 // runs, however many pages they hold.
 class PageSet {
@@ -23,7 +31,11 @@ class PageSet {
   // then adds none; nullopt when all were new.
   std::optional<uint64_t> Add(PageRun run);
 
-  bool Contains(uint64_t page) const;
+  // The lowest page of `run` that is in the set.
+  std::optional<uint64_t> FirstOf(PageRun run) const;
+  bool Contains(uint64_t page) const {
+    return FirstOf({.first = page, .pages = 1}).has_value();
+  }
   uint64_t pages() const { return pages_; }
   void Clear();
 

@@ -39,6 +39,7 @@ TEST(PageSetTest, AgreesWithASetOfNumbers) {
           break;
         }
       }
+      ASSERT_EQ(set.FirstOf(run), met);
       ASSERT_EQ(set.Add(run), met);
       if (met.has_value()) continue;
       for (uint64_t page = run.first; page < run.first + run.pages; ++page) {

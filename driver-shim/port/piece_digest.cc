@@ -4,21 +4,20 @@
 #include <immintrin.h>
 #endif
 
-#include <atomic>
+#include <array>
 #include <cstring>
 #include <iterator>
-#include <thread>
 
+#include "driver-shim/port/cores.h"
 #include "driver-shim/port/stream_digest.h"
 
 namespace baton::port {
 namespace {
 
-// Below this much a thread costs more than it brings.
-constexpr uint64_t kBytesPerThread = uint64_t{4} << 20;
 // Digested and copied step by step, so that the second finds each in the
-// nearest cache.
-constexpr uint64_t kStepBytes = uint64_t{16} << 10;
+// nearest cache. Small, so that the processor does a bit of both at a time:
+// from 4 KiB on, the memory waits in between.
+constexpr uint64_t kStepBytes = uint64_t{2} << 10;
 // Smaller copies stay in the caches: whoever reads them next is near.
 constexpr uint64_t kCachedBytes = uint64_t{256} << 10;
 
@@ -103,6 +102,15 @@ Digest128 Combine(const std::vector<Digest128>& pieces) {
   return Xxh3Of(pieces.data(), pieces.size() * sizeof(Digest128));
 }
 
+void WarmDigests() {
+  StartCores();
+  // Looks the library's functions up, and the processor's abilities.
+  std::array<std::byte, 4 * kStepBytes> bytes = {};
+  Extents copy;
+  copy.Add(bytes.data(), kStepBytes);
+  (void)CopyAndDigest(bytes.data() + bytes.size() / 2, copy);
+}
+
 std::vector<Digest128> DigestsOf(const std::vector<Extents>& blocks) {
   struct Piece {
     size_t block = 0;
@@ -130,33 +138,12 @@ std::vector<Digest128> DigestsOf(const std::vector<Extents>& blocks) {
 }
 
 Digest128 CopyAndDigest(const void* from, const Extents& to) {
+  const auto* const data = static_cast<const std::byte*>(from);
+  if (to.pieces() == 1) return CopyPiece(data, to, 0);
   std::vector<Digest128> pieces(to.pieces());
-  OnAllCores(pieces.size(), kPieceBytes, [&](size_t i) {
-    pieces[i] = CopyPiece(static_cast<const std::byte*>(from), to, i);
-  });
+  OnAllCores(pieces.size(), kPieceBytes,
+             [&](size_t i) { pieces[i] = CopyPiece(data, to, i); });
   return Combine(pieces);
-}
-
-void OnAllCores(size_t count, uint64_t bytes_each,
-                const std::function<void(size_t)>& job) {
-  const uint64_t useful = count * bytes_each / kBytesPerThread;
-  const size_t threads = static_cast<size_t>(
-      std::min<uint64_t>(useful, std::thread::hardware_concurrency()));
-  // Several at a time, where they are small.
-  const size_t batch =
-      1 +
-      static_cast<size_t>(kPieceBytes / 4 / std::max<uint64_t>(1, bytes_each));
-  std::atomic<size_t> next = 0;
-  const auto work = [&] {
-    for (size_t i = next.fetch_add(batch); i < count;
-         i = next.fetch_add(batch)) {
-      for (size_t k = i; k < std::min(count, i + batch); ++k) job(k);
-    }
-  };
-  std::vector<std::thread> others;
-  for (size_t i = 1; i < threads; ++i) others.emplace_back(work);
-  work();
-  for (std::thread& other : others) other.join();
 }
 
 }  // namespace baton::port

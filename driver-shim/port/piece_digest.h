@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "base/digest.h"
@@ -63,17 +62,16 @@ class Extents {
 Digest128 DigestOfPiece(const Extents& extents, size_t piece);
 Digest128 Combine(const std::vector<Digest128>& pieces);
 
+// Has the first digest and the first copy cost what others do. Call it before
+// the pause.
+void WarmDigests();
+
 // The digest of each block, in order, on all cores.
 std::vector<Digest128> DigestsOf(const std::vector<Extents>& blocks);
 
 // Copies `from` to where `to` lies, past the caches, and returns the digest of
 // what was copied. On all cores where it pays.
 Digest128 CopyAndDigest(const void* from, const Extents& to);
-
-// Calls `job` once with each number below `count`, which is of `bytes_each` or
-// so; on all cores where it pays. The order is not defined.
-void OnAllCores(size_t count, uint64_t bytes_each,
-                const std::function<void(size_t)>& job);
 
 }  // namespace baton::port
 

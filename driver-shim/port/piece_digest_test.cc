@@ -1,6 +1,5 @@
 #include "driver-shim/port/piece_digest.h"
 
-#include <atomic>
 #include <random>
 
 #include "gtest/gtest.h"
@@ -58,16 +57,6 @@ TEST(PieceDigestOfOnePieceTest, IsThatOfTheBytes) {
   Extents extents;
   extents.Add(bytes.data(), bytes.size());
   EXPECT_EQ(DigestsOf({extents})[0], Xxh3Of(bytes.data(), bytes.size()));
-}
-
-TEST(OnAllCoresTest, DoesEachJobOnce) {
-  for (const size_t count : {0u, 1u, 5u, 1000u}) {
-    for (const uint64_t bytes : {uint64_t{0}, uint64_t{100}, kPieceBytes}) {
-      std::vector<std::atomic<int>> done(count);
-      OnAllCores(count, bytes, [&](size_t i) { ++done[i]; });
-      for (const std::atomic<int>& times : done) EXPECT_EQ(times, 1);
-    }
-  }
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "driver-shim/port/rules.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -169,6 +170,15 @@ Verdict CheckList(const MDL& list, const SavedBlock& block) {
       6, absl::StrCat("list describes ", list.ByteCount, " bytes in ",
                       BatonMdlPageCount(&list), " pages, want ", block.bytes,
                       " bytes in ", want, " pages of the block")};
+}
+
+Verdict CheckListCan(uint64_t bytes) {
+  constexpr uint64_t kMost = std::numeric_limits<ULONG>::max();
+  if (bytes <= kMost) return std::nullopt;
+  return Violation{6, absl::StrCat("block has ", bytes,
+                                   " bytes, and is to be restored as a list, "
+                                   "which describes at most ",
+                                   kMost)};
 }
 
 Verdict CheckNothingOutstanding(const KernelMemory::Outstanding& outstanding) {

@@ -59,6 +59,9 @@ Verdict CheckHandedOver(size_t index, const SavedBlock& block,
 // R6: a list describes all of its block's pages and nothing else.
 Verdict CheckList(const MDL& list, const SavedBlock& block);
 
+// R6, when it is saved: a list can describe so many bytes.
+Verdict CheckListCan(uint64_t bytes);
+
 // R7: nothing is outstanding once the driver is unloaded.
 Verdict CheckNothingOutstanding(const KernelMemory::Outstanding& outstanding);
 

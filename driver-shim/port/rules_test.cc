@@ -130,6 +130,14 @@ TEST(RulesTest, R5BlocksAreHandedOverAsTheyWereSaved) {
   EXPECT_EQ(RuleOf(CheckHandedOver(0, block, {.high = 1, .low = 3})), 5);
 }
 
+TEST(RulesTest, R6NoBlockIsSavedThatNoListCanDescribe) {
+  EXPECT_EQ(RuleOf(CheckListCan(0xffffffff)), 0);
+  EXPECT_EQ(CheckListCan(0x100000000),
+            (Violation{6,
+                       "block has 4294967296 bytes, and is to be restored as a "
+                       "list, which describes at most 4294967295"}));
+}
+
 TEST(RulesTest, R6AListDescribesItsBlock) {
   struct {
     MDL list = {};

@@ -7,6 +7,7 @@
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "driver-shim/port/kernel_memory.h"
+#include "driver-shim/port/piece_digest.h"
 #include "driver-shim/port/rules.h"
 
 namespace baton::port {
@@ -57,6 +58,7 @@ absl::StatusOr<std::unique_ptr<SavedStateStore>> SavedStateStore::Create(
     memory->Remove();
     return index.status();
   }
+  WarmDigests();
   return std::unique_ptr<SavedStateStore>(
       new SavedStateStore(std::move(memory), *std::move(index), digests));
 }

@@ -1,11 +1,10 @@
 #ifndef DRIVER_SHIM_PORT_STREAM_DIGEST_H_
 #define DRIVER_SHIM_PORT_STREAM_DIGEST_H_
 
+#include <array>
 #include <cstddef>
 
 #include "base/digest.h"
-
-struct XXH3_state_s;
 
 namespace baton::port {
 
@@ -14,7 +13,6 @@ namespace baton::port {
 class StreamDigest {
  public:
   StreamDigest();
-  ~StreamDigest();
   StreamDigest(const StreamDigest&) = delete;
   StreamDigest& operator=(const StreamDigest&) = delete;
 
@@ -22,7 +20,8 @@ class StreamDigest {
   Digest128 Finish();
 
  private:
-  XXH3_state_s* const state_;
+  // The library's; here, so that no thread has to take memory for it.
+  alignas(64) std::array<std::byte, 576> state_;
 };
 
 }  // namespace baton::port
