@@ -27,6 +27,7 @@ struct Options {
   uint32_t hot_updates = 0;  // 0: as quick says
   int deadline_ms = 3000;
   uint64_t seed = 1;
+  bool list = false;
   bool json = false;
   bool junit = false;
   std::string log_level = "error";
@@ -46,6 +47,7 @@ void Declare(CLI::App& app, Options& options) {
                  "how long each step may take")
       ->check(CLI::Range(100, 600'000));
   app.add_option("--seed", options.seed, "of all that is random");
+  app.add_flag("--list", options.list, "what would be tried, and no more");
   auto* const json = app.add_flag("--json", options.json, "one JSON object");
   app.add_flag("--junit", options.junit, "a JUnit test suite")->excludes(json);
   app.add_option("--log-level", options.log_level,
@@ -78,10 +80,8 @@ std::function<bool()> InterruptedBySignal() {
   };
 }
 
-absl::StatusOr<Findings> Run(const Options& options) {
+absl::StatusOr<VerifyOptions> Understand(const Options& options) {
   VerifyOptions verify;
-  verify.interrupted = InterruptedBySignal();
-  RETURN_IF_ERROR(StartLog("baton-shim", options.log_level));
   ASSIGN_OR_RETURN(verify.subject, ImageAt(options.driver));
   if (!options.against.empty()) {
     ASSIGN_OR_RETURN(verify.against, ImageAt(options.against));
@@ -91,7 +91,26 @@ absl::StatusOr<Findings> Run(const Options& options) {
   if (options.hot_updates != 0) verify.hot_updates = options.hot_updates;
   verify.deadline = absl::Milliseconds(options.deadline_ms);
   verify.seed = options.seed;
+  return verify;
+}
+
+void Print(const std::vector<std::string>& sequences) {
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    std::printf("%4zu  %s\n", i + 1, sequences[i].c_str());
+  }
+}
+
+absl::StatusOr<Findings> Run(VerifyOptions verify,
+                             const std::string& log_level) {
+  verify.interrupted = InterruptedBySignal();
+  RETURN_IF_ERROR(StartLog("baton-shim", log_level));
   return Verify(verify);
+}
+
+int Failed(const absl::Status& status) {
+  std::fprintf(stderr, "baton-shim verify: %s\n",
+               std::string(status.message()).c_str());
+  return 2;
 }
 
 }  // namespace
@@ -106,12 +125,14 @@ int RunCommand(int argc, char** argv) {
   Options options;
   Declare(app, options);
   CLI11_PARSE(app, argc, argv);
-  const absl::StatusOr<Findings> findings = Run(options);
-  if (!findings.ok()) {
-    std::fprintf(stderr, "baton-shim verify: %s\n",
-                 std::string(findings.status().message()).c_str());
-    return 2;
+  const absl::StatusOr<VerifyOptions> verify = Understand(options);
+  if (!verify.ok()) return Failed(verify.status());
+  if (options.list) {
+    Print(ListSequences(*verify));
+    return 0;
   }
+  const absl::StatusOr<Findings> findings = Run(*verify, options.log_level);
+  if (!findings.ok()) return Failed(findings.status());
   const Format format = options.json    ? Format::kJson
                         : options.junit ? Format::kJunit
                                         : Format::kText;

@@ -37,6 +37,7 @@ class Verifier {
   explicit Verifier(const VerifyOptions& options) : options_(options) {}
 
   absl::StatusOr<Findings> Run();
+  std::vector<std::string> List();
 
  private:
   // Where sequences are tried.
@@ -44,15 +45,16 @@ class Verifier {
     Pair pair = {};
     uint32_t vgpus = kVgpus;
   };
+  struct Group {
+    Place place = {};
+    std::vector<Sequence> sequences = {};
+  };
 
   std::vector<Pair> Pairs() const;
-  absl::Status TryAll(const Place& place,
-                      const std::vector<Sequence>& sequences);
+  std::vector<Group> Groups();
+  void AddPopulations(const Pair& pair, std::vector<Group>& groups) const;
+  absl::Status TryAll(const Group& group);
   absl::Status CheckInterrupted() const;
-  absl::Status TryLegal(const Pair& pair);
-  absl::Status TryHostile(const Pair& pair);
-  absl::Status TryPopulations(const Pair& pair);
-  absl::Status TryMany(const Pair& pair);
   // Returns null when the driver cannot be started, which is held against it.
   absl::StatusOr<std::unique_ptr<Stand>> NewStand(const Place& place);
   void Try(Stand& stand, const Pair& pair, const Sequence& sequence);
@@ -79,18 +81,42 @@ std::vector<Pair> Verifier::Pairs() const {
   return pairs;
 }
 
+// Whoever does not get through what is legal need not be treated worse, and
+// would fail for the same cause in a hundred places: so that comes first.
+std::vector<Verifier::Group> Verifier::Groups() {
+  std::vector<Group> groups;
+  for (const Pair& pair : Pairs()) groups.push_back({{pair}, LegalSequences()});
+  const Pair pair = Pairs().front();
+  AddPopulations(pair, groups);
+  groups.push_back({{pair}, HostileSequences(options_.effort, options_.seed)});
+  groups.push_back(
+      {{pair},
+       {{.name = absl::StrCat(options_.hot_updates, " hot updates in a row"),
+         .run = [this](Trial& trial) { RunMany(trial); }}}});
+  return groups;
+}
+
 absl::StatusOr<Findings> Verifier::Run() {
   const size_t descriptors = OpenDescriptors();
-  for (const Pair& pair : Pairs()) {
-    if (ledger_.clean()) RETURN_IF_ERROR(TryLegal(pair));
+  for (const Group& group : Groups()) {
+    RETURN_IF_ERROR(TryAll(group));
+    if (!ledger_.clean()) break;
+    ledger_.Credit(17);
   }
-  // Whoever does not get through what is legal need not be treated worse, and
-  // would fail for the same cause in a hundred places.
-  const Pair pair = Pairs().front();
-  if (ledger_.clean()) RETURN_IF_ERROR(TryPopulations(pair));
-  if (ledger_.clean()) RETURN_IF_ERROR(TryHostile(pair));
-  if (ledger_.clean()) RETURN_IF_ERROR(TryMany(pair));
   return Report(descriptors);
+}
+
+std::vector<std::string> Verifier::List() {
+  std::vector<std::string> names;
+  for (const Group& group : Groups()) {
+    const Pair& pair = group.place.pair;
+    const bool itself = pair.old.digest == pair.next.digest;
+    for (const Sequence& sequence : group.sequences) {
+      names.push_back(absl::StrCat(itself ? "to itself: " : "from the other: ",
+                                   sequence.name));
+    }
+  }
+  return names;
 }
 
 absl::StatusOr<std::unique_ptr<Stand>> Verifier::NewStand(const Place& place) {
@@ -135,10 +161,10 @@ void Verifier::Close(std::unique_ptr<Stand> stand) {
   }
 }
 
-absl::Status Verifier::TryAll(const Place& place,
-                              const std::vector<Sequence>& sequences) {
+absl::Status Verifier::TryAll(const Group& group) {
+  const Place& place = group.place;
   std::unique_ptr<Stand> stand;
-  for (const Sequence& sequence : sequences) {
+  for (const Sequence& sequence : group.sequences) {
     RETURN_IF_ERROR(CheckInterrupted());
     if (stand == nullptr) {
       ASSIGN_OR_RETURN(stand, NewStand(place));
@@ -163,29 +189,16 @@ absl::Status Verifier::CheckInterrupted() const {
                          "verification was interrupted");
 }
 
-absl::Status Verifier::TryLegal(const Pair& pair) {
-  RETURN_IF_ERROR(TryAll({.pair = pair}, LegalSequences()));
-  if (ledger_.clean()) ledger_.Credit(17);
-  return absl::OkStatus();
-}
-
-absl::Status Verifier::TryHostile(const Pair& pair) {
-  return TryAll({.pair = pair},
-                HostileSequences(options_.effort, options_.seed));
-}
-
 // None, one, twice as many; and created and destroyed between updates.
-absl::Status Verifier::TryPopulations(const Pair& pair) {
-  const std::vector<Sequence> legal = LegalSequences();
+void Verifier::AddPopulations(const Pair& pair,
+                              std::vector<Group>& groups) const {
   for (const uint32_t vgpus : {0u, 1u, 2 * kVgpus}) {
-    std::vector<Sequence> sequences;
-    for (Sequence sequence : legal) {
-      sequence.name = absl::StrCat(sequence.name, ", ", vgpus, " vGPUs");
-      sequences.push_back(std::move(sequence));
-      if (options_.effort == Effort::kQuick) break;
+    std::vector<Sequence> sequences = LegalSequences();
+    if (options_.effort == Effort::kQuick) sequences.resize(1);
+    for (Sequence& sequence : sequences) {
+      absl::StrAppend(&sequence.name, ", ", vgpus, " vGPUs");
     }
-    RETURN_IF_ERROR(TryAll({.pair = pair, .vgpus = vgpus}, sequences));
-    if (!ledger_.clean()) return absl::OkStatus();
+    groups.push_back({{pair, vgpus}, std::move(sequences)});
   }
   // Past the guests', who must not lose theirs.
   std::vector<Sequence> changes;
@@ -211,14 +224,7 @@ absl::Status Verifier::TryPopulations(const Pair& pair) {
            }
          }});
   }
-  return TryAll({.pair = pair}, changes);
-}
-
-absl::Status Verifier::TryMany(const Pair& pair) {
-  const Sequence many = {
-      .name = absl::StrCat(options_.hot_updates, " hot updates in a row"),
-      .run = [this](Trial& trial) { RunMany(trial); }};
-  return TryAll({.pair = pair}, {many});
+  groups.push_back({{pair}, std::move(changes)});
 }
 
 void Verifier::RunMany(Trial& trial) {
@@ -276,6 +282,10 @@ Findings Verifier::Report(size_t descriptors_before) const {
 
 absl::StatusOr<Findings> Verify(const VerifyOptions& options) {
   return Verifier(options).Run();
+}
+
+std::vector<std::string> ListSequences(const VerifyOptions& options) {
+  return Verifier(options).List();
 }
 
 }  // namespace baton::verify

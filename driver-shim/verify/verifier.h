@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -40,6 +41,9 @@ struct VerifyOptions {
 // Errors: ABORTED      it was interrupted; reason VERIFY_INTERRUPTED
 //         UNAVAILABLE  a stand cannot be built
 absl::StatusOr<Findings> Verify(const VerifyOptions& options);
+
+// What Verify() would try, in that order: one line each, and no two the same.
+std::vector<std::string> ListSequences(const VerifyOptions& options);
 
 }  // namespace baton::verify
 

@@ -2,8 +2,11 @@
 
 #include <set>
 #include <string>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "base/digest.h"
 #include "base/reason.h"
@@ -46,6 +49,31 @@ TEST(VerifierTest, ReferenceKeepsEveryRule) {
         << finding.name << ": " << finding.detail;
   }
   EXPECT_EQ(findings->findings.size(), static_cast<size_t>(kRules) + 1);
+}
+
+// All that a vendor is promised.
+TEST(VerifierTest, TriesAllThatIsPromised) {
+  VerifyOptions options = OptionsFor("2_0");
+  options.against = Image("1_0");
+  options.effort = Effort::kThorough;
+  const std::vector<std::string> all = ListSequences(options);
+  EXPECT_EQ(std::set<std::string>(all.begin(), all.end()).size(), all.size());
+  // Both pairs', and three other numbers of vGPUs.
+  const size_t legal = 5 * LegalSequences().size();
+  EXPECT_GE(all.size(), legal + 80);
+  const std::string text = absl::StrJoin(all, "\n");
+  for (const char* const promised :
+       {"cancel after PREPARE", "cancel after PAUSE", "cancel after SAVE",
+        "no memory at each allocation of SAVE",
+        "no memory at each allocation of RESTORE", "no memory in CANCEL",
+        "blocks restored in reverse", "block 8 with flipped bits",
+        "block 0 lost", "update and back, 0 vGPUs", "update and back, 1 vGPUs",
+        "update and back, 8 vGPUs", "save, then 8 vGPUs, then update",
+        "save, then 4 vGPUs, then update", "way back after VERIFY",
+        "reverse update after CONFIRM", "10 hot updates in a row",
+        "to itself: update and back"}) {
+    EXPECT_TRUE(absl::StrContains(text, promised)) << promised;
+  }
 }
 
 TEST(VerifierTest, StopsWhereItIsInterrupted) {
