@@ -43,12 +43,13 @@ void LogStep(const core::StepEnded& ended, const core::Update& update) {
 
 AgentLoop::AgentLoop(Options options, core::Update update, Ports ports,
                      Mailbox<Message>& mailbox)
-    : options_(options),
+    : options_(std::move(options)),
       ports_(ports),
       mailbox_(mailbox),
       update_(std::move(update)),
       written_(DurablePart()),
-      backoff_(options.retry, ports.random) {
+      backoff_(options_.retry, ports.random) {
+  for (const std::string& hook : options_.hooks) inventory_.add_hooks(hook);
   LogRefusal(core::Apply(core::Restarted{}, update_));
   if (core::Active(update_)) {
     LogWarning(absl::StrCat("found ", NameOf(update_), " under way"));
@@ -166,7 +167,7 @@ void AgentLoop::HandleService(const FromService& news) {
 void AgentLoop::HandleResult(const JobResult& result) {
   switch (result.kind) {
     case Job::Kind::kLook:
-      HandleSight(result.sight);
+      HandleSight(result);
       return;
     case Job::Kind::kStep:
       break;
@@ -186,11 +187,19 @@ void AgentLoop::HandleResult(const JobResult& result) {
   }
 }
 
-void AgentLoop::HandleSight(const absl::StatusOr<Sight>& sight) {
+void AgentLoop::HandleSight(const JobResult& result) {
+  const absl::StatusOr<Sight>& sight = result.sight;
   looked_ = true;
+  if (result.depth == Depth::kIncident) {
+    asked_incident_ = update_.order.attempt;
+    const bool kept =
+        sight.ok() && sight->incident_attempt == update_.order.attempt;
+    incident_ = kept ? sight->incident : v1::Incident();
+  }
   look_at_ = ports_.clock.Monotonic() + options_.look_interval;
   if (sight.ok()) {
     NoteShim(*sight);
+    NoteMemory(*sight);
     inventory_.clear_fault();
     inventory_.clear_adapters();
     *inventory_.add_adapters() = sight->adapter;
@@ -216,6 +225,24 @@ void AgentLoop::NoteShim(const Sight& sight) {
   shim_instance_ = sight.shim_instance;
 }
 
+// It changes all the time; each word of it is stored and audited.
+void AgentLoop::NoteMemory(const Sight& sight) {
+  if (!sight.available_memory_bytes.has_value()) return;
+  const uint64_t now = *sight.available_memory_bytes;
+  const uint64_t said = inventory_.available_memory_bytes();
+  if (inventory_.has_available_memory_bytes() && now > said - said / 8 &&
+      now < said + said / 4) {
+    return;
+  }
+  inventory_.set_available_memory_bytes(now);
+}
+
+bool AgentLoop::LacksIncident() const {
+  return update_.phase == core::Phase::kEnded &&
+         update_.end != core::End::kDone && core::Unacknowledged(update_) &&
+         asked_incident_ != update_.order.attempt;
+}
+
 void AgentLoop::Remember() {
   if (!journal_.ok() || DurablePart() == written_) return;
   journal_ = ports_.journal.Write(update_);
@@ -239,9 +266,11 @@ void AgentLoop::Act() {
     const bool leave = AtRest() && (stopping_ || !journal_.ok());
     if (!waits && !leave && StartStep(*action)) return;
   }
-  if (now < look_at_) return;
+  const bool incident = LacksIncident();
+  if (now < look_at_ && !incident) return;
   working_ = true;
-  ports_.worker.Start({Job::Kind::kLook, {}});
+  ports_.worker.Start({.kind = Job::Kind::kLook,
+                       .depth = incident ? Depth::kIncident : Depth::kPlain});
 }
 
 // Returns false when what is to be durable before the step is not, and another
@@ -261,19 +290,22 @@ bool AgentLoop::StartStep(core::Action action) {
     return instead.has_value() && StartStep(*instead);
   }
   working_ = true;
-  ports_.worker.Start({Job::Kind::kStep, std::move(action)});
+  ports_.worker.Start({.kind = Job::Kind::kStep, .action = std::move(action)});
   return true;
 }
 
 void AgentLoop::Publish() {
   // Nothing is shown before the first look, nor what is not durable.
-  if (!looked_ || !journal_.ok()) return;
+  if (!looked_ || !journal_.ok() || LacksIncident()) return;
   View view;
   view.inventory = inventory_;
   view.epoch = update_.epoch;
   view.finished_attempt = update_.finished_attempt;
   const bool show = core::Active(update_) || core::Unacknowledged(update_);
   if (show) view.report = ReportOf(update_);
+  const bool wrong = show && asked_incident_ == update_.order.attempt &&
+                     incident_.ByteSizeLong() > 0;
+  if (wrong) *view.report->mutable_incident() = incident_;
   view.asked_again = update_.asked_again;
   std::string key =
       absl::StrCat(view.epoch, "/", view.finished_attempt, "/",

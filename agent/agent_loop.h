@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -35,6 +36,7 @@ class AgentLoop {
   struct Options {
     absl::Duration look_interval = absl::Seconds(5);  // at the adapter
     Backoff::Options retry = {absl::Milliseconds(50), absl::Seconds(10)};
+    std::vector<std::string> hooks = {};  // told to the service, sorted
   };
 
   struct Ports {
@@ -74,12 +76,17 @@ class AgentLoop {
   void Handle(const Message& message);
   void HandleService(const FromService& news);
   void HandleResult(const JobResult& result);
-  void HandleSight(const absl::StatusOr<Sight>& sight);
+  void HandleSight(const JobResult& result);
+  void NoteMemory(const Sight& sight);
   void NoteShim(const Sight& sight);
   void Remember();
   void Act();
   bool StartStep(core::Action action);
   void Publish();
+  // Whether the update went wrong and the shim has not been asked yet what it
+  // keeps of that. It is asked first and its end is told then, so that both
+  // come in one report.
+  bool LacksIncident() const;
   bool AtRest() const;
   absl::Duration UntilNextTimer() const;
   Durable DurablePart() const;
@@ -98,6 +105,8 @@ class AgentLoop {
   bool looked_ = false;
   std::string shim_instance_;  // that was seen last
   v1::Inventory inventory_;
+  uint64_t asked_incident_ = 0;  // of which attempt; 0: of none
+  v1::Incident incident_;
   std::string published_;
 };
 

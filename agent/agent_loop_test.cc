@@ -80,6 +80,8 @@ class World {
     message.service.kind = kind;
     message.service.epoch = epoch;
     message.service.order = AnOrder(attempt);
+    message.service.order.hook_before = hook;
+    message.service.order.hook_after = hook;
     ASSERT_TRUE(mailbox->TryPost(std::move(message)));
   }
 
@@ -124,10 +126,12 @@ class World {
   testing::FakeRandom random;
   testing::FakeShim shim{OldImage()};
   testing::FakeGate gate;
+  testing::FakeMachine machine;
+  std::string hook = "";  // of the orders
   testing::FakeStage stage{NewPackage()};
   testing::FakeJournal journal;
   testing::FakeUplink uplink;
-  Steps steps{{clock, shim, gate, stage}};
+  Steps steps{{clock, shim, gate, stage, machine}};
   std::unique_ptr<testing::InlineWorker> worker;
   std::unique_ptr<Mailbox<Message>> mailbox;
   std::unique_ptr<AgentLoop> loop;
@@ -150,6 +154,84 @@ TEST(AgentLoopTest, UpdatesAHostAndReportsIt) {
   EXPECT_EQ(last.report->vgpus(0).blackout().nanos(), 20'000'000);
   EXPECT_EQ(last.inventory.adapters(0).driver_version(), "2.0");
   EXPECT_EQ(last.finished_attempt, 1u);
+}
+
+TEST(AgentLoopTest, WhatWentWrongIsToldTogetherWithTheEnd) {
+  World world;
+  world.shim.incident_attempt = 1;
+  world.shim.FailNext(Step::kVerify, {});
+  EXPECT_EQ(world.RunUpdate(), End::kRolledBack);
+  for (const View& view : world.uplink.views) {
+    if (!view.report.has_value()) continue;
+    const bool ended = view.report->state() != v1::UPDATE_STATE_RUNNING;
+    EXPECT_EQ(view.report->has_incident(), ended);
+  }
+  EXPECT_EQ(world.uplink.views.back().report->incident().driver_log(0),
+            "the last line");
+  EXPECT_EQ(world.shim.incidents_asked, 1);
+}
+
+TEST(AgentLoopTest, NothingIsToldOfAnIncidentThatTheShimDoesNotKnow) {
+  World world;
+  world.shim.incident_attempt = 9;
+  world.shim.FailNext(Step::kPrepare, {});
+  EXPECT_EQ(world.RunUpdate(), End::kCancelled);
+  const v1::UpdateReport report = *world.uplink.views.back().report;
+  EXPECT_EQ(report.state(), v1::UPDATE_STATE_CANCELLED);
+  EXPECT_FALSE(report.has_incident());
+}
+
+TEST(AgentLoopTest, HooksSurroundTheUpdateHoweverItEnds) {
+  for (const Step fails : {Step::kInspect, Step::kPrepare, Step::kRestore}) {
+    SCOPED_TRACE(core::Name(fails));
+    World world;
+    world.hook = "drain";
+    if (fails != Step::kInspect) world.shim.FailNext(fails, {});
+    world.RunUpdate();
+    EXPECT_EQ(world.machine.ran,
+              (std::vector<std::string>{"drain before", "drain after"}));
+    EXPECT_TRUE(world.gate.open);
+  }
+}
+
+TEST(AgentLoopTest, HookThatFailsBeforeCancelsAndAfterIsShown) {
+  World before;
+  before.hook = "drain";
+  before.machine.fails = "before";
+  EXPECT_EQ(before.RunUpdate(), End::kCancelled);
+  EXPECT_EQ(before.uplink.views.back().report->reason(), "HOOK_FAILED");
+  EXPECT_EQ(before.Version(), "1.0");
+
+  World after;
+  after.hook = "drain";
+  after.machine.fails = "after";
+  EXPECT_EQ(after.RunUpdate(), End::kDone);
+  const v1::UpdateReport report = *after.uplink.views.back().report;
+  EXPECT_EQ(report.reason(), "");
+  const v1::StepRecord& last = report.steps(report.steps_size() - 1);
+  EXPECT_EQ(last.step(), v1::STEP_REOPEN_GATE);
+  EXPECT_EQ(last.code(), 0);
+  EXPECT_EQ(last.reason(), "HOOK_FAILED");
+}
+
+TEST(AgentLoopTest, MemoryIsToldWhenItChangesByMuch) {
+  struct Row {
+    uint64_t now;
+    uint64_t told;
+  };
+  World world;
+  for (const Row& row : std::vector<Row>{{800, 800},
+                                         {790, 800},
+                                         {701, 800},
+                                         {700, 700},
+                                         {874, 700},
+                                         {875, 875}}) {
+    SCOPED_TRACE(row.now);
+    world.machine.memory = row.now;
+    ASSERT_TRUE(world.Run(20).ok());
+    EXPECT_EQ(world.uplink.views.back().inventory.available_memory_bytes(),
+              row.told);
+  }
 }
 
 TEST(AgentLoopTest, WritesNothingToTheJournalInsideTheBlackout) {

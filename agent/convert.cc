@@ -256,6 +256,8 @@ core::Order FromProto(const v1::Order& proto) {
   order.digest = proto.driver().digest();
   order.size_bytes = proto.driver().size_bytes();
   order.deadlines = FromProto(proto.deadlines());
+  order.hook_before = proto.hooks().before();
+  order.hook_after = proto.hooks().after();
   return order;
 }
 

@@ -3,15 +3,19 @@
 
 #include <csignal>
 #include <cstdio>
+#include <map>
 #include <memory>
+#include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "agent/agent_loop.h"
 #include "agent/fetch.h"
 #include "agent/host/files.h"
 #include "agent/host/gate.h"
+#include "agent/host/machine.h"
 #include "agent/host/staging.h"
 #include "agent/journal.h"
 #include "agent/link.h"
@@ -72,6 +76,13 @@ Link::Options LinkOptions(const Options& options) {
   return link;
 }
 
+std::vector<std::string> NamesOf(
+    const std::map<std::string, std::string>& hooks) {
+  std::vector<std::string> names;
+  for (const auto& [name, path] : hooks) names.push_back(name);
+  return names;
+}
+
 // Runs until a signal came and nothing is left half-way, or the journal fails.
 absl::Status RunLoop(AgentLoop& loop, Mailbox<Message>& mailbox,
                      const sigset_t& signals) {
@@ -105,7 +116,9 @@ absl::Status Run(const Options& options, const sigset_t& signals) {
   }
   ShimClient shim({options.shim});
   const std::unique_ptr<Gate> gate = MakeGate(options);
-  Steps steps({RealClock(), shim, *gate, staging});
+  LinuxMachine machine({.host = options.host, .hooks = options.hooks},
+                       RealClock());
+  Steps steps({RealClock(), shim, *gate, staging, machine});
 
   Mailbox<Message> mailbox(kMailboxCapacity);
   // A mailbox that is full wakes the loop as well as one more message would.
@@ -115,7 +128,7 @@ absl::Status Run(const Options& options, const sigset_t& signals) {
       [&](FromService news) {
         return mailbox.TryPost({Message::Kind::kService, std::move(news)});
       });
-  AgentLoop loop({}, std::move(update),
+  AgentLoop loop({.hooks = NamesOf(options.hooks)}, std::move(update),
                  {RealClock(), RealRandom(), *journal, link, worker}, mailbox);
   LogInfo(absl::StrCat("agent of '", options.host, "', service '",
                        options.service, "', shim '", options.shim, "'"));

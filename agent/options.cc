@@ -16,6 +16,7 @@ namespace baton::agent {
 namespace {
 
 constexpr size_t kHostBytesMax = 63;
+constexpr size_t kHookBytesMax = 63;
 constexpr char kBootIdPath[] = "/proc/sys/kernel/random/boot_id";
 
 absl::Status BadFlag(absl::string_view flag, absl::string_view got,
@@ -58,6 +59,29 @@ absl::Status TakeGate(const std::string& gate, Options& options) {
   return absl::OkStatus();
 }
 
+absl::Status TakeHooks(const std::vector<std::string>& hooks,
+                       Options& options) {
+  for (const std::string& hook : hooks) {
+    const std::pair<absl::string_view, absl::string_view> parts =
+        absl::StrSplit(hook, absl::MaxSplits('=', 1));
+    absl::string_view path = parts.second;
+    const bool named =
+        !parts.first.empty() && parts.first.size() <= kHookBytesMax &&
+        parts.first.find_first_not_of(
+            "abcdefghijklmnopqrstuvwxyz0123456789-") == absl::string_view::npos;
+    if (!named || !absl::ConsumePrefix(&path, "exec:") ||
+        !absl::StartsWith(path, "/")) {
+      return BadFlag("hook", hook,
+                     "NAME=exec:/absolute/path, NAME 1 to 63 of [a-z0-9-]");
+    }
+    const bool added =
+        options.hooks.emplace(std::string(parts.first), std::string(path))
+            .second;
+    if (!added) return BadFlag("hook", hook, "each NAME once");
+  }
+  return absl::OkStatus();
+}
+
 std::string ReadBootId() {
   std::ifstream file(kBootIdPath);
   std::string id;
@@ -84,6 +108,7 @@ absl::Status Check(const Options& options) {
 absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv) {
   Options options;
   std::vector<std::string> labels;
+  std::vector<std::string> hooks;
   std::string gate = "none";
   CLI::App app("Keeps one host's GPU driver as the service wants it.",
                "baton-agent");
@@ -101,6 +126,9 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv) {
                  "what keeps new vGPUs away: none, or exec:/path of a command "
                  "that is called with status, pause or resume")
       ->capture_default_str();
+  app.add_option("--hook", hooks,
+                 "NAME=exec:/path of a command that rollouts may name; it is "
+                 "called with before or after; may be repeated");
   app.add_option("--boot-id", options.boot_id,
                  "told to the service; default: the kernel's");
   app.add_option("--installed", options.installed,
@@ -124,6 +152,7 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv) {
   }
   RETURN_IF_ERROR(TakeLabels(labels, options));
   RETURN_IF_ERROR(TakeGate(gate, options));
+  RETURN_IF_ERROR(TakeHooks(hooks, options));
   RETURN_IF_ERROR(Check(options));
   if (options.boot_id.empty()) options.boot_id = ReadBootId();
   return options;

@@ -15,7 +15,8 @@ struct Options {
   std::string shim = "";     // "unix:/path"
   std::string root = "";     // absolute
   std::map<std::string, std::string> labels = {};
-  std::string gate_command = "";  // empty: none
+  std::string gate_command = "";                  // empty: none
+  std::map<std::string, std::string> hooks = {};  // name → absolute path
   std::string boot_id = "";
   std::string installed = "";  // package file; empty: none
   std::string log_level = "info";

@@ -22,7 +22,8 @@ TEST(ParseOptionsTest, TakesEveryFlag) {
   std::vector<const char*> flags = Good();
   for (const char* flag :
        {"--label=zone=a", "--label=note=x=y", "--gate=exec:/bin/gate",
-        "--boot-id=b", "--installed=/p", "--log-level=debug"}) {
+        "--hook=drain=exec:/bin/drain", "--boot-id=b", "--installed=/p",
+        "--log-level=debug"}) {
     flags.push_back(flag);
   }
   const Options options = *Parse(flags);
@@ -33,6 +34,8 @@ TEST(ParseOptionsTest, TakesEveryFlag) {
   EXPECT_EQ(options.labels, (std::map<std::string, std::string>{
                                 {"zone", "a"}, {"note", "x=y"}}));
   EXPECT_EQ(options.gate_command, "/bin/gate");
+  EXPECT_EQ(options.hooks,
+            (std::map<std::string, std::string>{{"drain", "/bin/drain"}}));
   EXPECT_EQ(options.boot_id, "b");
   EXPECT_EQ(options.installed, "/p");
   EXPECT_EQ(options.log_level, "debug");
@@ -47,7 +50,8 @@ TEST(ParseOptionsTest, RefusesWhatIsWrong) {
       "--host=Host_1",     "--host=",         "--root=relative",
       "--shim=/no/scheme", "--service=plain", "--label=nothing",
       "--label==x",        "--gate=maybe",    "--gate=exec:relative",
-      "--unknown=1",
+      "--hook=x",          "--hook=x=/bin/x", "--hook=X=exec:/bin/x",
+      "--hook==exec:/x",   "--hook=x=exec:x", "--unknown=1",
   };
   for (const char* bad : rows) {
     SCOPED_TRACE(bad);

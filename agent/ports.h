@@ -33,7 +33,16 @@ struct Sight {
   uint64_t attempt = 0;                             // under way; 0: none
   std::optional<core::Image> image = std::nullopt;  // what is loaded
   std::string shim_instance = "";  // another after each start of the shim
+  // What the shim keeps of the last attempt that went wrong, where it was asked
+  // for that; 0: of none.
+  uint64_t incident_attempt = 0;
+  v1::Incident incident = {};
+  // Of the host; absent: not known.
+  std::optional<uint64_t> available_memory_bytes = std::nullopt;
 };
+
+// Whether a look at the adapter asks what is kept of an attempt as well.
+enum class Depth : uint8_t { kPlain, kIncident };
 
 // One call of the shim.
 struct ShimStep {
@@ -50,7 +59,8 @@ class Shim {
   virtual ~Shim() = default;
 
   // Errors: UNAVAILABLE, DEADLINE_EXCEEDED; with what the transport says
-  virtual absl::StatusOr<Sight> Inspect(absl::Duration deadline) = 0;
+  virtual absl::StatusOr<Sight> Inspect(absl::Duration deadline,
+                                        Depth depth) = 0;
 
   // Returns how the step went, with record.elapsed as the shim measured it,
   // once what was to be taken in its wake has ended, too. record.start is left
@@ -69,6 +79,25 @@ class Gate {
   // Puts it back as it was before Close(), and forgets. Does nothing when
   // nothing is remembered.
   virtual absl::Status Reopen(absl::Duration deadline) = 0;
+};
+
+// The host itself, apart from its GPUs.
+class Machine {
+ public:
+  virtual ~Machine() = default;
+
+  // Runs the operator's hook `name`, telling it "before" or "after".
+  //
+  // Errors:
+  //   FAILED_PRECONDITION  HOOK_UNKNOWN: no hook has that name; HOOK_FAILED
+  //   DEADLINE_EXCEEDED    HOOK_TOO_SLOW: it was killed
+  virtual absl::Status RunHook(const std::string& name,
+                               const std::string& moment,
+                               absl::Duration deadline) = 0;
+
+  // Returns how much memory could be had without swapping; none when the
+  // system does not say.
+  virtual std::optional<uint64_t> AvailableMemoryBytes() = 0;
 };
 
 // Brings packages here.
@@ -170,12 +199,14 @@ struct FromService {
 struct Job {
   enum class Kind : uint8_t { kStep, kLook };
   Kind kind = Kind::kLook;
-  core::Action action = {};
+  core::Action action = {};     // kStep
+  Depth depth = Depth::kPlain;  // kLook
 };
 
 // What came of it.
 struct JobResult {
   Job::Kind kind = Job::Kind::kLook;
+  Depth depth = Depth::kPlain;                                     // kLook
   core::StepEnded ended = {};                                      // kStep
   absl::StatusOr<Sight> sight = absl::UnknownError("not looked");  // kLook
 };

@@ -36,6 +36,9 @@ void OrderToProto(const core::Order& order, v1::Order& proto) {
   ToProto(from.verify, *to.mutable_verify());
   ToProto(from.resume, *to.mutable_resume());
   ToProto(from.confirm, *to.mutable_confirm());
+  if (order.hook_before.empty() && order.hook_after.empty()) return;
+  proto.mutable_hooks()->set_before(order.hook_before);
+  proto.mutable_hooks()->set_after(order.hook_after);
 }
 
 // What only people read of an update, and its end.

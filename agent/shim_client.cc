@@ -139,11 +139,14 @@ ShimClient::ShimClient(Options options)
     : options_(std::move(options)),
       stub_(v1::ShimService::NewStub(Dial(options_.target))) {}
 
-absl::StatusOr<Sight> ShimClient::Inspect(absl::Duration deadline) {
+absl::StatusOr<Sight> ShimClient::Inspect(absl::Duration deadline,
+                                          Depth depth) {
   grpc::ClientContext context;
   SetDeadline(deadline, context);
+  v1::InspectRequest request;
+  request.set_incident(depth == Depth::kIncident);
   v1::InspectResponse response;
-  const grpc::Status status = stub_->Inspect(&context, {}, &response);
+  const grpc::Status status = stub_->Inspect(&context, request, &response);
   if (!status.ok()) return FromGrpc(status);
   Sight sight;
   sight.adapter = response.adapter();
@@ -151,6 +154,8 @@ absl::StatusOr<Sight> ShimClient::Inspect(absl::Duration deadline) {
   sight.attempt = response.attempt();
   sight.shim_instance = response.shim_instance();
   if (response.has_image()) sight.image = FromProto(response.image());
+  sight.incident_attempt = response.incident_attempt();
+  sight.incident = std::move(*response.mutable_incident());
   return sight;
 }
 

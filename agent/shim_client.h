@@ -21,7 +21,7 @@ class ShimClient final : public Shim {
 
   explicit ShimClient(Options options);
 
-  absl::StatusOr<Sight> Inspect(absl::Duration deadline) override;
+  absl::StatusOr<Sight> Inspect(absl::Duration deadline, Depth depth) override;
   core::Outcome Run(const ShimStep& step) override;
 
  private:

@@ -159,7 +159,8 @@ TEST_F(ShimClientTest, ASilentShimLeavesTheOutcomeOpen) {
   EXPECT_EQ(outcome.trial, core::Trial::kNoAnswer);
   EXPECT_EQ(outcome.record.code, absl::StatusCode::kUnavailable);
   EXPECT_EQ(outcome.record.reason, "SHIM_UNAVAILABLE");
-  EXPECT_TRUE(absl::IsUnavailable(client_->Inspect(absl::Seconds(5)).status()));
+  EXPECT_TRUE(absl::IsUnavailable(
+      client_->Inspect(absl::Seconds(5), Depth::kPlain).status()));
 }
 
 TEST_F(ShimClientTest, SaysWhatIsThere) {
@@ -167,14 +168,16 @@ TEST_F(ShimClientTest, SaysWhatIsThere) {
   shim_.inspected.set_state(v1::ADAPTER_STATE_SAVED);
   shim_.inspected.set_attempt(9);
   shim_.inspected.mutable_image()->set_path("/old.so");
-  const absl::StatusOr<Sight> sight = client_->Inspect(absl::Seconds(10));
+  const absl::StatusOr<Sight> sight =
+      client_->Inspect(absl::Seconds(10), Depth::kPlain);
   ASSERT_TRUE(sight.ok()) << sight.status();
   EXPECT_EQ(sight->adapter.name(), "gpu0");
   EXPECT_EQ(sight->state, core::AdapterState::kSaved);
   EXPECT_EQ(sight->attempt, 9u);
   EXPECT_EQ(sight->image->path, "/old.so");
   shim_.inspected.clear_image();
-  EXPECT_EQ(client_->Inspect(absl::Seconds(10))->image, std::nullopt);
+  EXPECT_EQ(client_->Inspect(absl::Seconds(10), Depth::kPlain)->image,
+            std::nullopt);
 }
 
 }  // namespace

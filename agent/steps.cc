@@ -1,5 +1,6 @@
 #include "agent/steps.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <optional>
 #include <string>
@@ -15,6 +16,9 @@ namespace {
 
 // How long the shim has to say what is.
 constexpr absl::Duration kLookDeadline = absl::Seconds(2);
+
+// What is left to the shim in any case.
+constexpr absl::Duration kLeastDeadline = absl::Milliseconds(1);
 
 // Of what one failure says.
 constexpr size_t kMessageBytesMax = 2048;
@@ -83,8 +87,10 @@ core::Outcome Steps::Run(const core::Action& action,
   return outcome;
 }
 
-absl::StatusOr<Sight> Steps::Look() {
-  return ports_.shim.Inspect(kLookDeadline);
+absl::StatusOr<Sight> Steps::Look(Depth depth) {
+  ASSIGN_OR_RETURN(Sight sight, ports_.shim.Inspect(kLookDeadline, depth));
+  sight.available_memory_bytes = ports_.machine.AvailableMemoryBytes();
+  return sight;
 }
 
 core::Outcome Steps::Carry(const core::Action& action,
@@ -95,7 +101,7 @@ core::Outcome Steps::Carry(const core::Action& action,
     case core::Step::kCloseGate:
       return OutcomeOf(ports_.gate.Close(action.deadline));
     case core::Step::kReopenGate:
-      return OutcomeOf(ports_.gate.Reopen(action.deadline));
+      return ReopenGate(action);
     case core::Step::kSwitch:
       return OutcomeOf(ports_.stage.Switch(action.package));
     case core::Step::kCancel:
@@ -115,13 +121,25 @@ core::Outcome Steps::Carry(const core::Action& action,
   std::abort();
 }
 
+// Whoever was told "before" is told "after" once the gate is as it was. What it
+// comes to is shown, and changes nothing: the host is in service again.
+core::Outcome Steps::ReopenGate(const core::Action& action) {
+  core::Outcome outcome = OutcomeOf(ports_.gate.Reopen(action.deadline));
+  if (Failed(outcome) || action.hook.empty()) return outcome;
+  const absl::Status hook =
+      ports_.machine.RunHook(action.hook, "after", action.deadline);
+  outcome.record.reason = Reason(hook);
+  outcome.record.message = std::string(hook.message());
+  return outcome;
+}
+
 core::Outcome Steps::AtShim(const core::Action& action) {
   core::Outcome outcome =
       ports_.shim.Run({action.step, action.attempt, action.deadline,
                        action.image, action.ahead});
   if (!Failed(outcome)) return outcome;
   // What it means depends on what the adapter is now.
-  const absl::StatusOr<Sight> sight = Look();
+  const absl::StatusOr<Sight> sight = Look(Depth::kPlain);
   if (sight.ok()) TakeSight(*sight, outcome);
   return outcome;
 }
@@ -130,7 +148,7 @@ absl::Status Steps::StageAndCheck(const core::Action& action,
                                   const std::atomic<bool>& stop,
                                   core::Outcome& outcome) {
   const core::Order& order = action.order;
-  ASSIGN_OR_RETURN(const Sight sight, Look());
+  ASSIGN_OR_RETURN(const Sight sight, Look(Depth::kPlain));
   TakeSight(sight, outcome);
   RETURN_IF_ERROR(CheckAdapter(sight, order.attempt));
   RETURN_IF_ERROR(CheckWayBack(*sight.image));
@@ -166,8 +184,14 @@ core::Outcome Steps::Prepare(const core::Action& action,
                                  absl::FormatDuration(action.deadline)))),
                 std::move(found));
   }
+  if (!action.order.hook_before.empty()) {
+    const absl::Status hook =
+        ports_.machine.RunHook(action.order.hook_before, "before", left);
+    if (!hook.ok()) return With(OutcomeOf(hook), std::move(found));
+  }
   core::Action at_shim = action;
-  at_shim.deadline = left;
+  at_shim.deadline = std::max(
+      action.deadline - (ports_.clock.Monotonic() - begun), kLeastDeadline);
   at_shim.image = found.next;
   core::Outcome outcome = AtShim(at_shim);
   if (!Failed(outcome)) outcome = OutcomeOf(CheckSameShim(found));
@@ -176,7 +200,7 @@ core::Outcome Steps::Prepare(const core::Action& action,
 
 // Staging takes long, and who is ready now may not be who was looked at.
 absl::Status Steps::CheckSameShim(const core::Outcome& found) {
-  const absl::StatusOr<Sight> sight = Look();
+  const absl::StatusOr<Sight> sight = Look(Depth::kPlain);
   // Who does not answer will be found out by the next step.
   if (!sight.ok() || sight->shim_instance == found.shim_instance) {
     return absl::OkStatus();
@@ -195,13 +219,14 @@ core::Outcome Steps::Cancel(const core::Action& action) {
     if (nothing) outcome.record = core::StepRecord{};
     return outcome;
   }
-  const absl::StatusOr<Sight> sight = Look();
+  const absl::StatusOr<Sight> sight = Look(Depth::kPlain);
   if (sight.ok()) TakeSight(*sight, outcome);
   return outcome;
 }
 
 core::Outcome Steps::Inspect(const core::Action& action) {
-  const absl::StatusOr<Sight> sight = ports_.shim.Inspect(action.deadline);
+  const absl::StatusOr<Sight> sight =
+      ports_.shim.Inspect(action.deadline, Depth::kPlain);
   if (!sight.ok()) return OutcomeOf(sight.status());
   core::Outcome outcome;
   TakeSight(*sight, outcome);

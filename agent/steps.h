@@ -20,6 +20,7 @@ class Steps {
     Shim& shim;
     Gate& gate;
     Stage& stage;
+    Machine& machine;
   };
 
   explicit Steps(Ports ports) : ports_(ports) {}
@@ -27,8 +28,8 @@ class Steps {
   // Returns how `action` went. `stop` ends a Prepare early.
   core::Outcome Run(const core::Action& action, const std::atomic<bool>& stop);
 
-  // Returns what the shim says of the adapter.
-  absl::StatusOr<Sight> Look();
+  // Returns what the shim says of the adapter, and the machine of itself.
+  absl::StatusOr<Sight> Look(Depth depth);
 
  private:
   core::Outcome Carry(const core::Action& action,
@@ -39,6 +40,7 @@ class Steps {
                              const std::atomic<bool>& stop,
                              core::Outcome& outcome);
   absl::Status CheckSameShim(const core::Outcome& found);
+  core::Outcome ReopenGate(const core::Action& action);
   core::Outcome Cancel(const core::Action& action);
   core::Outcome Inspect(const core::Action& action);
   core::Outcome AtShim(const core::Action& action);

@@ -42,9 +42,10 @@ class StepsTest : public ::testing::Test {
   testing::FakeClock clock_;
   testing::FakeShim shim_;
   testing::FakeGate gate_;
+  testing::FakeMachine machine_;
   testing::FakeStage stage_;
   std::atomic<bool> stop_ = false;
-  Steps steps_{{clock_, shim_, gate_, stage_}};
+  Steps steps_{{clock_, shim_, gate_, stage_, machine_}};
 };
 
 TEST_F(StepsTest, PrepareFindsBothDriversAndBothPackages) {
@@ -127,7 +128,7 @@ TEST_F(StepsTest, MessagesAreCutBetweenCharacters) {
     absl::Status Reopen(absl::Duration) override { return absl::OkStatus(); }
   };
   Chatty gate;
-  Steps steps({clock_, shim_, gate, stage_});
+  Steps steps({clock_, shim_, gate, stage_, machine_});
   core::Action action;
   action.step = Step::kCloseGate;
   const std::string message = steps.Run(action, stop_).record.message;

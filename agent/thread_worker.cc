@@ -49,7 +49,8 @@ JobResult ThreadWorker::Do(const Job& job) {
       result.ended.outcome = steps_.Run(job.action, hurry_);
       break;
     case Job::Kind::kLook:
-      result.sight = steps_.Look();
+      result.depth = job.depth;
+      result.sight = steps_.Look(job.depth);
       break;
   }
   return result;

@@ -24,15 +24,16 @@ class ThreadWorkerTest : public ::testing::Test {
   testing::FakeClock clock_;
   testing::FakeShim shim_{core::Image{"/old", "sha256:1", "d", "1.0"}};
   testing::FakeGate gate_;
+  testing::FakeMachine machine_;
   testing::FakeStage stage_;
-  Steps steps_{{clock_, shim_, gate_, stage_}};
+  Steps steps_{{clock_, shim_, gate_, stage_, machine_}};
   Mailbox<int> woken_{16};
   ThreadWorker worker_{steps_, [this] { (void)woken_.TryPost(1); }};
 };
 
 TEST_F(ThreadWorkerTest, RunsOneJobAfterAnother) {
   for (int i = 0; i < 100; ++i) {
-    worker_.Start({Job::Kind::kLook, {}});
+    worker_.Start({.kind = Job::Kind::kLook});
     EXPECT_EQ(Await().sight->image->version, "1.0");
     EXPECT_FALSE(worker_.TakeResult().has_value());
   }
@@ -42,7 +43,7 @@ TEST_F(ThreadWorkerTest, ReportsTheStepThatItRan) {
   core::Action action;
   action.step = core::Step::kCloseGate;
   gate_.close_failures = 1;
-  worker_.Start({Job::Kind::kStep, action});
+  worker_.Start({.kind = Job::Kind::kStep, .action = action});
   const JobResult result = Await();
   EXPECT_EQ(result.ended.step, core::Step::kCloseGate);
   EXPECT_EQ(result.ended.outcome.record.reason, "COMMAND_TOO_SLOW");
@@ -54,7 +55,7 @@ TEST_F(ThreadWorkerTest, FinishesItsJobBeforeItEnds) {
     ThreadWorker short_lived(steps_, [] {});
     core::Action action;
     action.step = core::Step::kCloseGate;
-    short_lived.Start({Job::Kind::kStep, action});
+    short_lived.Start({.kind = Job::Kind::kStep, .action = action});
   }
   EXPECT_FALSE(gate_.open);
 }

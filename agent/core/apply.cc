@@ -483,6 +483,10 @@ absl::Status Apply(const StepStarted& event, Update& update) {
   update.running = event.step;
   ++update.sequence;
   if (event.step == Step::kCloseGate) update.gate_touched = true;
+  // Whoever may have been told "before" is told "after", by Reopen.
+  if (event.step == Step::kPrepare && !update.order.hook_before.empty()) {
+    update.gate_touched = true;
+  }
   if (event.step == Step::kPause) update.paused = true;
   if (event.step == Step::kUnload) update.past_no_return = true;
   return absl::OkStatus();

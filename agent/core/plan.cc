@@ -66,6 +66,7 @@ std::optional<Action> Plan(const Update& update) {
   action.failures = update.failures;
   if (*step == Step::kPrepare) action.order = update.order;
   if (*step == Step::kRestore) action.image = ImageToLoad(update);
+  if (*step == Step::kReopenGate) action.hook = update.order.hook_after;
   if (*step == Step::kSwitch) {
     action.package = update.way == Way::kBack ? update.previous_package
                                               : update.next_package;

@@ -33,6 +33,7 @@ struct Action {
   // While guests stand still: what the shim goes on with by itself, up to
   // Resume. Each is still planned when its turn comes, to learn how it went.
   std::vector<NextStep> ahead = {};
+  std::string hook = "";  // for ReopenGate; empty: none
 
   bool operator==(const Action&) const = default;
 };

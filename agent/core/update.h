@@ -52,6 +52,8 @@ struct Order {
   std::string digest = "";  // "sha256:…" of the package
   uint64_t size_bytes = 0;  // of the package
   Deadlines deadlines = {};
+  std::string hook_before = "";  // of the host's; empty: none
+  std::string hook_after = "";
 
   bool operator==(const Order&) const = default;
 };
@@ -125,7 +127,7 @@ struct Update {
   std::string shim_instance = "";
   std::vector<VirtualGpuIdentity> present = {};
 
-  bool gate_touched = false;    // reopening it may be needed
+  bool gate_touched = false;    // reopening it, or a hook, may be needed
   bool paused = false;          // engines may be stopped, or were
   bool past_no_return = false;  // Unload was started
   bool cancel_wanted = false;   // at the next point between two steps

@@ -65,7 +65,7 @@ class FakeShim final : public Shim {
   // one is given.
   void FailNext(core::Step step, Fault fault) { faults_[step] = fault; }
 
-  absl::StatusOr<Sight> Inspect(absl::Duration) override {
+  absl::StatusOr<Sight> Inspect(absl::Duration, Depth depth) override {
     if (away > 0) {
       --away;
       return absl::UnavailableError("nobody there");
@@ -77,6 +77,11 @@ class FakeShim final : public Shim {
     sight.attempt = attempt_;
     sight.image = image_;
     sight.shim_instance = absl::StrCat("life-", lives_);
+    if (depth == Depth::kIncident) {
+      ++incidents_asked;
+      sight.incident_attempt = incident_attempt;
+      sight.incident.add_driver_log("the last line");
+    }
     return sight;
   }
 
@@ -136,6 +141,8 @@ class FakeShim final : public Shim {
   bool runs_ahead = true;
   // Whether the next answer of a call that had something ahead gets lost.
   bool lose_answer = false;
+  uint64_t incident_attempt = 0;
+  int incidents_asked = 0;
 
  private:
   using State = core::AdapterState;
@@ -276,6 +283,23 @@ class FakeShim final : public Shim {
   std::deque<std::pair<core::Step, core::Outcome>> ahead_ = {};
 };
 
+// Hooks that fail when they are told to, and memory that a test sets.
+class FakeMachine final : public Machine {
+ public:
+  absl::Status RunHook(const std::string& name, const std::string& moment,
+                       absl::Duration) override {
+    ran.push_back(absl::StrCat(name, " ", moment));
+    if (moment != fails) return absl::OkStatus();
+    return ErrorWithReason(absl::StatusCode::kFailedPrecondition, "HOOK_FAILED",
+                           "the hook says no");
+  }
+  std::optional<uint64_t> AvailableMemoryBytes() override { return memory; }
+
+  std::vector<std::string> ran = {};
+  std::string fails = "";  // the moment
+  std::optional<uint64_t> memory = std::nullopt;
+};
+
 class FakeGate final : public Gate {
  public:
   absl::Status Close(absl::Duration) override {
@@ -386,7 +410,8 @@ class InlineWorker final : public Worker {
         result.ended.outcome = steps_.Run(job.action, hurry_);
         break;
       case Job::Kind::kLook:
-        result.sight = steps_.Look();
+        result.depth = job.depth;
+        result.sight = steps_.Look(job.depth);
         break;
     }
     hurry_ = false;

@@ -82,6 +82,7 @@ AdapterReport DdiAdapter::Inspect() {
       state_ != AdapterState::kEmpty && state_ != AdapterState::kUnloaded;
   if (loaded) report.image = steps_->image();
   if (steps_->saved().blocks > 0) report.saved = steps_->saved();
+  report.incident = incident_;
   return report;
 }
 
@@ -119,6 +120,7 @@ absl::StatusOr<StepReport> DdiAdapter::Take(const StepOrder& order) {
       outcome.report.driver_faults, " in the driver's host, adapter is ",
       Name(outcome.state)));
   state_ = outcome.state;
+  KeepIncident(order, outcome.report);
   Finish(order, outcome.report);
   return std::move(outcome.report);
 }
@@ -165,6 +167,15 @@ UpdateSteps::Outcome DdiAdapter::Do(const StepOrder& order) {
       return steps_->Commit(order);
   }
   return {{.status = absl::InternalError("unknown step")}, state_};
+}
+
+void DdiAdapter::KeepIncident(const StepOrder& order,
+                              const StepReport& report) {
+  if (order.step == AdapterStep::kPrepare) incident_ = nullptr;
+  if (report.status.ok()) return;
+  if (incident_ != nullptr && incident_->attempt == order.attempt) return;
+  incident_ = std::make_shared<const Incident>(
+      steps_->IncidentOf(order.attempt, report));
 }
 
 // Records what succeeded, and begins or ends the attempt.

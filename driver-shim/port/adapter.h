@@ -44,6 +44,8 @@ class DdiAdapter final : public AdapterPort {
   absl::Status CheckAttempt(const StepOrder& order) const;
   UpdateSteps::Outcome Do(const StepOrder& order);
   void Finish(const StepOrder& order, const StepReport& report);
+  // Keeps the first failure of the attempt.
+  void KeepIncident(const StepOrder& order, const StepReport& report);
 
   const std::string name_;
   const Device& device_;
@@ -55,6 +57,7 @@ class DdiAdapter final : public AdapterPort {
   // What the steps that succeeded did: of the attempt under way, else of the
   // last one.
   std::map<AdapterStep, StepReport> records_;
+  std::shared_ptr<const Incident> incident_;  // null: the attempt goes well
 };
 
 }  // namespace baton::port

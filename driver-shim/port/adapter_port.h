@@ -2,6 +2,7 @@
 #define DRIVER_SHIM_PORT_ADAPTER_PORT_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -112,9 +113,26 @@ struct StepReport {
   std::vector<EntryPointCall> calls = {};
   uint64_t shim_faults = 0;    // page faults that the shim took, ...
   uint64_t driver_faults = 0;  // ... and the driver's host, driver included
-  std::vector<CensusEntry> census = {};      // of kPause
+  std::vector<CensusEntry> census = {};      // of kPause and kVerify
   std::vector<VirtualGpuResult> vgpus = {};  // kCancel, kVerify … kConfirm
   SavedState saved = {};                     // of kSave
+};
+
+// One saved block, as it was handed over.
+struct BlockFacts {
+  std::string form = "";  // "DATA", "RANGES" or "LIST"
+  uint64_t bytes = 0;
+  uint32_t metadata_bytes = 0;
+  Digest128 digest = {};  // of the bytes
+};
+
+// What is kept of an attempt that went wrong.
+struct Incident {
+  uint64_t attempt = 0;
+  std::vector<BlockFacts> blocks = {};  // in the order of saving
+  std::vector<CensusEntry> before = {};
+  std::vector<CensusEntry> after = {};
+  std::vector<std::string> driver_log = {};
 };
 
 // What is, without touching anything.
@@ -129,6 +147,8 @@ struct AdapterReport {
   AdapterState state = AdapterState::kEmpty;
   uint64_t attempt = 0;  // 0 when none is under way
   std::optional<SavedState> saved = std::nullopt;
+  // Of the last attempt, if it went wrong; else null.
+  std::shared_ptr<const Incident> incident = nullptr;
 };
 
 // One GPU of the host with its driver, whatever kind of driver that is.

@@ -419,6 +419,29 @@ TEST_F(AdapterTest, MissingVgpuIsNamedWithItsOwner) {
   EXPECT_FALSE(report.vgpus[1].preserved);
 }
 
+TEST_F(AdapterTest, WhatWentWrongIsKeptUntilTheNextAttempt) {
+  Serve("none");
+  TakeAll(kToUnload, Image("loses_vgpu"));
+  TakeAll({Step::kRestore}, Image("loses_vgpu"));
+  EXPECT_EQ(adapter_->Inspect().incident, nullptr);
+  ASSERT_FALSE(Take(Step::kVerify).status.ok());
+  const auto incident = adapter_->Inspect().incident;
+  ASSERT_NE(incident, nullptr);
+  EXPECT_EQ(incident->attempt, 1u);
+  EXPECT_EQ(incident->blocks.size(), adapter_->Inspect().saved->blocks);
+  for (const BlockFacts& block : incident->blocks) {
+    EXPECT_GT(block.bytes, 0u);
+    EXPECT_NE(block.digest, Digest128{});
+  }
+  EXPECT_EQ(incident->before.size(), 2u);
+  EXPECT_EQ(incident->after.size(), 1u);
+  // What follows from it changes nothing.
+  TakeAll({Step::kUnload, Step::kRestore, Step::kVerify, Step::kResume,
+           Step::kConfirm, Step::kCommit},
+          Image("none"));
+  EXPECT_EQ(adapter_->Inspect().incident, incident);
+}
+
 TEST_F(AdapterTest, RegistersThatChangedAreSaidToBeWhose) {
   Serve("none");
   TakeAll({Step::kPrepare, Step::kPause, Step::kSave}, Image("none"));

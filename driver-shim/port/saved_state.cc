@@ -36,6 +36,18 @@ bool FitsItsPages(const SavedBlock& block, uint64_t pages) {
              count;
 }
 
+std::string FormOf(BlockKind kind) {
+  switch (kind) {
+    case BlockKind::kRanges:
+      return "RANGES";
+    case BlockKind::kMdl:
+      return "LIST";
+    case BlockKind::kData:
+      return "DATA";
+  }
+  return "";  // the index holds what a driver's host wrote
+}
+
 SavedState SizeOf(const std::vector<SavedBlock>& blocks) {
   SavedState saved;
   for (const SavedBlock& block : blocks) {
@@ -111,6 +123,19 @@ absl::StatusOr<SavedState> SavedStateStore::Check() const {
     if (verdict.has_value()) return Damaged(verdict->message);
   }
   return saved;
+}
+
+std::vector<BlockFacts> SavedStateStore::Facts() const {
+  std::vector<BlockFacts> facts;
+  const absl::StatusOr<std::vector<SavedBlock>> blocks = index().Read();
+  if (!blocks.ok()) return facts;
+  facts.reserve(blocks->size());
+  for (const SavedBlock& block : *blocks) {
+    facts.push_back({FormOf(block.kind), block.bytes,
+                     static_cast<uint32_t>(block.metadata.size()),
+                     block.digest});
+  }
+  return facts;
 }
 
 void SavedStateStore::Remove() {

@@ -44,6 +44,9 @@ class SavedStateStore {
   // Errors: DATA_LOSS, reason SAVED_STATE_DAMAGED
   absl::StatusOr<SavedState> Check() const;
 
+  // Returns what was saved, block by block; none when the index is damaged.
+  std::vector<BlockFacts> Facts() const;
+
   // Forgets what was saved.
   void Clear() { index().Clear(); }
 

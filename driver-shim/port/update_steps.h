@@ -90,6 +90,9 @@ class UpdateSteps {
   const std::vector<VirtualGpu>& vgpus() const { return vgpus_; }
   const std::string& fault() const { return fault_; }
   SavedState saved() const { return saved_; }
+  // What an engineer needs once a step of `attempt` has failed as `report`
+  // says.
+  Incident IncidentOf(uint64_t attempt, const StepReport& report) const;
   // Allocations that the driver tried in its last command.
   uint32_t allocations() const {
     return driver_ == nullptr ? 0 : driver_->allocations();

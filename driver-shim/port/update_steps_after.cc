@@ -157,6 +157,7 @@ UpdateSteps::Outcome UpdateSteps::Verify(const StepOrder& order) {
   }
   const std::vector<CensusEntry> after =
       TakeJointCensus(*functions, counted->census);
+  report.census = after;
   report.vgpus = Compare(before_, after);
   report.status = Judge(report.vgpus, after);
   if (report.status.ok()) {
@@ -168,6 +169,16 @@ UpdateSteps::Outcome UpdateSteps::Verify(const StepOrder& order) {
   const absl::Status witness = CheckWitness(*functions, report);
   if (!witness.ok()) report.status = witness;
   return outcome;
+}
+
+Incident UpdateSteps::IncidentOf(uint64_t attempt,
+                                 const StepReport& report) const {
+  return {
+      .attempt = attempt,
+      .blocks = saved_.blocks > 0 ? store_->Facts() : std::vector<BlockFacts>(),
+      .before = before_,
+      .after = report.census,
+      .driver_log = report.driver_log};
 }
 
 // R14: says who touched a virtual function, if anybody did.

@@ -15,6 +15,7 @@
 namespace baton::rpc {
 namespace {
 
+constexpr int kBlocksMax = 4096;  // of an incident
 constexpr absl::Duration kDeadlineLeast = absl::Milliseconds(1);
 constexpr absl::Duration kDeadlineMost = absl::Hours(1);
 constexpr size_t kPathBytesMax = 4095;
@@ -94,6 +95,29 @@ v1::VirtualGpu ToProto(const port::VirtualGpu& vgpu) {
   proto.set_guest(vgpu.guest);
   proto.set_vram_bytes(vgpu.vram_bytes);
   return proto;
+}
+
+// A driver may print anything; a string on the wire is UTF-8.
+std::string Printable(const std::string& line) {
+  std::string text = line;
+  for (char& c : text) c = c >= ' ' && c <= '~' ? c : '?';
+  return text;
+}
+
+std::string StateDigestOf(const port::CensusEntry& entry) {
+  const std::array<Digest128, 2> both = {entry.registers, entry.driver_state};
+  return Xxh3Of(both.data(), sizeof both).ToString();
+}
+
+void AddCensus(const std::vector<port::CensusEntry>& census,
+               google::protobuf::RepeatedPtrField<v1::CensusLine>& lines) {
+  for (const port::CensusEntry& entry : census) {
+    v1::CensusLine& line = *lines.Add();
+    line.set_partition_id(entry.vgpu.partition_id);
+    line.set_guest(entry.vgpu.guest);
+    line.set_fence_value(entry.fence_value);
+    line.set_state_digest(StateDigestOf(entry));
+  }
 }
 
 }  // namespace
@@ -211,6 +235,27 @@ v1::InspectResponse ToProto(const port::AdapterReport& report,
   return proto;
 }
 
+v1::Incident ToProto(const port::Incident& incident) {
+  v1::Incident proto;
+  for (const port::BlockFacts& block : incident.blocks) {
+    if (proto.blocks_size() == kBlocksMax) break;
+    v1::SavedBlock& added = *proto.add_blocks();
+    added.set_index(static_cast<uint32_t>(proto.blocks_size() - 1));
+    added.set_form(block.form);
+    added.set_size_bytes(block.bytes);
+    added.set_metadata_bytes(block.metadata_bytes);
+    if (block.digest != Digest128{}) {
+      added.set_digest(block.digest.ToString());
+    }
+  }
+  AddCensus(incident.before, *proto.mutable_before());
+  AddCensus(incident.after, *proto.mutable_after());
+  for (const std::string& line : incident.driver_log) {
+    proto.add_driver_log(Printable(line));
+  }
+  return proto;
+}
+
 v1::StepResult ResultOf(const port::StepReport& report) {
   v1::StepResult proto;
   proto.set_code(static_cast<int32_t>(report.status.code()));
@@ -223,9 +268,7 @@ v1::StepResult ResultOf(const port::StepReport& report) {
   proto.set_entry_point(report.entry_point);
   proto.set_rule(report.rule);
   for (const std::string& line : report.driver_log) {
-    // A driver may print anything; a string on the wire is UTF-8.
-    std::string& text = *proto.add_driver_log();
-    for (const char c : line) text += c >= ' ' && c <= '~' ? c : '?';
+    proto.add_driver_log(Printable(line));
   }
   proto.set_shim_page_faults(report.shim_faults);
   proto.set_driver_page_faults(report.driver_faults);
@@ -242,8 +285,7 @@ v1::CensusEntry ToProto(const port::CensusEntry& entry) {
   v1::CensusEntry proto;
   *proto.mutable_vgpu() = ToProto(entry.vgpu);
   proto.set_fence_value(entry.fence_value);
-  const std::array<Digest128, 2> both = {entry.registers, entry.driver_state};
-  proto.set_state_digest(Xxh3Of(both.data(), sizeof both).ToString());
+  proto.set_state_digest(StateDigestOf(entry));
   return proto;
 }
 

@@ -27,6 +27,7 @@ absl::StatusOr<port::DriverImage> ImageFrom(const v1::DriverImage& image);
 
 v1::InspectResponse ToProto(const port::AdapterReport& report,
                             const std::string& shim_version);
+v1::Incident ToProto(const port::Incident& incident);
 v1::StepResult ResultOf(const port::StepReport& report);
 v1::CensusEntry ToProto(const port::CensusEntry& entry);
 v1::VirtualGpuResult ToProto(const port::VirtualGpuResult& result);

@@ -93,10 +93,15 @@ grpc::ServerUnaryReactor* ShimService::Post(
 }
 
 grpc::ServerUnaryReactor* ShimService::Inspect(
-    grpc::CallbackServerContext* context, const v1::InspectRequest*,
+    grpc::CallbackServerContext* context, const v1::InspectRequest* request,
     v1::InspectResponse* response) {
-  *response = ToProto(worker_.Last(), self_.version);
+  const port::AdapterReport last = worker_.Last();
+  *response = ToProto(last, self_.version);
   response->set_shim_instance(self_.instance);
+  if (request->incident() && last.incident != nullptr) {
+    response->set_incident_attempt(last.incident->attempt);
+    *response->mutable_incident() = ToProto(*last.incident);
+  }
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   reactor->Finish(grpc::Status::OK);
   return reactor;

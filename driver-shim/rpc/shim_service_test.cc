@@ -29,7 +29,8 @@ class FakeAdapter final : public port::AdapterPort {
             .vgpus = {{.partition_id = 1, .luid = "2", .guest = "red"}},
             .state = state,
             .attempt = orders.size(),
-            .saved = port::SavedState{.blocks = 3, .bytes = 4}};
+            .saved = port::SavedState{.blocks = 3, .bytes = 4},
+            .incident = incident};
   }
   absl::StatusOr<port::StepReport> Take(const port::StepOrder& order) override {
     orders.push_back(order);
@@ -38,6 +39,7 @@ class FakeAdapter final : public port::AdapterPort {
   void Watch() override { ++watched; }
 
   port::AdapterState state = port::AdapterState::kRunning;
+  std::shared_ptr<const port::Incident> incident = nullptr;
   std::vector<port::StepOrder> orders;
   absl::StatusOr<port::StepReport> answer = port::StepReport();
   std::optional<port::AdapterStep> fails = std::nullopt;
@@ -95,6 +97,35 @@ TEST_F(ShimServiceTest, InspectSaysWhatIs) {
   EXPECT_EQ(response.saved().blocks(), 3u);
   EXPECT_EQ(response.shim_version(), "0.1");
   EXPECT_EQ(response.shim_instance(), "00c0ffee00c0ffee");
+}
+
+TEST_F(ShimServiceTest, WhatIsKeptOfAnIncidentIsSaidToWhoeverAsks) {
+  worker_.Run([this] {
+    port::Incident kept = {.attempt = 4, .driver_log = {"a\xff"}};
+    kept.blocks.push_back({"LIST", 5, 6, Xxh3Of("x", 1)});
+    kept.before.push_back(
+        {.vgpu = {.partition_id = 1, .guest = "red"}, .fence_value = 9});
+    adapter_.incident = std::make_shared<const port::Incident>(kept);
+    worker_.Show();
+  });
+  v1::InspectResponse response;
+  ASSERT_TRUE(stub_->Inspect(&context_, {}, &response).ok());
+  EXPECT_FALSE(response.has_incident());
+  v1::InspectRequest request;
+  request.set_incident(true);
+  grpc::ClientContext context;
+  ASSERT_TRUE(stub_->Inspect(&context, request, &response).ok());
+  EXPECT_EQ(response.incident_attempt(), 4u);
+  ASSERT_EQ(response.incident().blocks_size(), 1);
+  EXPECT_EQ(response.incident().blocks(0).form(), "LIST");
+  EXPECT_EQ(response.incident().blocks(0).size_bytes(), 5u);
+  EXPECT_EQ(response.incident().blocks(0).metadata_bytes(), 6u);
+  EXPECT_NE(response.incident().blocks(0).digest(), "");
+  ASSERT_EQ(response.incident().before_size(), 1);
+  EXPECT_EQ(response.incident().before(0).guest(), "red");
+  EXPECT_EQ(response.incident().before(0).fence_value(), 9u);
+  EXPECT_NE(response.incident().before(0).state_digest(), "");
+  EXPECT_EQ(response.incident().driver_log(0), "a?");
 }
 
 TEST_F(ShimServiceTest, StepIsCarriedOutWithWhatWasOrdered) {
