@@ -57,6 +57,7 @@ void Changes::Merge(Changes other) {
   rollouts.merge(other.rollouts);
   updates.merge(other.updates);
   requests.merge(other.requests);
+  started.merge(other.started);
   seen_hosts.merge(other.seen_hosts);
   audit.insert(audit.end(), std::make_move_iterator(other.audit.begin()),
                std::make_move_iterator(other.audit.end()));

@@ -22,6 +22,9 @@ struct Changes {
   std::set<std::string> rollouts = {};  // without their updates
   std::set<std::pair<std::string, std::string>> updates = {};  // rollout, host
   std::set<std::string> requests = {};
+  // Rollouts whose updates were all made. They follow from the plan: they are
+  // not stored, nor listed above.
+  std::set<std::string> started = {};
   std::vector<AuditRecord> audit = {};  // in order of sequence
 
   // Changed for whoever looks, with nothing to be stored.

@@ -85,25 +85,6 @@ absl::Status CheckDrift(const Fleet& fleet, const Rollout& rollout,
   return PlanChangedError(rollout, PlanDifference(*rollout.plan, *now));
 }
 
-void MakeUpdates(const RolloutPlan& plan, const std::string& rollout,
-                 Editor& editor) {
-  for (size_t wave = 0; wave < plan.waves.size(); ++wave) {
-    for (const PlannedHost& host : plan.waves[wave].hosts) {
-      Update& update = editor.EditUpdate(rollout, host.host);
-      update.wave = static_cast<uint32_t>(wave);
-      update.from_version = host.from_version;
-    }
-  }
-}
-
-uint32_t FailuresOf(const Rollout& rollout) {
-  uint32_t failures = 0;
-  for (const auto& [host, update] : rollout.updates) {
-    if (CountsAsFailure(update)) ++failures;
-  }
-  return failures;
-}
-
 }  // namespace
 
 absl::Status On(const CreateRollout& event, Editor& editor) {
@@ -153,7 +134,7 @@ absl::Status On(const StartRollout& event, Editor& editor) {
   Rollout& rollout = editor.EditRollout(event.name);
   rollout.start_time = editor.at();
   editor.Enter(rollout, RolloutState::kRunning);
-  MakeUpdates(*rollout.plan, event.name, editor);
+  editor.MakeUpdates(rollout);
   editor.Audit("rollout.start", event.name, event.digest);
   return absl::OkStatus();
 }
@@ -180,14 +161,14 @@ absl::Status On(const ResumeRollout& event, Editor& editor) {
   if (ExceedsTolerance(*found) && !event.accept_failures) {
     return ErrorWithReason(
         absl::StatusCode::kFailedPrecondition, "FAILURE_TOLERANCE_EXCEEDED",
-        absl::StrCat("'", event.name, "' has ", FailuresOf(*found),
+        absl::StrCat("'", event.name, "' has ", found->tally.failures,
                      " failed hosts, ", found->failures_accepted,
                      " accepted and ", found->plan->failures_max,
                      " tolerated: accept the failures to go on"));
   }
   // Nothing below this line can fail.
   Rollout& rollout = editor.EditRollout(event.name);
-  if (event.accept_failures) rollout.failures_accepted = FailuresOf(rollout);
+  if (event.accept_failures) rollout.failures_accepted = rollout.tally.failures;
   rollout.reason.clear();
   rollout.message.clear();
   editor.Enter(rollout, RolloutState::kRunning);
@@ -215,7 +196,7 @@ absl::Status On(const AbortRollout& event, Editor& editor) {
     if (HasEnded(update.state)) continue;
     Update& edited = editor.EditUpdate(event.name, host);
     if (update.state == UpdateState::kRunning) {
-      edited.cancel_requested = true;
+      edited.cancel = Cancel::kEnds;
       in_flight = true;
       continue;
     }

@@ -49,12 +49,14 @@ absl::StatusOr<const Update*> FindPending(const Rollout& rollout,
       absl::StrCat("'", host, "' is not waiting in '", rollout.name, "'"));
 }
 
-absl::Status CheckBudget(const Fleet& fleet, const Rollout& rollout) {
-  const uint32_t unavailable = CountUnavailable(fleet).total();
-  if (unavailable < rollout.plan->max_unavailable) return absl::OkStatus();
+absl::Status CheckBudget(const Rollout& rollout,
+                         const std::vector<BudgetGate>& gates) {
+  if (std::none_of(gates.begin(), gates.end(),
+                   [](const BudgetGate& gate) { return gate.full(); })) {
+    return absl::OkStatus();
+  }
   return OvertakenError(
-      absl::StrCat(unavailable, " hosts are out of service, '", rollout.name,
-                   "' allows ", rollout.plan->max_unavailable));
+      absl::StrCat("'", rollout.name, "' has no room: ", BudgetText(gates)));
 }
 
 }  // namespace
@@ -83,15 +85,17 @@ absl::Status On(const AdmitHost& event, Editor& editor) {
   const Fleet& fleet = editor.fleet();
   ASSIGN_OR_RETURN(const Rollout* rollout,
                    FindIn(fleet, event.rollout, {RolloutState::kRunning}));
-  RETURN_IF_ERROR(FindPending(*rollout, event.host).status());
+  ASSIGN_OR_RETURN(const Update* pending, FindPending(*rollout, event.host));
   if (ExceedsTolerance(*rollout)) {
     return OvertakenError(
         absl::StrCat("'", event.rollout, "' failed too often"));
   }
   const Host* found = FindHost(fleet, event.host);
-  const Driver* driver = FindDriver(fleet, rollout->spec.driver);
   if (found == nullptr) return HostNotFoundError(event.host);
-  if (driver == nullptr) return DriverNotFoundError(rollout->spec.driver);
+  const std::string& driver_name = DriverNameOf(
+      *rollout, rollout->plan->waves[pending->wave].hosts[pending->position]);
+  const Driver* driver = FindDriver(fleet, driver_name);
+  if (driver == nullptr) return DriverNotFoundError(driver_name);
   const Verdict verdict = VerdictOf(fleet, *found, *driver, event.rollout);
   if (!verdict.hot()) {
     return OvertakenError(absl::StrCat("'", event.host, "': ", verdict.reason));
@@ -101,7 +105,8 @@ absl::Status On(const AdmitHost& event, Editor& editor) {
                                        found->attempt, ", got ",
                                        event.attempt));
   }
-  RETURN_IF_ERROR(CheckBudget(fleet, *rollout));
+  const std::vector<BudgetGate> gates = BudgetGates(fleet, *rollout, *found);
+  RETURN_IF_ERROR(CheckBudget(*rollout, gates));
   // Nothing below this line can fail.
   Host& host = editor.EditHost(event.host);
   host.rollout = event.rollout;
@@ -111,8 +116,9 @@ absl::Status On(const AdmitHost& event, Editor& editor) {
   update.attempt = event.attempt;
   update.from_version = DriverVersionsOf(host);
   update.start_time = editor.at();
-  editor.Audit("update.admit", UpdateName(event.rollout, event.host),
-               absl::StrCat("attempt ", event.attempt));
+  editor.Audit(
+      "update.admit", UpdateName(event.rollout, event.host),
+      absl::StrCat("attempt ", event.attempt, "; ", BudgetText(gates)));
   return absl::OkStatus();
 }
 
@@ -165,7 +171,7 @@ absl::Status On(const EndWave& event, Editor& editor) {
 absl::Status On(const AdvanceWave& event, Editor& editor) {
   ASSIGN_OR_RETURN(const Rollout* found, FindIn(editor.fleet(), event.rollout,
                                                 {RolloutState::kRunning}));
-  if (ExceedsTolerance(*found) || !MayAdvance(editor.fleet(), *found) ||
+  if (ExceedsTolerance(*found) || !MayAdvance(*found) ||
       BakeEnd(*found) > editor.at()) {
     return OvertakenError(absl::StrCat("wave ", found->wave, " of '",
                                        event.rollout, "' has not baked"));
@@ -184,9 +190,9 @@ absl::Status On(const FinishRollout& event, Editor& editor) {
                    FindIn(editor.fleet(), event.rollout,
                           {RolloutState::kRunning, RolloutState::kHeld,
                            RolloutState::kAborting}));
-  const bool ended = std::all_of(
-      found->updates.begin(), found->updates.end(),
-      [](const auto& update) { return HasEnded(update.second.state); });
+  const bool ended = found->tally.Count(UpdateState::kPending) +
+                         found->tally.Count(UpdateState::kRunning) ==
+                     0;
   if (!ended) {
     return OvertakenError(absl::StrCat("'", event.rollout, "' goes on"));
   }

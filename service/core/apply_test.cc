@@ -56,6 +56,9 @@ void BringTo(RolloutState state, Stage& stage) {
     case RolloutState::kFailed:
       stage.Report(1, UpdateState::kCancelled);
       break;
+    case RolloutState::kAwaitingApproval:
+    case RolloutState::kRolledBack:
+      break;
   }
   ASSERT_EQ(stage.rollout().state, state);
 }
@@ -566,7 +569,7 @@ TEST(ApplyTest, SkipsTheRestAndCancelsWhatRunsOnAbort) {
   EXPECT_EQ(stage.rollout().state, RolloutState::kAborting);
   EXPECT_EQ(stage.rollout().reason, "ABORTED_BY_OPERATOR");
   EXPECT_EQ(stage.rollout().message, "aborted by 'bob': enough");
-  EXPECT_TRUE(stage.update(1).cancel_requested);
+  EXPECT_EQ(stage.update(1).cancel, Cancel::kEnds);
   EXPECT_EQ(stage.update(2).state, UpdateState::kSkipped);
   stage.Report(1, UpdateState::kCancelled);
   EXPECT_EQ(stage.rollout().state, RolloutState::kAborted);

@@ -1,9 +1,23 @@
 #include "service/core/budget.h"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 namespace baton::core {
 namespace {
+
+constexpr size_t kHoldersMax = 10;
+
+std::vector<std::string> FirstOf(const std::set<std::string>& names,
+                                 size_t most) {
+  const auto end = std::next(
+      names.begin(), static_cast<ptrdiff_t>(std::min(names.size(), most)));
+  return {names.begin(), end};
+}
 
 uint32_t PercentOf(uint32_t percent, uint32_t hosts) {
   return static_cast<uint32_t>(uint64_t{percent} * hosts / 100);
@@ -11,38 +25,73 @@ uint32_t PercentOf(uint32_t percent, uint32_t hosts) {
 
 }  // namespace
 
-Unavailable CountUnavailable(const Fleet& fleet) {
-  Unavailable count;
-  for (const auto& [name, host] : fleet.hosts) {
-    if (!host.rollout.empty()) {
-      ++count.slots;
-      continue;
-    }
-    switch (StateOf(host)) {
-      case HostState::kReady:
-      case HostState::kUpdating:
-        break;
-      case HostState::kQuarantined:
-        ++count.quarantined;
-        break;
-      case HostState::kOffline:
-        ++count.offline;
-        break;
-      case HostState::kUnhealthy:
-        ++count.unhealthy;
-        break;
-    }
-  }
-  return count;
+const Unavailable& CountUnavailable(const Fleet& fleet) {
+  return fleet.ledger.fleet().count;
 }
 
 std::vector<std::string> UnavailableHosts(const Fleet& fleet, size_t most) {
-  std::vector<std::string> names;
-  for (const auto& [name, host] : fleet.hosts) {
-    if (names.size() == most) break;
-    if (StateOf(host) != HostState::kReady) names.push_back(name);
+  return FirstOf(fleet.ledger.fleet().hosts, most);
+}
+
+std::vector<BudgetGate> BudgetGates(const Fleet& fleet, const Rollout& rollout,
+                                    const Host& host) {
+  const Ledger& ledger = fleet.ledger;
+  std::vector<BudgetGate> gates;
+  gates.push_back({"", "", ledger.fleet().count, rollout.plan->max_unavailable,
+                   FirstOf(ledger.fleet().hosts, kHoldersMax)});
+  for (const DomainLimit& domain : rollout.spec.limits.domains) {
+    const std::string value = LabelOf(host, domain.label);
+    if (value.empty()) continue;
+    const Ledger::Account& account = ledger.Domain(domain.label, value);
+    gates.push_back({domain.label, value, account.count, domain.max_unavailable,
+                     FirstOf(account.hosts, kHoldersMax)});
   }
-  return names;
+  return gates;
+}
+
+std::string BudgetText(const std::vector<BudgetGate>& gates) {
+  return absl::StrJoin(
+      gates, "; ", [](std::string* text, const BudgetGate& gate) {
+        absl::StrAppend(text,
+                        gate.label.empty()
+                            ? "fleet"
+                            : absl::StrCat(gate.label, "=", gate.value),
+                        " ", gate.unavailable.total(), " of ", gate.limit);
+      });
+}
+
+Domains DomainsOf(const Rollout& rollout, const Host& host) {
+  Domains domains;
+  for (const DomainLimit& domain : rollout.spec.limits.domains) {
+    domains.push_back(LabelOf(host, domain.label));
+  }
+  return domains;
+}
+
+bool Admissions::HasRoom(const Rollout& rollout) const {
+  return CountUnavailable(fleet_).total() + hosts_ <
+         rollout.plan->max_unavailable;
+}
+
+bool Admissions::HasRoom(const Rollout& rollout, const Domains& domains) const {
+  for (size_t i = 0; i < domains.size(); ++i) {
+    if (domains[i].empty()) continue;
+    const DomainLimit& limit = rollout.spec.limits.domains[i];
+    const auto added = domains_.find({limit.label, domains[i]});
+    const uint32_t taken =
+        fleet_.ledger.Domain(limit.label, domains[i]).count.total() +
+        (added == domains_.end() ? 0 : added->second);
+    if (taken >= limit.max_unavailable) return false;
+  }
+  return HasRoom(rollout);
+}
+
+void Admissions::Add(const Host& host) {
+  ++hosts_;
+  for (const std::string& label : fleet_.ledger.labels()) {
+    const std::string value = LabelOf(host, label);
+    if (!value.empty()) ++domains_[{label, value}];
+  }
 }
 
 uint32_t MaxUnavailable(const LimitsSpec& limits, uint32_t hosts) {

@@ -22,9 +22,11 @@ Editor::Editor(const Event& event, Fleet& fleet)
     : event_(event),
       fleet_(fleet),
       at_(std::max(event.at, fleet.now)),
-      revision_(fleet.revision + 1) {}
+      revision_(fleet.revision + 1),
+      index_(fleet) {}
 
 Host& Editor::EditHost(const std::string& name) {
+  index_.BeforeHost(name);
   changes_.hosts.insert(name);
   Host& host = fleet_.hosts[name];
   host.name = name;
@@ -33,6 +35,7 @@ Host& Editor::EditHost(const std::string& name) {
 }
 
 Driver& Editor::EditDriver(const std::string& name) {
+  index_.DriversChanged();
   changes_.drivers.insert(name);
   Driver& driver = fleet_.drivers[name];
   driver.version = revision_;
@@ -49,16 +52,31 @@ Rollout& Editor::EditRollout(const std::string& name) {
 
 Update& Editor::EditUpdate(const std::string& rollout,
                            const std::string& host) {
+  index_.BeforeUpdate(rollout, host);
   changes_.updates.insert({rollout, host});
-  return fleet_.rollouts.at(rollout).updates[host];
+  return fleet_.rollouts.at(rollout).updates.at(host);
+}
+
+void Editor::MakeUpdates(Rollout& rollout) {
+  core::MakeUpdates(rollout);
+  index_.Started(rollout.name);
+  changes_.started.insert(rollout.name);
+}
+
+void Editor::EraseHost(const std::string& name) {
+  index_.BeforeHost(name);
+  changes_.hosts.insert(name);
+  fleet_.hosts.erase(name);
 }
 
 void Editor::EraseDriver(const std::string& name) {
+  index_.DriversChanged();
   changes_.drivers.insert(name);
   fleet_.drivers.erase(name);
 }
 
 Host& Editor::TouchHost(const std::string& name) {
+  index_.BeforeHost(name);
   changes_.seen_hosts.insert(name);
   Host& host = fleet_.hosts.at(name);
   host.version = revision_;
@@ -66,21 +84,19 @@ Host& Editor::TouchHost(const std::string& name) {
 }
 
 void Editor::Hear(const std::string& host) {
+  index_.BeforeHeard(host);
   fleet_.hosts.at(host).last_heard = at_;
 }
 
 void Editor::Enter(Rollout& rollout, RolloutState state) {
   rollout.state = state;
-  if (IsActive(state)) {
-    fleet_.active.insert(rollout.name);
-  } else {
-    fleet_.active.erase(rollout.name);
-  }
+  index_.Entered(rollout.name);
 }
 
 void Editor::StartEpoch() {
   ++fleet_.epoch;
   revision_ = std::max(revision_, fleet_.epoch << kEpochShift);
+  index_.AllChanged();
   for (auto& [name, host] : fleet_.hosts) {
     host.stream = 0;
     host.version = revision_;
@@ -118,6 +134,7 @@ void Editor::Audit(absl::string_view action, absl::string_view resource,
 
 Changes Editor::Finish() {
   fleet_.now = at_;
+  index_.Finish();
   if (!changes_.empty()) fleet_.revision = revision_;
   return std::move(changes_);
 }

@@ -9,12 +9,14 @@
 #include "service/core/apply.h"
 #include "service/core/event.h"
 #include "service/core/fleet.h"
+#include "service/core/index.h"
 
 namespace baton::core {
 
 // How the handlers of one event change the fleet: whoever gets a record here
 // has it noted as changed. A handler validates all through fleet(), and only
-// then edits; once it edited it cannot fail.
+// then edits; once it edited it cannot fail. What is derived (tallies, claims,
+// the ledger) stays as it was before the event until Finish().
 class Editor {
  public:
   Editor(const Event& event, Fleet& fleet);
@@ -23,12 +25,17 @@ class Editor {
   absl::Time at() const { return at_; }
   const std::string& actor() const { return event_.actor; }
 
-  // Each returns the record, made if there is none, to be stored.
+  // Each returns the record, to be stored; all but updates are made if there
+  // are none.
   Host& EditHost(const std::string& name);
   Driver& EditDriver(const std::string& name);
   Rollout& EditRollout(const std::string& name);
   Update& EditUpdate(const std::string& rollout, const std::string& host);
   void EraseDriver(const std::string& name);
+  void EraseHost(const std::string& name);
+
+  // Makes an update for each host of the rollout's plan, as it is at its start.
+  void MakeUpdates(Rollout& rollout);
 
   // Returns the host, to be shown as changed but not stored.
   Host& TouchHost(const std::string& name);
@@ -57,6 +64,7 @@ class Editor {
   Fleet& fleet_;
   const absl::Time at_;
   uint64_t revision_;  // that the fleet will have
+  IndexEdit index_;
   Changes changes_;
 };
 

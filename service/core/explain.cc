@@ -1,5 +1,6 @@
 #include "service/core/explain.h"
 
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -64,44 +65,48 @@ Gate ToleranceGate(const Rollout& rollout) {
   return gate;
 }
 
+std::string FlightText(const Fleet& fleet, const std::string& name,
+                       const Update& update) {
+  const Host* host = FindHost(fleet, name);
+  return absl::StrCat(
+      name, update.step == Step::kNone ? " was started " : " finished ",
+      update.step == Step::kNone
+          ? absl::StrCat(absl::FormatDuration(fleet.now - update.start_time),
+                         " ago")
+          : Name(update.step),
+      host != nullptr && host->connected()
+          ? ""
+          : ", but no agent is connected: its slot stays taken");
+}
+
 Gate InFlightGate(const Fleet& fleet, const Rollout& rollout) {
-  Gate gate{.name = "in_flight"};
-  std::vector<std::string> running;
-  for (const auto& [name, update] : rollout.updates) {
-    if (update.state != UpdateState::kRunning) continue;
-    const Host* host = FindHost(fleet, name);
-    running.push_back(absl::StrCat(
-        name, update.step == Step::kNone ? " was started " : " finished ",
-        update.step == Step::kNone
-            ? absl::StrCat(absl::FormatDuration(fleet.now - update.start_time),
-                           " ago")
-            : Name(update.step),
-        host != nullptr && host->connected()
-            ? ""
-            : ", but no agent is connected: its slot stays taken"));
-    if (gate.holder.empty()) gate.holder = name;
-  }
-  gate.value = Hosts(running.size());
+  const std::set<std::string>& running = rollout.tally.running;
+  Gate gate{.name = "in_flight", .value = Hosts(running.size())};
   if (running.empty()) return gate;
   gate.verdict = GateVerdict::kWait;
   gate.reason = "UPDATE_RUNNING";
-  if (running.size() > kSpelledMax) running.resize(kSpelledMax);
-  gate.message = absl::StrJoin(running, "; ");
+  gate.holder = *running.begin();
+  size_t spelled = 0;
+  for (auto it = running.begin(); it != running.end() && spelled < kSpelledMax;
+       ++it, ++spelled) {
+    absl::StrAppend(&gate.message, spelled == 0 ? "" : "; ",
+                    FlightText(fleet, *it, rollout.updates.at(*it)));
+  }
   return gate;
 }
 
 // Whether one more host of the fleet may go out of service.
-Gate BudgetGate(const Fleet& fleet, const Rollout& rollout) {
+Gate FleetGate(const Fleet& fleet, const Rollout& rollout) {
   const Unavailable count = CountUnavailable(fleet);
   Gate gate{.name = "max_unavailable",
             .value = absl::StrCat(Hosts(count.total()), " out of service"),
             .limit = Hosts(rollout.plan->max_unavailable)};
   if (count.total() == 0) return gate;
   const std::vector<std::string> hosts = UnavailableHosts(fleet, kSpelledMax);
-  gate.message =
-      absl::StrCat(count.slots, " updating, ", count.quarantined,
-                   " quarantined, ", count.offline, " offline, ",
-                   count.unhealthy, " unhealthy: ", absl::StrJoin(hosts, ", "));
+  gate.message = absl::StrCat(count.slots, " updating, ", count.quarantined,
+                              " quarantined, ", count.offline, " offline, ",
+                              count.unhealthy, " unhealthy, ", count.cordoned,
+                              " cordoned: ", absl::StrJoin(hosts, ", "));
   if (count.total() < rollout.plan->max_unavailable) return gate;
   gate.reason = "MAX_UNAVAILABLE_REACHED";
   gate.holder = hosts.front();
@@ -123,19 +128,17 @@ Gate BlockedHostGate(const std::string& host, Verdict verdict) {
 // One gate for each host of the wave that waits on account of itself.
 void AddHostGates(const Fleet& fleet, const Rollout& rollout,
                   std::vector<Gate>& gates) {
-  const Driver* driver = FindDriver(fleet, rollout.spec.driver);
-  if (driver == nullptr) return;
-  size_t spelled = 0;
-  for (const PlannedHost& planned : rollout.plan->waves[rollout.wave].hosts) {
-    if (rollout.updates.at(planned.host).state != UpdateState::kPending) {
-      continue;
-    }
-    const Host* host = FindHost(fleet, planned.host);
-    if (host == nullptr) continue;
-    Verdict verdict = VerdictOf(fleet, *host, *driver, rollout.name);
-    if (verdict.hot() || spelled == kSpelledMax) continue;
-    ++spelled;
-    gates.push_back(BlockedHostGate(planned.host, std::move(verdict)));
+  const WaveTally& wave = rollout.tally.waves[rollout.wave];
+  for (const std::string& name : HostsOf(rollout, wave.waiting, kSpelledMax)) {
+    const Host* host = FindHost(fleet, name);
+    const Update& update = rollout.updates.at(name);
+    const Driver* driver = FindDriver(
+        fleet,
+        DriverNameOf(rollout,
+                     rollout.plan->waves[update.wave].hosts[update.position]));
+    if (host == nullptr || driver == nullptr) continue;
+    gates.push_back(
+        BlockedHostGate(name, VerdictOf(fleet, *host, *driver, rollout.name)));
   }
 }
 
@@ -153,7 +156,7 @@ Gate BakeGate(const Fleet& fleet, const Rollout& rollout) {
                                 absl::FormatDuration(end - fleet.now));
     return gate;
   }
-  const std::vector<std::string> unwell = UnwellHosts(fleet, rollout);
+  const std::vector<std::string> unwell = UnwellHosts(rollout);
   if (unwell.empty()) return gate;
   gate.verdict = GateVerdict::kWait;
   gate.reason = "UPDATED_HOST_UNWELL";
@@ -170,13 +173,12 @@ void AddWaveGates(const Fleet& fleet, const Rollout& rollout,
     gates.push_back(BakeGate(fleet, rollout));
     return;
   }
-  bool pending = false;
-  for (const PlannedHost& planned : rollout.plan->waves[rollout.wave].hosts) {
-    pending = pending ||
-              rollout.updates.at(planned.host).state == UpdateState::kPending;
+  const WaveTally& wave = rollout.tally.waves[rollout.wave];
+  if (wave.ready.empty() && wave.later.empty() && wave.waiting.empty() &&
+      wave.unfit.empty()) {
+    return;
   }
-  if (!pending) return;
-  gates.push_back(BudgetGate(fleet, rollout));
+  gates.push_back(FleetGate(fleet, rollout));
   AddHostGates(fleet, rollout, gates);
 }
 
@@ -255,7 +257,7 @@ Gate SlotGate(const Fleet& fleet, const Host& host) {
           ? ", no step is finished"
           : absl::StrCat(", finished ", Name(update->step)),
       update->past_no_return ? ", past the point of no return" : "",
-      update->cancel_requested ? ", asked to cancel" : "");
+      update->cancel != Cancel::kNone ? ", asked to cancel" : "");
   return gate;
 }
 
@@ -296,7 +298,7 @@ std::optional<Gate> RolloutGate(const Fleet& fleet, const Host& host) {
         absl::StrCat("wave '", WaveNameOf(*rollout, rollout->wave), "'");
     gate.message = absl::StrCat("'", rollout->name, "' works on ", gate.limit);
   } else {
-    const Gate budget = BudgetGate(fleet, *rollout);
+    const Gate budget = FleetGate(fleet, *rollout);
     const bool full = budget.verdict != GateVerdict::kPass;
     gate.verdict = full ? budget.verdict : GateVerdict::kWait;
     gate.reason = full ? budget.reason : "SLOT_NOT_GIVEN";

@@ -33,12 +33,9 @@ const Update* FindUpdate(const Fleet& fleet, const std::string& rollout,
 }
 
 const Rollout* ClaimantOf(const Fleet& fleet, const std::string& host) {
-  for (const std::string& name : fleet.active) {
-    const Rollout* rollout = FindRollout(fleet, name);
-    const Update* update = Find(rollout->updates, host);
-    if (update != nullptr && !HasEnded(update->state)) return rollout;
-  }
-  return nullptr;
+  const Host* found = FindHost(fleet, host);
+  if (found == nullptr || found->claimant.empty()) return nullptr;
+  return FindRollout(fleet, found->claimant);
 }
 
 std::string EtagOf(uint64_t version) {

@@ -5,11 +5,14 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "service/core/audit.h"
 #include "service/core/driver.h"
 #include "service/core/host.h"
+#include "service/core/ledger.h"
 #include "service/core/rollout.h"
 #include "service/core/update.h"
 
@@ -32,6 +35,12 @@ struct Settings {
   bool operator==(const Settings&) const = default;
 };
 
+// A connected host, by when it was last heard of.
+using Silence = std::pair<absl::Time, std::string>;
+
+// When an update's back-off ends: time, rollout, host.
+using Alarm = std::tuple<absl::Time, std::string, std::string>;
+
 // All that the service knows. Owned by the fleet loop and confined to its
 // thread; only Apply() changes it. Keys are full resource names.
 struct Fleet {
@@ -50,9 +59,13 @@ struct Fleet {
   std::map<std::string, Rollout> rollouts = {};
   std::map<std::string, RecordedRequest> requests = {};  // by request_id
 
-  // Names of the rollouts that are active, so that nothing walks those that
-  // have ended. Derived: kept by Apply(), never stored.
-  std::set<std::string> active = {};
+  // Derived from all of the above and never stored, as Rollout::tally,
+  // Update::position and Host::claimant are: Apply() keeps them up to date, so
+  // that nothing walks hosts or updates; see index.h.
+  std::set<std::string> active = {};  // rollouts that are
+  std::set<Silence> silence = {};     // connected hosts
+  std::set<Alarm> alarms = {};        // pending updates that back off
+  Ledger ledger = {};
 
   bool operator==(const Fleet&) const = default;
 };

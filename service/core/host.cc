@@ -55,6 +55,14 @@ Labels LabelsOf(const Host& host) {
   return labels;
 }
 
+std::string LabelOf(const Host& host, const std::string& key) {
+  for (const Labels* labels : {&host.operator_labels, &host.agent_labels}) {
+    const auto found = labels->find(key);
+    if (found != labels->end()) return found->second;
+  }
+  return "";
+}
+
 uint32_t VirtualGpusOf(const Host& host) {
   size_t vgpus = 0;
   for (const Adapter& adapter : host.inventory.adapters) {

@@ -95,6 +95,10 @@ struct Host {
   uint64_t stream = 0;
   absl::Time last_heard = absl::InfinitePast();
 
+  // Derived, never stored: the active rollout in which the host's update has
+  // not ended, whether it has a slot there or waits for one. Empty: none.
+  std::string claimant = "";
+
   bool connected() const { return stream != 0; }
   bool operator==(const Host&) const = default;
 };
@@ -109,6 +113,9 @@ std::string StateMessageOf(const Host& host);
 // Returns what selectors match: the agent's labels, overlaid with the
 // operator's.
 Labels LabelsOf(const Host& host);
+
+// Returns the value of one of these labels, "" when there is none.
+std::string LabelOf(const Host& host, const std::string& key);
 
 // Returns how many virtual GPUs the host has.
 uint32_t VirtualGpusOf(const Host& host);

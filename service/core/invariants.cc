@@ -1,12 +1,15 @@
 #include "service/core/invariants.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "service/core/budget.h"
+#include "service/core/index.h"
 
 namespace baton::core {
 namespace {
@@ -161,25 +164,79 @@ absl::Status CheckAdmission(const Host& was, const Host& host,
   return Broken("S13", absl::StrCat("'", host.name, "' got an old attempt"));
 }
 
-// S1, and the above for each host that got a slot. In a turn of several
-// rollouts the largest of their limits was the last to be asked.
+// What may be out of service by the admissions of one turn. Where those of
+// several rollouts share a domain the largest of their limits was the last to
+// be asked; one that has none for it does not care.
+class Limits {
+ public:
+  void Add(const Host& host, const Rollout& rollout) {
+    hosts_.push_back(&host);
+    rollouts_.push_back(&rollout);
+    fleet_ = std::max(fleet_, rollout.plan->max_unavailable);
+    for (const DomainLimit& domain : rollout.spec.limits.domains) {
+      labels_.insert(domain.label);
+    }
+  }
+
+  absl::Status Check(const Fleet& fleet) const {
+    if (hosts_.empty()) return absl::OkStatus();
+    Ledger ledger;
+    ledger.SetLabels(labels_, fleet.hosts);
+    for (const auto& [name, host] : fleet.hosts) ledger.Enter(host);
+    RETURN_IF_ERROR(CheckOne("the fleet", ledger.fleet(), fleet_));
+    for (const Host* host : hosts_) {
+      for (const std::string& label : labels_) {
+        const std::string value = LabelOf(*host, label);
+        if (value.empty()) continue;
+        RETURN_IF_ERROR(CheckOne(absl::StrCat(label, "=", value),
+                                 ledger.Domain(label, value),
+                                 LimitOf(label, value)));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  static absl::Status CheckOne(absl::string_view where,
+                               const Ledger::Account& account, uint32_t limit) {
+    if (account.count.total() <= limit) return absl::OkStatus();
+    return Broken("S1", absl::StrCat(account.count.total(), " hosts of ", where,
+                                     " are out of service by an admission "
+                                     "that allows ",
+                                     limit));
+  }
+
+  uint32_t LimitOf(const std::string& label, const std::string& value) const {
+    uint32_t limit = 0;
+    for (size_t i = 0; i < hosts_.size(); ++i) {
+      if (LabelOf(*hosts_[i], label) != value) continue;
+      uint32_t own = std::numeric_limits<uint32_t>::max();
+      for (const DomainLimit& domain : rollouts_[i]->spec.limits.domains) {
+        if (domain.label == label) own = domain.max_unavailable;
+      }
+      limit = std::max(limit, own);
+    }
+    return limit;
+  }
+
+  std::vector<const Host*> hosts_;  // that got a slot
+  std::vector<const Rollout*> rollouts_;
+  uint32_t fleet_ = 0;
+  std::set<std::string> labels_;
+};
+
+// S1, and the above for each host that got a slot.
 absl::Status CheckAdmissions(const Fleet& before, const Fleet& after) {
-  uint32_t limit = 0;
+  Limits limits;
   for (const auto& [name, host] : after.hosts) {
     const Host* was = FindHost(before, name);
     if (host.rollout.empty() || was == nullptr) continue;
-    if (was->rollout == host.rollout) continue;
+    if (was->rollout == host.rollout && was->attempt == host.attempt) continue;
     const Rollout& rollout = after.rollouts.at(host.rollout);
     RETURN_IF_ERROR(CheckAdmission(*was, host, rollout));
-    limit = std::max(limit, rollout.plan->max_unavailable);
+    limits.Add(host, rollout);
   }
-  if (limit == 0) return absl::OkStatus();
-  const uint32_t unavailable = CountUnavailable(after).total();
-  if (unavailable <= limit) return absl::OkStatus();
-  return Broken("S1", absl::StrCat(unavailable,
-                                   " hosts are out of service by "
-                                   "an admission that allows ",
-                                   limit));
+  return limits.Check(after);
 }
 
 }  // namespace
@@ -189,7 +246,8 @@ absl::Status CheckInvariants(const Fleet& fleet) {
     if (!rollout.updates.empty()) RETURN_IF_ERROR(CheckWaves(rollout));
   }
   RETURN_IF_ERROR(CheckActive(fleet));
-  return CheckSlots(fleet);
+  RETURN_IF_ERROR(CheckSlots(fleet));
+  return CheckIndex(fleet);
 }
 
 absl::Status CheckTransition(const Fleet& before, const Changes& changes,

@@ -1,6 +1,7 @@
 #include "service/core/plan.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "service/core/budget.h"
@@ -10,95 +11,126 @@
 namespace baton::core {
 namespace {
 
-void DecideOnSilence(const Fleet& fleet, std::vector<EventBody>& events) {
-  for (const auto& [name, host] : fleet.hosts) {
-    if (!host.connected()) continue;
-    if (fleet.now - host.last_heard < fleet.settings.lost_after) continue;
-    events.push_back(LoseHost{name, host.stream});
+// Collects decisions, up to as many as one answer may have.
+class Decisions {
+ public:
+  bool full() const { return events_.size() >= kDecisionsMax; }
+  bool empty() const { return events_.empty(); }
+  void Add(EventBody event) { events_.push_back(std::move(event)); }
+  std::vector<EventBody> Take() { return std::move(events_); }
+
+ private:
+  std::vector<EventBody> events_;
+};
+
+void DecideOnSilence(const Fleet& fleet, Decisions& decisions) {
+  for (const auto& [last_heard, name] : fleet.silence) {
+    if (fleet.now - last_heard < fleet.settings.lost_after) return;
+    if (decisions.full()) return;
+    decisions.Add(LoseHost{name, fleet.hosts.at(name).stream});
   }
 }
 
-// Starts what may start of the current wave. `unavailable` is of the whole
-// fleet, and grows with each host that is admitted.
-void DecideOnHosts(const Fleet& fleet, const Rollout& rollout,
-                   uint32_t& unavailable, std::vector<EventBody>& events) {
-  const Driver* driver = FindDriver(fleet, rollout.spec.driver);
-  if (driver == nullptr) return;
-  for (const PlannedHost& planned : rollout.plan->waves[rollout.wave].hosts) {
-    const Update& update = rollout.updates.at(planned.host);
-    if (update.state != UpdateState::kPending) continue;
-    const Host* host = FindHost(fleet, planned.host);
-    if (host == nullptr) continue;
-    Verdict verdict = VerdictOf(fleet, *host, *driver, rollout.name);
-    if (!verdict.hot()) {
-      if (IsPassing(verdict.reason)) continue;
-      events.push_back(SkipHost{rollout.name, planned.host,
-                                std::move(verdict.reason),
-                                std::move(verdict.message)});
-      continue;
-    }
-    if (unavailable >= rollout.plan->max_unavailable) continue;
-    ++unavailable;
-    events.push_back(AdmitHost{rollout.name, planned.host, host->attempt + 1});
+// Leaves out the hosts of the current wave that can no longer be updated.
+void SkipUnfit(const Fleet& fleet, const Rollout& rollout,
+               Decisions& decisions) {
+  const std::vector<PlannedHost>& hosts =
+      rollout.plan->waves[rollout.wave].hosts;
+  for (const uint32_t position : rollout.tally.waves[rollout.wave].unfit) {
+    if (decisions.full()) return;
+    const PlannedHost& planned = hosts[position];
+    Verdict verdict = VerdictOf(
+        fleet, fleet.hosts.at(planned.host),
+        fleet.drivers.at(DriverNameOf(rollout, planned)), rollout.name);
+    decisions.Add(SkipHost{rollout.name, planned.host,
+                           std::move(verdict.reason),
+                           std::move(verdict.message)});
+  }
+}
+
+// Admits hosts of the current wave in the order of the plan while there is
+// room. Looks at no more hosts than it admits, and at no more lines than have a
+// full domain.
+void AdmitReady(const Fleet& fleet, const Rollout& rollout,
+                Admissions& admissions, Decisions& decisions) {
+  const std::vector<PlannedHost>& hosts =
+      rollout.plan->waves[rollout.wave].hosts;
+  const ReadyQueue& ready = rollout.tally.waves[rollout.wave].ready;
+  // The next of each line that was begun; heads() has the others.
+  std::set<std::pair<uint32_t, Domains>> begun;
+  auto head = ready.heads().begin();
+  while (!decisions.full() && admissions.HasRoom(rollout)) {
+    const bool from_heads =
+        head != ready.heads().end() &&
+        (begun.empty() || head->first < begun.begin()->first);
+    if (!from_heads && begun.empty()) return;
+    const auto [position, domains] =
+        from_heads ? *head++ : std::move(begun.extract(begun.begin()).value());
+    if (!admissions.HasRoom(rollout, domains)) continue;
+    const Host& host = fleet.hosts.at(hosts[position].host);
+    admissions.Add(host);
+    decisions.Add(AdmitHost{rollout.name, host.name, host.attempt + 1});
+    const std::set<uint32_t>& line = ready.Line(domains);
+    const auto next = line.upper_bound(position);
+    if (next != line.end()) begun.insert({*next, domains});
   }
 }
 
 void DecideOnWave(const Fleet& fleet, const Rollout& rollout,
-                  std::vector<EventBody>& events) {
+                  Decisions& decisions) {
   if (rollout.wave_ended == absl::InfinitePast()) {
-    events.push_back(EndWave{rollout.name});
+    decisions.Add(EndWave{rollout.name});
     return;
   }
   if (rollout.state != RolloutState::kRunning) return;
-  if (BakeEnd(rollout) > fleet.now || !MayAdvance(fleet, rollout)) return;
-  events.push_back(AdvanceWave{rollout.name});
+  if (BakeEnd(rollout) > fleet.now || !MayAdvance(rollout)) return;
+  decisions.Add(AdvanceWave{rollout.name});
 }
 
 void DecideOnRollout(const Fleet& fleet, const Rollout& rollout,
-                     uint32_t& unavailable, std::vector<EventBody>& events) {
-  bool pending = false;
-  bool running = false;
-  for (const auto& [host, update] : rollout.updates) {
-    pending = pending || update.state == UpdateState::kPending;
-    running = running || update.state == UpdateState::kRunning;
-  }
-  if (!pending && !running) {
-    events.push_back(FinishRollout{rollout.name});
+                     Admissions& admissions, Decisions& decisions) {
+  const bool pending = rollout.tally.Count(UpdateState::kPending) > 0;
+  if (!pending && rollout.tally.running.empty()) {
+    decisions.Add(FinishRollout{rollout.name});
     return;
   }
   if (rollout.state == RolloutState::kAborting) return;
   // With none left to keep back there is nothing to hold: it fails at its end.
   if (rollout.state == RolloutState::kRunning && pending &&
       ExceedsTolerance(rollout)) {
-    events.push_back(HoldForFailures{rollout.name});
+    decisions.Add(HoldForFailures{rollout.name});
     return;
   }
   if (WaveHasEnded(rollout)) {
-    DecideOnWave(fleet, rollout, events);
+    DecideOnWave(fleet, rollout, decisions);
   } else if (rollout.state == RolloutState::kRunning) {
-    DecideOnHosts(fleet, rollout, unavailable, events);
+    SkipUnfit(fleet, rollout, decisions);
+    AdmitReady(fleet, rollout, admissions, decisions);
   }
 }
 
 }  // namespace
 
 std::vector<EventBody> Decide(const Fleet& fleet) {
-  std::vector<EventBody> events;
-  DecideOnSilence(fleet, events);
+  Decisions decisions;
+  DecideOnSilence(fleet, decisions);
   // Who has gone silent is out of service: ask again once that is known.
-  if (!events.empty() || fleet.active.empty()) return events;
-  uint32_t unavailable = CountUnavailable(fleet).total();
+  if (!decisions.empty()) return decisions.Take();
+  Admissions admissions(fleet);
   for (const std::string& name : fleet.active) {
-    DecideOnRollout(fleet, fleet.rollouts.at(name), unavailable, events);
+    if (decisions.full()) break;
+    DecideOnRollout(fleet, fleet.rollouts.at(name), admissions, decisions);
   }
-  return events;
+  return decisions.Take();
 }
 
 absl::Time NextDeadline(const Fleet& fleet) {
   absl::Time next = absl::InfiniteFuture();
-  for (const auto& [name, host] : fleet.hosts) {
-    if (!host.connected()) continue;
-    next = std::min(next, host.last_heard + fleet.settings.lost_after);
+  if (!fleet.silence.empty()) {
+    next = fleet.silence.begin()->first + fleet.settings.lost_after;
+  }
+  if (!fleet.alarms.empty()) {
+    next = std::min(next, std::get<absl::Time>(*fleet.alarms.begin()));
   }
   for (const std::string& name : fleet.active) {
     const Rollout& rollout = fleet.rollouts.at(name);
@@ -121,11 +153,14 @@ std::optional<Order> OrderFor(const Fleet& fleet, const std::string& host) {
   order.epoch = fleet.epoch;
   order.rollout = found->rollout;
   order.attempt = update->attempt;
-  if (update->cancel_requested) {
+  if (update->cancel != Cancel::kNone) {
     order.kind = OrderKind::kCancel;
     return order;
   }
-  const Driver* driver = FindDriver(fleet, rollout->spec.driver);
+  const Driver* driver = FindDriver(
+      fleet,
+      DriverNameOf(*rollout,
+                   rollout->plan->waves[update->wave].hosts[update->position]));
   if (driver == nullptr) return std::nullopt;
   order.kind = OrderKind::kStart;
   order.driver = driver->name;
@@ -138,8 +173,7 @@ std::optional<Order> OrderFor(const Fleet& fleet, const std::string& host) {
 std::vector<Order> Orders(const Fleet& fleet) {
   std::vector<Order> orders;
   for (const std::string& name : fleet.active) {
-    for (const auto& [host, update] : fleet.rollouts.at(name).updates) {
-      if (update.state != UpdateState::kRunning) continue;
+    for (const std::string& host : fleet.rollouts.at(name).tally.running) {
       const Host* found = FindHost(fleet, host);
       if (found == nullptr || !found->connected()) continue;
       std::optional<Order> order = OrderFor(fleet, host);

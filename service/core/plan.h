@@ -15,9 +15,13 @@ namespace baton::core {
 // What should be happening. Pure: equal fleets give equal answers, so all of it
 // may be asked again after a restart, or twice in a row.
 
+// An answer of Decide() has at most so many events, so that a turn stays short.
+inline constexpr size_t kDecisionsMax = 128;
+
 // Returns what the service should do now by itself. Each event stands on its
 // own: apply them in order, then ask again, until nothing is left. An event
-// that is refused was overtaken by the one before it.
+// that is refused was overtaken by the one before it. Walks neither hosts nor
+// updates: it looks at what fleet.h derives of them.
 std::vector<EventBody> Decide(const Fleet& fleet);
 
 // Returns the earliest time at which Decide() may answer differently though

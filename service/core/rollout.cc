@@ -1,74 +1,63 @@
 #include "service/core/rollout.h"
 
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 
 namespace baton::core {
-namespace {
-
-void CountState(const Update& update, RolloutProgress& progress) {
-  switch (update.state) {
-    case UpdateState::kPending:
-      ++progress.pending;
-      return;
-    case UpdateState::kRunning:
-      ++progress.running;
-      return;
-    case UpdateState::kDone:
-      ++progress.done;
-      return;
-    case UpdateState::kCancelled:
-      ++progress.cancelled;
-      return;
-    case UpdateState::kRolledBack:
-      ++progress.rolled_back;
-      return;
-    case UpdateState::kQuarantined:
-      ++progress.quarantined;
-      return;
-    case UpdateState::kSkipped:
-      ++progress.skipped;
-      return;
-  }
-  CHECK(false);
-}
-
-// Returns the smallest value that at least `percent` percent do not exceed.
-absl::Duration PercentileOf(std::vector<absl::Duration>& values, int percent) {
-  const size_t rank = (values.size() * percent + 99) / 100;
-  auto nth = values.begin() + static_cast<ptrdiff_t>(std::max<size_t>(rank, 1));
-  std::nth_element(values.begin(), nth - 1, values.end());
-  return *(nth - 1);
-}
-
-}  // namespace
 
 RolloutProgress ProgressOf(const Rollout& rollout) {
+  const Tally& tally = rollout.tally;
   RolloutProgress progress;
   progress.total = rollout.plan.has_value() ? rollout.plan->hosts : 0;
+  progress.pending = tally.Count(UpdateState::kPending);
+  progress.running = tally.Count(UpdateState::kRunning);
+  progress.done = tally.Count(UpdateState::kDone);
+  progress.cancelled = tally.Count(UpdateState::kCancelled);
+  progress.rolled_back = tally.Count(UpdateState::kRolledBack);
+  progress.quarantined = tally.Count(UpdateState::kQuarantined);
+  progress.skipped = tally.Count(UpdateState::kSkipped);
+  progress.failures = tally.failures;
+  progress.vgpus = tally.vgpus;
+  progress.vgpus_preserved = tally.vgpus_preserved;
   progress.wave = rollout.wave;
-  std::vector<absl::Duration> blackouts;
-  for (const auto& [host, update] : rollout.updates) {
-    CountState(update, progress);
-    if (CountsAsFailure(update)) ++progress.failures;
-    for (const VirtualGpuResult& vgpu : update.vgpus) {
-      if (vgpu.blackout.has_value()) blackouts.push_back(*vgpu.blackout);
-      if (!update.past_no_return) continue;
-      ++progress.vgpus;
-      if (vgpu.preserved) ++progress.vgpus_preserved;
-    }
-  }
   // Not started yet: all that is planned is to come.
   if (rollout.updates.empty() && !IsFinished(rollout.state)) {
     progress.pending = progress.total;
   }
-  if (blackouts.empty()) return progress;
-  progress.blackout_p50 = PercentileOf(blackouts, 50);
-  progress.blackout_p99 = PercentileOf(blackouts, 99);
-  progress.blackout_max = PercentileOf(blackouts, 100);
+  if (tally.blackouts.count() == 0) return progress;
+  progress.blackout_p50 = tally.blackouts.Percentile(50);
+  progress.blackout_p99 = tally.blackouts.Percentile(99);
+  progress.blackout_max = tally.blackouts.Percentile(100);
   return progress;
+}
+
+Tally TallyOf(const Rollout& rollout) {
+  Tally tally;
+  if (rollout.updates.empty()) return tally;
+  tally.waves.resize(rollout.plan->waves.size());
+  for (const auto& [host, update] : rollout.updates) {
+    Count(host, CountedOf(update), tally);
+  }
+  return tally;
+}
+
+void MakeUpdates(Rollout& rollout) {
+  const std::vector<PlannedWave>& waves = rollout.plan->waves;
+  for (size_t wave = 0; wave < waves.size(); ++wave) {
+    const std::vector<PlannedHost>& hosts = waves[wave].hosts;
+    for (size_t i = 0; i < hosts.size(); ++i) {
+      const auto [at, made] = rollout.updates.try_emplace(hosts[i].host);
+      at->second.position = static_cast<uint32_t>(i);
+      if (!made) continue;
+      at->second.wave = static_cast<uint32_t>(wave);
+      at->second.from_version = hosts[i].from_version;
+    }
+  }
+}
+
+const std::string& DriverNameOf(const Rollout& rollout,
+                                const PlannedHost& host) {
+  return host.to_driver.empty() ? rollout.spec.driver : host.to_driver;
 }
 
 bool IsActive(RolloutState state) {
@@ -109,30 +98,28 @@ bool IsFinished(RolloutState state) {
 
 bool ExceedsTolerance(const Rollout& rollout) {
   if (!rollout.plan.has_value()) return false;
-  uint32_t failures = 0;
-  for (const auto& [host, update] : rollout.updates) {
-    if (CountsAsFailure(update)) ++failures;
-  }
-  return failures > rollout.failures_accepted + rollout.plan->failures_max;
+  return rollout.tally.failures >
+         rollout.failures_accepted + rollout.plan->failures_max;
 }
 
 std::string FailuresText(const Rollout& rollout) {
   constexpr int kSpelledMax = 3;
+  const std::set<std::string>& failed = rollout.tally.failed;
   std::string text;
-  int failures = 0;
-  for (const auto& [host, update] : rollout.updates) {
-    if (!CountsAsFailure(update) || ++failures > kSpelledMax) continue;
-    absl::StrAppend(&text, text.empty() ? "" : "; ", host, " ",
-                    CauseOf(update));
+  int spelled = 0;
+  for (auto it = failed.begin(); it != failed.end() && spelled < kSpelledMax;
+       ++it, ++spelled) {
+    absl::StrAppend(&text, text.empty() ? "" : "; ", *it, " ",
+                    CauseOf(rollout.updates.at(*it)));
   }
   return absl::StrCat(
-      failures, failures == 1 ? " host" : " hosts", " failed, ",
+      failed.size(), failed.size() == 1 ? " host" : " hosts", " failed, ",
       rollout.plan->failures_max, " tolerated",
       rollout.failures_accepted == 0
           ? ""
           : absl::StrCat(" beyond the ", rollout.failures_accepted,
                          " accepted"),
-      ": ", text, failures > kSpelledMax ? "; and more" : "");
+      ": ", text, failed.size() > kSpelledMax ? "; and more" : "");
 }
 
 std::string WaveNameOf(const Rollout& rollout, uint32_t index) {

@@ -9,6 +9,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "service/core/tally.h"
 #include "service/core/update.h"
 
 namespace baton::core {
@@ -240,13 +241,16 @@ struct Rollout {
   std::optional<TakeBack> take_back = std::nullopt;
   std::string rollback = "";  // that takes it back; empty: none yet
 
-  // By host name; empty until started. Stored one by one.
+  // By host name; empty until started. Stored one by one, each from its first
+  // change on: until then it is as the plan made it.
   std::map<std::string, Update> updates = {};
+
+  Tally tally = {};  // derived from `updates`
 
   bool operator==(const Rollout&) const = default;
 };
 
-// Counted anew each time; as baton.v1.RolloutProgress.
+// As baton.v1.RolloutProgress; blackouts are within 1.6 %.
 struct RolloutProgress {
   uint32_t total = 0;
   uint32_t pending = 0;
@@ -267,7 +271,19 @@ struct RolloutProgress {
   bool operator==(const RolloutProgress&) const = default;
 };
 
+// Reads the tally; walks nothing.
 RolloutProgress ProgressOf(const Rollout& rollout);
+
+// Counts all updates of a planned rollout anew, but puts none into a lane.
+Tally TallyOf(const Rollout& rollout);
+
+// Makes an update for each host of the plan that has none, as it is at the
+// start, and gives all of them their positions.
+void MakeUpdates(Rollout& rollout);
+
+// Returns the name of the driver that `host` is to run.
+const std::string& DriverNameOf(const Rollout& rollout,
+                                const PlannedHost& host);
 
 // Whether it holds hosts: AWAITING_APPROVAL, RUNNING, HELD or ABORTING.
 bool IsActive(RolloutState state);

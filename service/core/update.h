@@ -120,12 +120,19 @@ struct UpdateReport {
   bool operator==(const UpdateReport&) const = default;
 };
 
+// What somebody asked of an attempt that runs.
+enum class Cancel : uint8_t {
+  kNone = 0,
+  kEnds = 1,     // to cancel, and that is its end
+  kRequeues = 2  // to cancel, and to wait for the next attempt
+};
+
 struct Update {
   UpdateState state = UpdateState::kPending;
   uint64_t attempt = 0;  // 0: no slot yet
   uint32_t wave = 0;     // index into the plan's waves
   std::string from_version = "";
-  bool cancel_requested = false;
+  Cancel cancel = Cancel::kNone;
   absl::Time start_time = absl::InfinitePast();  // InfinitePast: not yet
   absl::Time end_time = absl::InfinitePast();    // InfinitePast: not yet
 
@@ -137,9 +144,18 @@ struct Update {
   std::vector<VirtualGpuResult> vgpus = {};
   std::optional<SavedState> saved = std::nullopt;
 
-  // Why it ended other than DONE.
+  // Why it ended other than DONE; of one that is to try again, why its last
+  // attempt did.
   std::string reason = "";
   std::string message = "";
+
+  // Attempts that were spent; one that was paused is not.
+  uint32_t tries = 0;
+  // A pending one is not started before. InfinitePast: at any time.
+  absl::Time not_before = absl::InfinitePast();
+
+  // Derived, never stored: its index among the hosts of its wave.
+  uint32_t position = 0;
 
   bool operator==(const Update&) const = default;
 };

@@ -30,8 +30,7 @@ TEST(VerdictTest, NamesWhatStandsAgainstAHost) {
          Rollout& other = f.rollouts["rollouts/other"];
          other.name = "rollouts/other";
          other.state = RolloutState::kHeld;
-         other.updates[h.name] = {};
-         f.active.insert(other.name);
+         f.hosts.at(h.name).claimant = other.name;
        },
        "HELD_BY_ROLLOUT", true},
       {[](Fleet&, Host& h, Driver&) { h.stream = 0; }, "HOST_OFFLINE", true},

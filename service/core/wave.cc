@@ -1,15 +1,10 @@
 #include "service/core/wave.h"
 
-#include <algorithm>
-
 namespace baton::core {
 
 bool WaveHasEnded(const Rollout& rollout) {
-  const std::vector<PlannedHost>& hosts =
-      rollout.plan->waves[rollout.wave].hosts;
-  return std::all_of(hosts.begin(), hosts.end(), [&](const PlannedHost& host) {
-    return HasEnded(rollout.updates.at(host.host).state);
-  });
+  const WaveTally& wave = rollout.tally.waves[rollout.wave];
+  return wave.ended == wave.hosts;
 }
 
 absl::Time BakeEnd(const Rollout& rollout) {
@@ -19,21 +14,26 @@ absl::Time BakeEnd(const Rollout& rollout) {
   return rollout.wave_ended + wave.bake;
 }
 
-std::vector<std::string> UnwellHosts(const Fleet& fleet,
-                                     const Rollout& rollout) {
-  std::vector<std::string> unwell;
-  for (const PlannedHost& planned : rollout.plan->waves[rollout.wave].hosts) {
-    if (rollout.updates.at(planned.host).state != UpdateState::kDone) continue;
-    const Host* host = FindHost(fleet, planned.host);
-    if (host != nullptr && StateOf(*host) == HostState::kReady) continue;
-    unwell.push_back(planned.host);
-  }
-  return unwell;
+std::vector<std::string> UnwellHosts(const Rollout& rollout) {
+  return HostsOf(rollout, rollout.tally.waves[rollout.wave].unwell,
+                 rollout.plan->hosts);
 }
 
-bool MayAdvance(const Fleet& fleet, const Rollout& rollout) {
+std::vector<std::string> HostsOf(const Rollout& rollout,
+                                 const std::set<uint32_t>& positions,
+                                 size_t most) {
+  std::vector<std::string> hosts;
+  for (const uint32_t position : positions) {
+    if (hosts.size() == most) break;
+    hosts.push_back(rollout.plan->waves[rollout.wave].hosts[position].host);
+  }
+  return hosts;
+}
+
+bool MayAdvance(const Rollout& rollout) {
   return rollout.wave + 1 < rollout.plan->waves.size() &&
-         WaveHasEnded(rollout) && UnwellHosts(fleet, rollout).empty();
+         WaveHasEnded(rollout) &&
+         rollout.tally.waves[rollout.wave].unwell.empty();
 }
 
 }  // namespace baton::core

@@ -1,6 +1,8 @@
 #ifndef SERVICE_CORE_WAVE_H_
 #define SERVICE_CORE_WAVE_H_
 
+#include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,12 +22,16 @@ absl::Time BakeEnd(const Rollout& rollout);
 
 // Returns the hosts that the wave updated and that do not run well now: a wave
 // does not end its bake on them.
-std::vector<std::string> UnwellHosts(const Fleet& fleet,
-                                     const Rollout& rollout);
+std::vector<std::string> UnwellHosts(const Rollout& rollout);
+
+// Returns the hosts at the first `most` of `positions` in the wave.
+std::vector<std::string> HostsOf(const Rollout& rollout,
+                                 const std::set<uint32_t>& positions,
+                                 size_t most);
 
 // Whether the next wave may begin, the time aside: there is one, every host of
 // this one ended, and those that it updated run well.
-bool MayAdvance(const Fleet& fleet, const Rollout& rollout);
+bool MayAdvance(const Rollout& rollout);
 
 }  // namespace baton::core
 

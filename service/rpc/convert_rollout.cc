@@ -283,7 +283,7 @@ v1::Update ToProto(const core::Rollout& rollout, const std::string& host,
     proto.mutable_saved()->set_blocks(update.saved->blocks);
     proto.mutable_saved()->set_size_bytes(update.saved->size_bytes);
   }
-  proto.set_cancel_requested(update.cancel_requested);
+  proto.set_cancel_requested(update.cancel != core::Cancel::kNone);
   return proto;
 }
 

@@ -15,7 +15,10 @@
 namespace baton::rpc {
 namespace {
 
-// Keys are the names of hosts, for their updates, and the rollout's own.
+constexpr char kAllUpdates[] = "*";
+
+// Keys are the names of hosts, for their updates, kAllUpdates for all of them,
+// and the rollout's own.
 class RolloutView final : public WatchView<v1::WatchRolloutResponse> {
  public:
   explicit RolloutView(std::string name) : name_(std::move(name)) {}
@@ -32,6 +35,7 @@ class RolloutView final : public WatchView<v1::WatchRolloutResponse> {
   void Collect(const core::Changes& changes,
                std::set<std::string>& keys) const override {
     if (changes.rollouts.count(name_) > 0) keys.insert(name_);
+    if (changes.started.count(name_) > 0) keys.insert(kAllUpdates);
     for (auto it = changes.updates.lower_bound({name_, ""});
          it != changes.updates.end() && it->first == name_; ++it) {
       keys.insert(it->second);
@@ -44,6 +48,9 @@ class RolloutView final : public WatchView<v1::WatchRolloutResponse> {
     if (rollout == nullptr) {
       keys.clear();
       return Filled::kNothing;
+    }
+    if (keys.erase(kAllUpdates) > 0) {
+      for (const auto& [host, update] : rollout->updates) keys.insert(host);
     }
     const bool first = std::exchange(first_, false);
     response.set_revision(fleet.revision);

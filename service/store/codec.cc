@@ -441,7 +441,9 @@ std::string Encode(const core::Update& update) {
   to.set_attempt(update.attempt);
   to.set_wave(update.wave);
   to.set_from_version(update.from_version);
-  to.set_cancel_requested(update.cancel_requested);
+  to.set_cancel(static_cast<uint32_t>(update.cancel));
+  to.set_tries(update.tries);
+  SetTime(update.not_before, [&](int64_t ns) { to.set_not_before_ns(ns); });
   SetTime(update.start_time, [&](int64_t ns) { to.set_start_time_ns(ns); });
   SetTime(update.end_time, [&](int64_t ns) { to.set_end_time_ns(ns); });
   to.set_sequence(update.sequence);
@@ -471,7 +473,12 @@ absl::StatusOr<core::Update> DecodeUpdate(absl::string_view bytes) {
   update.attempt = from.attempt();
   update.wave = from.wave();
   update.from_version = from.from_version();
-  update.cancel_requested = from.cancel_requested();
+  ASSIGN_OR_RETURN(update.cancel, ToEnum(from.cancel(), core::Cancel::kNone,
+                                         core::Cancel::kRequeues));
+  update.tries = from.tries();
+  if (from.has_not_before_ns()) {
+    update.not_before = ToTime(from.not_before_ns());
+  }
   if (from.has_start_time_ns()) {
     update.start_time = ToTime(from.start_time_ns());
   }

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
+#include "service/core/index.h"
 #include "service/core/names.h"
 #include "service/store/codec.h"
 
@@ -112,11 +113,6 @@ absl::Status AddRow(Table table, const std::string& key,
   CHECK(false);
 }
 
-void FinishLoad(core::Fleet& fleet) {
-  fleet.active.clear();
-  for (const auto& [name, rollout] : fleet.rollouts) {
-    if (core::IsActive(rollout.state)) fleet.active.insert(name);
-  }
-}
+void FinishLoad(core::Fleet& fleet) { core::Reindex(fleet); }
 
 }  // namespace baton::store

@@ -14,6 +14,7 @@
 #include "base/reason.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "service/core/index.h"
 #include "service/store/memory_store.h"
 #include "service/store/sqlite_store.h"
 #include "tests/support/stage.h"
@@ -72,6 +73,7 @@ core::Fleet DurableOf(core::Fleet fleet) {
     host.last_heard = absl::InfinitePast();
   }
   fleet.settings = {};
+  core::Reindex(fleet);
   return fleet;
 }
 
@@ -161,7 +163,9 @@ TEST_P(StoreTest, BringsBackAllThatAFleetCanHold) {
 TEST_P(StoreTest, KeepsUpWithEachChange) {
   CommitAll();
   Do(core::CordonHost{HostName(1), "disk", "", "request-1"});
-  Do(core::CreateRollout{kRollout, support::MakeSpec()});
+  core::RolloutSpec spec = support::MakeSpec();
+  spec.limits.max_unavailable = 2;  // the cordoned host counts
+  Do(core::CreateRollout{kRollout, spec});
   Do(core::PlanRollout{kRollout});
   Do(core::StartRollout{kRollout, stage_.rollout().plan->digest});
   Do(core::AdmitHost{kRollout, HostName(2), 1});

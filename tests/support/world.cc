@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "service/core/index.h"
 #include "service/core/invariants.h"
 #include "tests/support/stage.h"
 
@@ -21,6 +22,7 @@ core::Fleet DurableOf(core::Fleet fleet) {
   fleet.settings = {};
   fleet.now = absl::UnixEpoch();
   fleet.revision = 0;
+  core::Reindex(fleet);
   return fleet;
 }
 
