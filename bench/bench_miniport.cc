@@ -1,6 +1,7 @@
 // A miniport that does nothing but hold one block of memory and have it saved.
-// BATON_BENCH_BLOCK="FORM BYTES RUNS" in the environment says how: FORM is
-// ranges, mdl or data, and the pages lie in RUNS pieces.
+// BATON_BENCH_BLOCK="FORM BYTES RUNS BLOCKS" in the environment says how: FORM
+// is ranges, mdl or data, and the pages of one block lie in RUNS pieces; or the
+// bytes are so many blocks of one piece each.
 
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +13,7 @@
 namespace {
 
 constexpr ULONG kRunsMax = 4096;
+constexpr ULONG kBlocksMax = 4096;
 
 enum class Form { kRanges, kMdl, kData };
 
@@ -20,7 +22,9 @@ struct Context {
   Form form;
   SIZE_T bytes;
   ULONG runs;
-  PMDL list;
+  ULONG blocks;
+  ULONG held;  // of `lists`
+  PMDL lists[kBlocksMax];
   PMDL gaps[kRunsMax];
   DXGK_KSR_MEMORY_RANGE ranges[kRunsMax];
 };
@@ -44,8 +48,9 @@ NTSTATUS AddDevice(PDEVICE_OBJECT, PVOID* out) {
   char form[16] = "";
   // NOLINTNEXTLINE(concurrency-mt-unsafe): the driver host has one thread
   const char* const text = std::getenv("BATON_BENCH_BLOCK");
-  if (text == nullptr || std::sscanf(text, "%15s %zu %u", form, &context.bytes,
-                                     &context.runs) != 3) {
+  if (text == nullptr ||
+      std::sscanf(text, "%15s %zu %u %u", form, &context.bytes, &context.runs,
+                  &context.blocks) != 4) {
     return STATUS_INVALID_PARAMETER;
   }
   context.form = std::strcmp(form, "ranges") == 0 ? Form::kRanges
@@ -56,8 +61,8 @@ NTSTATUS AddDevice(PDEVICE_OBJECT, PVOID* out) {
 }
 
 void NoteRanges() {
-  const PFN_NUMBER* const pages = MmGetMdlPfnArray(context.list);
-  const SIZE_T each = context.bytes / context.runs / PAGE_SIZE;
+  const PFN_NUMBER* const pages = MmGetMdlPfnArray(context.lists[0]);
+  const SIZE_T each = context.bytes / context.blocks / context.runs / PAGE_SIZE;
   for (ULONG i = 0; i < context.runs; ++i) {
     context.ranges[i] = BatonKsrRange(pages[i * each], each);
   }
@@ -74,8 +79,18 @@ NTSTATUS AllocateScattered() {
     }
   }
   for (ULONG i = 0; i < context.runs; ++i) Free(pieces[i]);
-  context.list = Allocate(context.bytes);
-  if (context.list == nullptr) return STATUS_NO_MEMORY;
+  return STATUS_SUCCESS;
+}
+
+NTSTATUS AllocateBlocks() {
+  if (context.runs > 1) {
+    const NTSTATUS nt_status = AllocateScattered();
+    if (!NT_SUCCESS(nt_status)) return nt_status;
+  }
+  for (; context.held < context.blocks; ++context.held) {
+    context.lists[context.held] = Allocate(context.bytes / context.blocks);
+    if (context.lists[context.held] == nullptr) return STATUS_NO_MEMORY;
+  }
   NoteRanges();
   return STATUS_SUCCESS;
 }
@@ -83,11 +98,10 @@ NTSTATUS AllocateScattered() {
 NTSTATUS StartDevice(PVOID, DXGK_START_INFO*, DXGKRNL_INTERFACE* callbacks,
                      ULONG*, ULONG*) {
   context.callbacks = *callbacks;
-  return context.list != nullptr ? STATUS_SUCCESS : AllocateScattered();
+  return context.held > 0 ? STATUS_SUCCESS : AllocateBlocks();
 }
 
-NTSTATUS Save(HANDLE, IN_CONST_PDXGKARG_SAVEMEMORYFORHOTUPDATE args) {
-  if (args->Flags.CancelHotUpdate) return STATUS_SUCCESS;
+NTSTATUS SaveBlock(PMDL list) {
   DXGKARGCB_SAVEMEMORYFORHOTUPDATE save = {};
   switch (context.form) {
     case Form::kRanges:
@@ -95,31 +109,39 @@ NTSTATUS Save(HANDLE, IN_CONST_PDXGKARG_SAVEMEMORYFORHOTUPDATE args) {
       save.pDataMemoryRanges = context.ranges;
       break;
     case Form::kMdl:
-      save.pDataMdl = context.list;
+      save.pDataMdl = list;
       break;
     case Form::kData:
-      save.pData =
-          MmGetSystemAddressForMdlSafe(context.list, NormalPagePriority);
-      save.DataSize = static_cast<UINT>(context.bytes);
+      save.pData = MmGetSystemAddressForMdlSafe(list, NormalPagePriority);
+      save.DataSize = MmGetMdlByteCount(list);
       break;
   }
   return context.callbacks.DxgkCbSaveMemoryForHotUpdate(
       context.callbacks.DeviceHandle, &save);
 }
 
+NTSTATUS Save(HANDLE, IN_CONST_PDXGKARG_SAVEMEMORYFORHOTUPDATE args) {
+  if (args->Flags.CancelHotUpdate) return STATUS_SUCCESS;
+  for (ULONG i = 0; i < context.held; ++i) {
+    const NTSTATUS nt_status = SaveBlock(context.lists[i]);
+    if (!NT_SUCCESS(nt_status)) return nt_status;
+  }
+  return STATUS_SUCCESS;
+}
+
 NTSTATUS Restore(HANDLE, IN_CONST_PDXGKARG_RESTOREMEMORYFORHOTUPDATE args) {
   if (args->Flags.RestoreComplete) return STATUS_SUCCESS;
-  context.list = args->pDataMdl;
+  context.lists[context.held++] = args->pDataMdl;
   NoteRanges();
   const void* const data =
-      MmGetSystemAddressForMdlSafe(context.list, NormalPagePriority);
+      MmGetSystemAddressForMdlSafe(args->pDataMdl, NormalPagePriority);
   return data != nullptr ? STATUS_SUCCESS : STATUS_NO_MEMORY;
 }
 
 NTSTATUS StopDevice(PVOID) { return STATUS_SUCCESS; }
 
 NTSTATUS RemoveDevice(PVOID) {
-  if (context.list != nullptr) Free(context.list);
+  for (ULONG i = 0; i < context.held; ++i) Free(context.lists[i]);
   for (ULONG i = 0; i < context.runs; ++i) {
     if (context.gaps[i] != nullptr) Free(context.gaps[i]);
   }

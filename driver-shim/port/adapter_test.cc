@@ -1,5 +1,6 @@
 #include "driver-shim/port/adapter.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +13,9 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/reason.h"
+#include "driver-shim/port/block_index.h"
+#include "driver-shim/port/kernel_memory.h"
+#include "driver-shim/port/named_memory.h"
 #include "driver-shim/port/order.h"
 #include "driver-shim/port/testdata/fake_device.h"
 #include "driver-shim/port/update_steps.h"
@@ -491,6 +495,38 @@ TEST_F(AdapterTest, BlocksThatChangedAfterSaveAreNotHandedOver) {
   EXPECT_EQ(Reason(report.status), "SAVED_STATE_DAMAGED") << report.status;
   EXPECT_EQ(report.rule, "R5");
   EXPECT_EQ(state(), State::kUnloaded);
+}
+
+// What is digested before the pause could change after it: so nothing is.
+TEST_F(AdapterTest, EveryBlockIsDigestedAfterThePauseAndCheckedAtHandOver) {
+  Serve("none");
+  const auto index = NamedMemory::Attach(
+      open((testing::TempDir() + "/blocks").c_str(), O_RDWR | O_CLOEXEC));
+  const auto memory = NamedMemory::Attach(
+      open((testing::TempDir() + "/memory").c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(index.ok() && memory.ok());
+  const BlockIndex blocks((*index)->data());
+  for (const Step step : {Step::kPrepare, Step::kPause}) {
+    TakeAll({step}, Image("leaks"));
+    const auto before = blocks.Read();
+    ASSERT_TRUE(before.ok()) << before.status();
+    EXPECT_TRUE(before->empty()) << Name(step);
+  }
+  TakeAll({Step::kSave, Step::kUnload}, Image("leaks"));
+  const auto saved = blocks.Read();
+  ASSERT_TRUE(saved.ok()) << saved.status();
+  ASSERT_EQ(saved->size(), 5u);
+  for (const SavedBlock& block : *saved) {
+    EXPECT_EQ(block.digest, DigestOf(block, (*memory)->data(), kFirstPage));
+    std::byte& byte =
+        (*memory)->data()[(block.runs[0].first - kFirstPage) * PAGE_SIZE +
+                          block.byte_offset];
+    byte ^= std::byte{1};
+    EXPECT_EQ(Reason(Take(Step::kRestore, Image("leaks")).status),
+              "SAVED_STATE_DAMAGED");
+    byte ^= std::byte{1};
+  }
+  TakeAll(kFromRestore, Image("leaks"));
 }
 
 TEST_F(AdapterTest, EnginesThatDoNotResumeLeaveTheWayBackOpen) {

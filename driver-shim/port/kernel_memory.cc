@@ -543,7 +543,24 @@ absl::Status KernelMemory::Reserve(const std::vector<SavedBlock>& blocks) {
     }
     if (const absl::Status mapped = MapSaved(runs); !mapped.ok()) return mapped;
   }
+  CloseView(blocks);
   return absl::OkStatus();
+}
+
+// No other way to the saved bytes may stay open.
+void KernelMemory::CloseView(const std::vector<SavedBlock>& blocks) {
+  std::vector<PageRun> all;
+  for (const SavedBlock& block : blocks) {
+    all.insert(all.end(), block.runs.begin(), block.runs.end());
+  }
+  // Each call of the system takes longer than finding out that it can be saved.
+  std::sort(all.begin(), all.end(),
+            [](PageRun a, PageRun b) { return a.first < b.first; });
+  std::vector<PageRun> joined;
+  for (const PageRun& run : all) AddRun(joined, run);
+  for (const PageRun& run : joined) {
+    mprotect(View(run.first), run.pages * kPageBytes, PROT_NONE);
+  }
 }
 
 // Maps the pages of one block copy-on-write, one after the other.
@@ -556,15 +573,12 @@ absl::Status KernelMemory::MapSaved(const std::vector<PageRun>& runs) {
     windows_[Number(at)] = {.runs = runs, .pages = PagesIn(runs)};
   }
   for (const PageRun& run : runs) {
-    const size_t bytes = run.pages * kPageBytes;
-    // No other way to the saved bytes may stay open.
-    mprotect(View(run.first), bytes, PROT_NONE);
     map_.Update(run, [&](uint64_t first, PageMap::State& state) {
       state.kept = true;
       state.cow = true;
       state.home = at + (first - run.first) * kPageBytes;
     });
-    at += bytes;
+    at += run.pages * kPageBytes;
   }
   return absl::OkStatus();
 }

@@ -177,6 +177,7 @@ class KernelMemory {
   Behind InWindow(uint64_t address, const Window& window, uint64_t index,
                   uint64_t pages) const;
   absl::Status MapSaved(const std::vector<PageRun>& runs);
+  void CloseView(const std::vector<SavedBlock>& blocks);
   std::byte* MapWindow(const std::vector<PageRun>& runs, int flags);
   absl::Status WriteBack(const PageMap::Stretch& stretch);
   absl::Status ShareAgain(const PageMap::Stretch& stretch);
