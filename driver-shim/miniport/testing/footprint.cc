@@ -29,16 +29,17 @@ constexpr Measure kCounted[] = {
     {"files", &Footprint::files},
 };
 
-// By how much one may grow that comes and goes.
+// Of those that come and go.
 struct Trending {
   Measure measure = {};
-  int64_t growth_max = 0;
+  int64_t Allowance::*growth_max = nullptr;
 };
 
 constexpr Trending kTrending[] = {
-    {{"mappings", &Footprint::mappings}, 2},
-    {{"heap bytes", &Footprint::heap_bytes}, 4 << 10},
-    {{"resident bytes", &Footprint::resident_bytes}, 512 << 10},
+    {{"mappings", &Footprint::mappings}, &Allowance::mappings},
+    {{"heap bytes", &Footprint::heap_bytes}, &Allowance::heap_bytes},
+    {{"resident bytes", &Footprint::resident_bytes},
+     &Allowance::resident_bytes},
 };
 
 int64_t Entries(const std::string& directory) {
@@ -103,7 +104,8 @@ Footprint TakeFootprint(const std::string& directory) {
   return now;
 }
 
-std::string Growth(const std::vector<Footprint>& after_each) {
+std::string Growth(const std::vector<Footprint>& after_each,
+                   const Allowance& allowance) {
   std::string grew;
   for (const Measure& measure : kCounted) {
     for (const Footprint& footprint : after_each) {
@@ -117,7 +119,8 @@ std::string Growth(const std::vector<Footprint>& after_each) {
   for (const auto& [measure, growth_max] : kTrending) {
     const int64_t early = Early(after_each, measure);
     const int64_t late = Late(after_each, measure);
-    if (late > early + growth_max) grew += Grew(measure, early, late);
+    if (late > early + allowance.*growth_max)
+      grew += Grew(measure, early, late);
   }
   return grew;
 }

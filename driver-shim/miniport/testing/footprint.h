@@ -22,12 +22,20 @@ struct Footprint {
 // `directory`  where whoever is looked at may leave files
 Footprint TakeFootprint(const std::string& directory);
 
+// By how much may become more what comes and goes, over all repeats.
+struct Allowance {
+  int64_t mappings = 2;
+  int64_t heap_bytes = 4 << 10;
+  int64_t resident_bytes = 512 << 10;
+};
+
 // What became more from repeat to repeat of one thing; "" when nothing did. To
 // be counted are all but mappings and bytes, and those must never be more than
 // after the first. Of the others, which come and go, the median of the last 20
 // is compared with that of the 10th to the 30th; they are not looked at when
 // there are fewer than 60.
-std::string Growth(const std::vector<Footprint>& after_each);
+std::string Growth(const std::vector<Footprint>& after_each,
+                   const Allowance& allowance = {});
 
 // The same medians, for people to read.
 std::string Trend(const std::vector<Footprint>& after_each);

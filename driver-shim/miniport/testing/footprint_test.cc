@@ -77,6 +77,9 @@ TEST(FootprintTest, WhatComesAndGoesIsJudgedByItsTrend) {
     std::vector<Footprint> all = Hundred();
     all[50].*member += int64_t{1} << 30;
     EXPECT_EQ(Growth(all), "");
+    for (Footprint& footprint : all) footprint.*member += 4;
+    for (size_t i = 70; i < all.size(); ++i) all[i].*member += 4;
+    EXPECT_EQ(Growth(all, {.mappings = 4}), "");
     for (size_t i = 0; i < all.size(); ++i) {
       all[i].*member += static_cast<int64_t>(i) * 8192;
     }

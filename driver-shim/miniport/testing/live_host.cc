@@ -114,7 +114,9 @@ void LiveHost::StartGuests() {
                                   .mailbox_period = absl::Milliseconds(2),
                                   .stall = kPatient,
                                   .drain = absl::Seconds(2),
-                                  .working_bytes = 64 << 10,
+                                  // Each its own, so that a driver that
+                                  // takes one's for the other's is wrong.
+                                  .working_bytes = uint64_t{64 << 10} << i,
                                   .seed = static_cast<uint64_t>(i) + 1,
                                   .on_ready = [this] { ++guests_ready_; }}));
   }
