@@ -17,6 +17,7 @@
 #include <sstream>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
@@ -91,6 +92,16 @@ bool IsPlainFileName(const std::string& name) {
          name.find('\0') == std::string::npos;
 }
 
+// 1 to 8 numbers of at most 9 digits, joined by dots.
+bool IsVersion(const std::string& version) {
+  const std::vector<absl::string_view> parts = absl::StrSplit(version, '.');
+  return parts.size() <= 8 &&
+         std::all_of(parts.begin(), parts.end(), [](absl::string_view part) {
+           return !part.empty() && part.size() <= 9 &&
+                  std::all_of(part.begin(), part.end(), absl::ascii_isdigit);
+         });
+}
+
 absl::Status CheckManifest(const v1::DriverManifest& manifest) {
   RETURN_IF_ERROR(CheckName("driver", manifest.driver(), "-"));
   RETURN_IF_ERROR(CheckName("version", manifest.version(), ".-"));
@@ -115,6 +126,12 @@ absl::Status CheckManifest(const v1::DriverManifest& manifest) {
   if (format.writes() == 0 || format.reads().empty()) {
     return BadManifest(
         "field 'state_format' wants writes of at least 1 and one reads");
+  }
+  if (!manifest.guest_driver_min().empty() &&
+      !IsVersion(manifest.guest_driver_min())) {
+    return BadManifest(absl::StrCat("field 'guest_driver_min' is '",
+                                    manifest.guest_driver_min(),
+                                    "', want numbers such as 31.0.15"));
   }
   return absl::OkStatus();
 }

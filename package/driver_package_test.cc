@@ -41,6 +41,7 @@ class DriverPackageTest : public ::testing::Test {
     manifest.add_pci_ids("1b70:0001");
     manifest.mutable_state_format()->set_writes(1);
     manifest.mutable_state_format()->add_reads(1);
+    manifest.set_guest_driver_min("31.0.15");
     return manifest;
   }
 
@@ -75,6 +76,9 @@ TEST_F(DriverPackageTest, EachBadManifestIsRefusedWithItsField) {
           {"'pci_ids'", [](auto& m) { m.clear_pci_ids(); }},
           {"'pci_ids'", [](auto& m) { m.set_pci_ids(0, "1B70:0001"); }},
           {"'state_format'", [](auto& m) { m.clear_state_format(); }},
+          {"'guest_driver_min'",
+           [](auto& m) { m.set_guest_driver_min("1.x"); }},
+          {"'guest_driver_min'", [](auto& m) { m.set_guest_driver_min("1."); }},
       };
   for (const auto& [field, spoil] : kBad) {
     v1::DriverManifest manifest = Good();

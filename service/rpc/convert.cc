@@ -27,6 +27,7 @@ v1::VirtualGpu ToProto(const core::VirtualGpu& vgpu) {
   proto.set_profile(vgpu.profile);
   proto.set_guest(vgpu.guest);
   proto.set_vram_bytes(vgpu.vram_bytes);
+  proto.set_guest_driver(vgpu.guest_driver);
   return proto;
 }
 
@@ -35,7 +36,8 @@ core::VirtualGpu FromProto(const v1::VirtualGpu& proto) {
           .luid = proto.luid(),
           .profile = proto.profile(),
           .guest = proto.guest(),
-          .vram_bytes = proto.vram_bytes()};
+          .vram_bytes = proto.vram_bytes(),
+          .guest_driver = proto.guest_driver()};
 }
 
 v1::Adapter ToProto(const core::Adapter& adapter) {
@@ -118,6 +120,7 @@ v1::DriverManifest ToProto(const core::DriverManifest& manifest) {
   proto.mutable_state_format()->set_writes(manifest.state_format_writes);
   *proto.mutable_state_format()->mutable_reads() = {
       manifest.state_format_reads.begin(), manifest.state_format_reads.end()};
+  proto.set_guest_driver_min(manifest.guest_driver_min);
   return proto;
 }
 
@@ -172,6 +175,9 @@ v1::Host ToProto(const core::Host& host) {
   proto.set_attempt(host.attempt);
   proto.set_etag(core::EtagOf(host.version));
   proto.set_state_message(core::StateMessageOf(host));
+  if (host.inventory.available_memory_bytes.has_value()) {
+    proto.set_available_memory_bytes(*host.inventory.available_memory_bytes);
+  }
   return proto;
 }
 
@@ -213,6 +219,11 @@ core::Inventory FromProto(const v1::Inventory& inventory) {
   for (const v1::Adapter& adapter : inventory.adapters()) {
     found.adapters.push_back(FromProto(adapter));
   }
+  if (inventory.has_available_memory_bytes()) {
+    found.available_memory_bytes = inventory.available_memory_bytes();
+  }
+  found.hooks = {inventory.hooks().begin(), inventory.hooks().end()};
+  std::sort(found.hooks.begin(), found.hooks.end());
   return found;
 }
 
@@ -224,7 +235,8 @@ core::DriverManifest FromProto(const v1::DriverManifest& manifest) {
           .image_digest = manifest.image_digest(),
           .pci_ids = {manifest.pci_ids().begin(), manifest.pci_ids().end()},
           .state_format_writes = format.writes(),
-          .state_format_reads = {format.reads().begin(), format.reads().end()}};
+          .state_format_reads = {format.reads().begin(), format.reads().end()},
+          .guest_driver_min = manifest.guest_driver_min()};
 }
 
 core::Labels FromProto(

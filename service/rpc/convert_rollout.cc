@@ -9,6 +9,7 @@
 #include "service/core/fleet.h"
 #include "service/core/names.h"
 #include "service/rpc/convert.h"
+#include "service/rpc/convert_spec.h"
 
 namespace baton::rpc {
 namespace {
@@ -17,93 +18,11 @@ namespace {
 using ::baton::rpc::FromProto;
 using ::baton::rpc::ToProto;
 
-v1::WaveSpec ToProto(const core::WaveSpec& wave) {
-  v1::WaveSpec proto;
-  proto.set_name(wave.name);
-  switch (wave.size) {
-    case core::WaveSize::kUnset:
-      break;
-    case core::WaveSize::kHosts:
-      proto.set_hosts(wave.number);
-      break;
-    case core::WaveSize::kPercent:
-      proto.set_percent(wave.number);
-      break;
-    case core::WaveSize::kRest:
-      proto.set_rest(true);
-      break;
-  }
-  if (wave.bake != absl::ZeroDuration()) {
-    *proto.mutable_bake() = ToProto(wave.bake);
-  }
-  return proto;
-}
-
-core::WaveSpec FromProto(const v1::WaveSpec& proto) {
-  core::WaveSpec wave = {.name = proto.name(), .bake = FromProto(proto.bake())};
-  if (proto.has_hosts()) {
-    wave.size = core::WaveSize::kHosts;
-    wave.number = proto.hosts();
-  } else if (proto.has_percent()) {
-    wave.size = core::WaveSize::kPercent;
-    wave.number = proto.percent();
-  } else if (proto.has_rest() && proto.rest()) {
-    wave.size = core::WaveSize::kRest;
-  }
-  return wave;
-}
-
-v1::StepDeadlines ToProto(const core::StepDeadlines& deadlines) {
-  v1::StepDeadlines proto;
-  *proto.mutable_prepare() = ToProto(deadlines.prepare);
-  *proto.mutable_gate() = ToProto(deadlines.gate);
-  *proto.mutable_pause() = ToProto(deadlines.pause);
-  *proto.mutable_save() = ToProto(deadlines.save);
-  *proto.mutable_unload() = ToProto(deadlines.unload);
-  *proto.mutable_restore() = ToProto(deadlines.restore);
-  *proto.mutable_verify() = ToProto(deadlines.verify);
-  *proto.mutable_resume() = ToProto(deadlines.resume);
-  *proto.mutable_confirm() = ToProto(deadlines.confirm);
-  return proto;
-}
-
-core::StepDeadlines FromProto(const v1::StepDeadlines& proto) {
-  core::StepDeadlines deadlines;
-  if (proto.has_prepare()) deadlines.prepare = FromProto(proto.prepare());
-  if (proto.has_gate()) deadlines.gate = FromProto(proto.gate());
-  if (proto.has_pause()) deadlines.pause = FromProto(proto.pause());
-  if (proto.has_save()) deadlines.save = FromProto(proto.save());
-  if (proto.has_unload()) deadlines.unload = FromProto(proto.unload());
-  if (proto.has_restore()) deadlines.restore = FromProto(proto.restore());
-  if (proto.has_verify()) deadlines.verify = FromProto(proto.verify());
-  if (proto.has_resume()) deadlines.resume = FromProto(proto.resume());
-  if (proto.has_confirm()) deadlines.confirm = FromProto(proto.confirm());
-  return deadlines;
-}
-
-v1::RolloutSpec ToProto(const core::RolloutSpec& spec) {
-  v1::RolloutSpec proto;
-  proto.set_driver(spec.driver);
-  proto.set_selector(spec.selector);
-  for (const core::WaveSpec& wave : spec.waves) {
-    *proto.add_waves() = ToProto(wave);
-  }
-  const core::LimitsSpec& limits = spec.limits;
-  if (limits.max_unavailable.has_value()) {
-    proto.mutable_limits()->set_max_unavailable(*limits.max_unavailable);
-  }
-  if (limits.max_unavailable_percent.has_value()) {
-    proto.mutable_limits()->set_max_unavailable_percent(
-        *limits.max_unavailable_percent);
-  }
-  const core::FailureTolerance& tolerance = spec.failure_tolerance;
-  if (tolerance.hosts.has_value()) {
-    proto.mutable_failure_tolerance()->set_hosts(*tolerance.hosts);
-  }
-  if (tolerance.percent.has_value()) {
-    proto.mutable_failure_tolerance()->set_percent(*tolerance.percent);
-  }
-  *proto.mutable_deadlines() = ToProto(spec.deadlines);
+v1::Coverage ToProto(const core::Coverage& coverage) {
+  v1::Coverage proto;
+  proto.set_combinations(coverage.combinations);
+  proto.set_met(coverage.met);
+  *proto.mutable_missed() = {coverage.missed.begin(), coverage.missed.end()};
   return proto;
 }
 
@@ -118,6 +37,15 @@ v1::PlannedWave ToProto(const core::PlannedWave& wave) {
     planned.set_host(host.host);
     planned.set_from_version(host.from_version);
     planned.set_vgpus(host.vgpus);
+    planned.set_to_driver(host.to_driver);
+    *planned.mutable_predicted_blackout() = ToProto(host.predicted_blackout);
+  }
+  proto.set_approvals(wave.approvals);
+  if (wave.failures_max.has_value()) {
+    proto.set_failures_max(*wave.failures_max);
+  }
+  if (wave.coverage.has_value()) {
+    *proto.mutable_coverage() = ToProto(*wave.coverage);
   }
   return proto;
 }
@@ -138,6 +66,21 @@ v1::RolloutPlan ToProto(const core::RolloutPlan& plan) {
   proto.set_hosts(plan.hosts);
   proto.set_max_unavailable(plan.max_unavailable);
   proto.set_failures_max(plan.failures_max);
+  *proto.mutable_estimated_duration() = ToProto(plan.estimated_duration);
+  if (plan.estimated_end != absl::InfiniteFuture()) {
+    *proto.mutable_estimated_end_time() = ToProto(plan.estimated_end);
+  }
+  *proto.mutable_predicted_blackout() = ToProto(plan.predicted_blackout);
+  return proto;
+}
+
+v1::Approval ToProto(const core::Approval& approval) {
+  v1::Approval proto;
+  proto.set_by(approval.by);
+  proto.set_wave(approval.wave);
+  proto.set_digest(approval.digest);
+  proto.set_remark(approval.remark);
+  *proto.mutable_time() = ToProto(approval.time);
   return proto;
 }
 
@@ -195,6 +138,25 @@ v1::VirtualGpuResult ToProto(const core::VirtualGpuResult& result) {
   return proto;
 }
 
+v1::SavedBlock ToProto(const core::SavedBlock& block) {
+  v1::SavedBlock proto;
+  proto.set_index(block.index);
+  proto.set_form(block.form);
+  proto.set_size_bytes(block.size_bytes);
+  proto.set_metadata_bytes(block.metadata_bytes);
+  proto.set_digest(block.digest);
+  return proto;
+}
+
+v1::CensusLine ToProto(const core::CensusLine& line) {
+  v1::CensusLine proto;
+  proto.set_partition_id(line.partition_id);
+  proto.set_guest(line.guest);
+  proto.set_fence_value(line.fence_value);
+  proto.set_state_digest(line.state_digest);
+  return proto;
+}
+
 core::VirtualGpuResult FromProto(const v1::VirtualGpuResult& proto) {
   core::VirtualGpuResult result = {.partition_id = proto.partition_id(),
                                    .guest = proto.guest(),
@@ -202,6 +164,21 @@ core::VirtualGpuResult FromProto(const v1::VirtualGpuResult& proto) {
                                    .difference = proto.difference()};
   if (proto.has_blackout()) result.blackout = FromProto(proto.blackout());
   return result;
+}
+
+core::SavedBlock FromProto(const v1::SavedBlock& proto) {
+  return {.index = proto.index(),
+          .form = proto.form(),
+          .size_bytes = proto.size_bytes(),
+          .metadata_bytes = proto.metadata_bytes(),
+          .digest = proto.digest()};
+}
+
+core::CensusLine FromProto(const v1::CensusLine& proto) {
+  return {.partition_id = proto.partition_id(),
+          .guest = proto.guest(),
+          .fence_value = proto.fence_value(),
+          .state_digest = proto.state_digest()};
 }
 
 absl::Status UnknownError(absl::string_view what, int number) {
@@ -251,6 +228,10 @@ v1::Rollout ToProto(const core::Rollout& rollout, WithPlan with_plan) {
     *proto.mutable_end_time() = ToProto(rollout.end_time);
   }
   proto.set_etag(core::EtagOf(rollout.version));
+  for (const core::Approval& approval : rollout.approvals) {
+    *proto.add_approvals() = ToProto(approval);
+  }
+  proto.set_rollback(rollout.rollback);
   return proto;
 }
 
@@ -284,6 +265,10 @@ v1::Update ToProto(const core::Rollout& rollout, const std::string& host,
     proto.mutable_saved()->set_size_bytes(update.saved->size_bytes);
   }
   proto.set_cancel_requested(update.cancel != core::Cancel::kNone);
+  proto.set_tries(update.tries);
+  if (update.not_before != absl::InfinitePast()) {
+    *proto.mutable_not_before() = ToProto(update.not_before);
+  }
   return proto;
 }
 
@@ -302,26 +287,33 @@ v1::Order ToProto(const core::Order& order) {
   return proto;
 }
 
-core::RolloutSpec FromProto(const v1::RolloutSpec& spec) {
-  core::RolloutSpec parsed = {.driver = spec.driver(),
-                              .selector = spec.selector(),
-                              .deadlines = FromProto(spec.deadlines())};
-  for (const v1::WaveSpec& wave : spec.waves()) {
-    parsed.waves.push_back(FromProto(wave));
+v1::Incident ToProto(const core::Incident& incident) {
+  v1::Incident proto;
+  for (const core::SavedBlock& block : incident.blocks) {
+    *proto.add_blocks() = ToProto(block);
   }
-  const v1::LimitsSpec& limits = spec.limits();
-  if (limits.has_max_unavailable()) {
-    parsed.limits.max_unavailable = limits.max_unavailable();
+  for (const core::CensusLine& line : incident.before) {
+    *proto.add_before() = ToProto(line);
   }
-  if (limits.has_max_unavailable_percent()) {
-    parsed.limits.max_unavailable_percent = limits.max_unavailable_percent();
+  for (const core::CensusLine& line : incident.after) {
+    *proto.add_after() = ToProto(line);
   }
-  const v1::FailureTolerance& tolerance = spec.failure_tolerance();
-  if (tolerance.has_hosts()) {
-    parsed.failure_tolerance.hosts = tolerance.hosts();
+  *proto.mutable_driver_log() = {incident.driver_log.begin(),
+                                 incident.driver_log.end()};
+  return proto;
+}
+
+core::Incident FromProto(const v1::Incident& incident) {
+  core::Incident parsed = {.driver_log = {incident.driver_log().begin(),
+                                          incident.driver_log().end()}};
+  for (const v1::SavedBlock& block : incident.blocks()) {
+    parsed.blocks.push_back(FromProto(block));
   }
-  if (tolerance.has_percent()) {
-    parsed.failure_tolerance.percent = tolerance.percent();
+  for (const v1::CensusLine& line : incident.before()) {
+    parsed.before.push_back(FromProto(line));
+  }
+  for (const v1::CensusLine& line : incident.after()) {
+    parsed.after.push_back(FromProto(line));
   }
   return parsed;
 }
@@ -351,6 +343,7 @@ absl::StatusOr<core::UpdateReport> FromProto(const v1::UpdateReport& report) {
     parsed.saved = core::SavedState{.blocks = report.saved().blocks(),
                                     .size_bytes = report.saved().size_bytes()};
   }
+  if (report.has_incident()) parsed.incident = FromProto(report.incident());
   return parsed;
 }
 

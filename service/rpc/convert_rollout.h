@@ -27,7 +27,8 @@ v1::Update ToProto(const core::Rollout& rollout, const std::string& host,
 
 v1::Order ToProto(const core::Order& order);
 
-core::RolloutSpec FromProto(const v1::RolloutSpec& spec);
+v1::Incident ToProto(const core::Incident& incident);
+core::Incident FromProto(const v1::Incident& incident);
 
 // Errors: INVALID_ARGUMENT (BAD_REPORT): a state or a step that this release
 // does not know

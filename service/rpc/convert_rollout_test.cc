@@ -2,10 +2,13 @@
 
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "base/reason.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "service/rpc/convert.h"
+#include "tests/support/every_field.h"
 
 namespace baton::rpc {
 namespace {
@@ -34,27 +37,6 @@ TEST(ConvertTest, WhatTheWireDoesNotAllowIsCut) {
   EXPECT_EQ(ToProto(FromProto(time)).seconds(), -62'135'596'800);
 }
 
-TEST(ConvertTest, ASpecGoesThereAndBack) {
-  core::RolloutSpec spec = {
-      .driver = "drivers/d/versions/1",
-      .selector = "zone=a",
-      .waves = {{"canary", core::WaveSize::kHosts, 2, absl::Seconds(90)},
-                {"half", core::WaveSize::kPercent, 50},
-                {"", core::WaveSize::kRest, 0}},
-      .limits = {.max_unavailable = 3},
-      .failure_tolerance = {.percent = 0},
-      .deadlines = {.save = absl::Milliseconds(1500)}};
-  core::Rollout rollout = {
-      .name = "rollouts/r", .spec = spec, .create_time = absl::UnixEpoch()};
-  EXPECT_EQ(FromProto(ToProto(rollout, WithPlan::kYes).spec()), spec);
-}
-
-TEST(ConvertTest, AWaveThatIsNotTheRestHasNoSize) {
-  v1::RolloutSpec spec;
-  spec.add_waves()->set_rest(false);
-  EXPECT_EQ(FromProto(spec).waves.at(0).size, core::WaveSize::kUnset);
-}
-
 TEST(ConvertTest, EachNumberOfTheCoreIsThatOfTheWire) {
   EXPECT_EQ(static_cast<int>(core::RolloutState::kAborting),
             v1::ROLLOUT_STATE_ABORTING);
@@ -67,9 +49,10 @@ TEST(ConvertTest, EachNumberOfTheCoreIsThatOfTheWire) {
   EXPECT_EQ(static_cast<int>(core::GateVerdict::kStop), v1::GATE_VERDICT_STOP);
   for (const auto state :
        {core::RolloutState::kDraft, core::RolloutState::kPlanned,
-        core::RolloutState::kRunning, core::RolloutState::kHeld,
-        core::RolloutState::kSucceeded, core::RolloutState::kFailed,
-        core::RolloutState::kAborted, core::RolloutState::kAborting}) {
+        core::RolloutState::kAwaitingApproval, core::RolloutState::kRunning,
+        core::RolloutState::kHeld, core::RolloutState::kSucceeded,
+        core::RolloutState::kFailed, core::RolloutState::kAborted,
+        core::RolloutState::kRolledBack, core::RolloutState::kAborting}) {
     EXPECT_EQ(v1::RolloutState_Name(static_cast<int>(state)),
               "ROLLOUT_STATE_" + std::string(core::Name(state)));
   }
@@ -142,6 +125,92 @@ TEST(ConvertTest, RefusesReportsOfWhatItDoesNotKnow) {
   report.set_step(v1::STEP_PAUSE);
   report.add_steps()->set_step(static_cast<v1::Step>(77));
   EXPECT_EQ(Reason(FromProto(report).status()), "BAD_REPORT");
+}
+
+TEST(ConvertTest, AnIncidentGoesThereAndBackWhole) {
+  v1::UpdateReport report;
+  support::FillEveryField(report);
+  const auto parsed = FromProto(report);
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  ASSERT_TRUE(parsed->incident.has_value());
+  EXPECT_EQ(ToProto(*parsed->incident).SerializeAsString(),
+            report.incident().SerializeAsString());
+}
+
+TEST(ConvertTest, AnInventoryIsShownWhole) {
+  v1::Inventory inventory;
+  support::FillEveryField(inventory);
+  const core::Host host = {.name = "hosts/h",
+                           .inventory = FromProto(inventory)};
+  const v1::Host shown = ToProto(host);
+  ASSERT_EQ(shown.adapters_size(), 2);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(shown.adapters(i).SerializeAsString(),
+              inventory.adapters(i).SerializeAsString());
+  }
+  EXPECT_EQ(shown.available_memory_bytes(), inventory.available_memory_bytes());
+  EXPECT_EQ(host.inventory.fault, inventory.fault());
+  inventory.add_hooks("a");
+  EXPECT_EQ(
+      FromProto(inventory).hooks,
+      (std::vector<std::string>{"a", inventory.hooks(0), inventory.hooks(1)}));
+}
+
+TEST(ConvertTest, AManifestGoesThereAndBackWhole) {
+  v1::DriverManifest manifest;
+  support::FillEveryField(manifest);
+  const core::Driver driver = {.manifest = FromProto(manifest),
+                               .create_time = absl::UnixEpoch()};
+  EXPECT_EQ(ToProto(driver).manifest().SerializeAsString(),
+            manifest.SerializeAsString());
+}
+
+TEST(ConvertTest, APlanIsShownWhole) {
+  const core::RolloutPlan plan = {
+      .digest = "sha256:1",
+      .waves = {{.name = "canary",
+                 .bake = absl::Minutes(1),
+                 .hosts = {{.host = "hosts/a",
+                            .from_version = "1.0",
+                            .vgpus = 2,
+                            .to_driver = "drivers/d/versions/2",
+                            .predicted_blackout = absl::Milliseconds(40)}},
+                 .approvals = 1,
+                 .failures_max = 0,
+                 .coverage = core::Coverage{.combinations = 3,
+                                            .met = 2,
+                                            .missed = {"m / p / g"}}}},
+      .blocked = {{.host = "hosts/b", .reason = "R", .message = "m"}},
+      .time = absl::FromUnixSeconds(7),
+      .hosts = 1,
+      .max_unavailable = 1,
+      .failures_max = 1,
+      .estimated_duration = absl::Minutes(2),
+      .estimated_end = absl::FromUnixSeconds(127),
+      .predicted_blackout = absl::Milliseconds(40)};
+  core::Rollout rollout = {.name = "rollouts/r",
+                           .reason = "R",
+                           .message = "m",
+                           .plan = plan,
+                           .author = "ann",
+                           .create_time = absl::FromUnixSeconds(1),
+                           .start_time = absl::FromUnixSeconds(2),
+                           .end_time = absl::FromUnixSeconds(3),
+                           .approvals = {{.by = "bob",
+                                          .wave = "canary",
+                                          .digest = "sha256:1",
+                                          .remark = "fine",
+                                          .time = absl::FromUnixSeconds(4)}},
+                           .rollback = "rollouts/r-back"};
+  const v1::Rollout shown = ToProto(rollout, WithPlan::kYes);
+  EXPECT_THAT(support::UnsetFieldsOf(shown.plan()), testing::IsEmpty());
+  EXPECT_THAT(support::UnsetFieldsOf(shown.approvals(0)), testing::IsEmpty());
+  EXPECT_EQ(shown.rollback(), "rollouts/r-back");
+  EXPECT_FALSE(ToProto(rollout, WithPlan::kNo).has_plan());
+
+  rollout.plan->estimated_end = absl::InfiniteFuture();
+  EXPECT_FALSE(
+      ToProto(rollout, WithPlan::kYes).plan().has_estimated_end_time());
 }
 
 TEST(ConvertTest, TakesNamesOfUpdatesApart) {

@@ -13,6 +13,7 @@
 #include "service/rpc/calls.h"
 #include "service/rpc/convert.h"
 #include "service/rpc/convert_rollout.h"
+#include "service/rpc/convert_spec.h"
 #include "service/rpc/field_limits.h"
 #include "service/rpc/page.h"
 #include "service/rpc/rollout_view.h"
@@ -42,6 +43,14 @@ Respond RolloutOf(const Request* request, Response* response) {
   return [=](const core::Fleet& fleet) {
     return FillRollout(fleet, request->name(), *response->mutable_rollout());
   };
+}
+
+absl::StatusOr<core::EventBody> CreateRolloutOf(
+    const v1::CreateRolloutRequest& request) {
+  ASSIGN_OR_RETURN(core::RolloutSpec spec, FromProto(request.spec()));
+  return core::CreateRollout{.name = request.name(),
+                             .spec = std::move(spec),
+                             .request_id = request.request_id()};
 }
 
 absl::Status FillRollouts(const core::Fleet& fleet,
@@ -91,10 +100,7 @@ grpc::ServerUnaryReactor* RolloutService::CreateRollout(
     grpc::CallbackServerContext* context,
     const v1::CreateRolloutRequest* request,
     v1::CreateRolloutResponse* response) {
-  core::CreateRollout change = {.name = request->name(),
-                                .spec = FromProto(request->spec()),
-                                .request_id = request->request_id()};
-  return Change(context, *request, std::move(change), loop_,
+  return Change(context, *request, CreateRolloutOf(*request), loop_,
                 RolloutOf(request, response));
 }
 

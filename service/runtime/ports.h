@@ -34,6 +34,8 @@ class Store {
   //
   // Errors:
   //   DATA_LOSS    what is stored cannot be read; reason STORE_CORRUPT
+  //   FAILED_PRECONDITION  TIME_ZONE_UNKNOWN: this machine does not know the
+  //                time zone of a rollout's window
   //   UNAVAILABLE  the disk fails; reason STORE_UNAVAILABLE
   virtual absl::StatusOr<core::Fleet> Load() = 0;
 

@@ -4,46 +4,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/reason.h"
 #include "base/status_macros.h"
 #include "baton/store/v1/records.pb.h"
+#include "service/store/codec_rollout.h"
+#include "service/store/codec_values.h"
 
 namespace baton::store {
 namespace {
-
-absl::Status CorruptError(absl::string_view what) {
-  return ErrorWithReason(absl::StatusCode::kDataLoss, "STORE_CORRUPT",
-                         absl::StrCat("stored ", what, " cannot be read"));
-}
-
-template <typename Proto>
-absl::StatusOr<Proto> Parse(absl::string_view bytes, absl::string_view what) {
-  Proto proto;
-  if (proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return proto;
-  }
-  return CorruptError(what);
-}
-
-// Returns `number` as an enum, if it is one of `first` to `last`.
-template <typename Enum>
-absl::StatusOr<Enum> ToEnum(uint32_t number, Enum first, Enum last) {
-  if (number >= static_cast<uint32_t>(first) &&
-      number <= static_cast<uint32_t>(last)) {
-    return static_cast<Enum>(number);
-  }
-  return CorruptError(absl::StrCat("enum number ", number));
-}
-
-absl::Time ToTime(int64_t ns) { return absl::FromUnixNanos(ns); }
-int64_t ToNs(absl::Time time) { return absl::ToUnixNanos(time); }
-int64_t ToNs(absl::Duration time) { return absl::ToInt64Nanoseconds(time); }
-
-// Times of what has not happened yet are absent.
-template <typename Set>
-void SetTime(absl::Time time, Set set) {
-  if (time != absl::InfinitePast()) set(ToNs(time));
-}
 
 // ---- Hosts.
 
@@ -63,6 +30,7 @@ void ToProto(const core::Adapter& from, v1::Adapter& to) {
     added.set_profile(vgpu.profile);
     added.set_guest(vgpu.guest);
     added.set_vram_bytes(vgpu.vram_bytes);
+    added.set_guest_driver(vgpu.guest_driver);
   }
 }
 
@@ -78,9 +46,42 @@ core::Adapter FromProto(const v1::Adapter& from) {
                    from.fault()};
   for (const v1::VirtualGpu& vgpu : from.vgpus()) {
     to.vgpus.push_back({vgpu.partition_id(), vgpu.luid(), vgpu.profile(),
-                        vgpu.guest(), vgpu.vram_bytes()});
+                        vgpu.guest(), vgpu.vram_bytes(), vgpu.guest_driver()});
   }
   return to;
+}
+
+void ToProto(const core::Inventory& from, v1::Inventory& to) {
+  for (const core::Adapter& adapter : from.adapters) {
+    ToProto(adapter, *to.add_adapters());
+  }
+  to.set_fault(from.fault);
+  if (from.available_memory_bytes.has_value()) {
+    to.set_available_memory_bytes(*from.available_memory_bytes);
+  }
+  to.mutable_hooks()->Assign(from.hooks.begin(), from.hooks.end());
+}
+
+core::Inventory FromProto(const v1::Inventory& from) {
+  core::Inventory to;
+  for (const v1::Adapter& adapter : from.adapters()) {
+    to.adapters.push_back(FromProto(adapter));
+  }
+  to.fault = from.fault();
+  if (from.has_available_memory_bytes()) {
+    to.available_memory_bytes = from.available_memory_bytes();
+  }
+  to.hooks = {from.hooks().begin(), from.hooks().end()};
+  return to;
+}
+
+template <typename Proto>
+absl::StatusOr<Proto> Parse(absl::string_view bytes, absl::string_view what) {
+  Proto proto;
+  if (proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return proto;
+  }
+  return CorruptError(what);
 }
 
 // ---- Rollouts.
@@ -103,117 +104,17 @@ absl::StatusOr<core::RolloutState> StateOf(uint32_t number) {
   return CorruptError(absl::StrCat("rollout state ", number));
 }
 
-void ToProto(const core::RolloutSpec& from, v1::RolloutSpec& to) {
-  to.set_driver(from.driver);
-  to.set_selector(from.selector);
-  for (const core::WaveSpec& wave : from.waves) {
-    v1::WaveSpec& added = *to.add_waves();
-    added.set_name(wave.name);
-    added.set_size(static_cast<uint32_t>(wave.size));
-    added.set_number(wave.number);
-    added.set_bake_ns(ToNs(wave.bake));
-  }
-  const core::LimitsSpec& limits = from.limits;
-  if (limits.max_unavailable.has_value()) {
-    to.set_max_unavailable(*limits.max_unavailable);
-  }
-  if (limits.max_unavailable_percent.has_value()) {
-    to.set_max_unavailable_percent(*limits.max_unavailable_percent);
-  }
-  const core::FailureTolerance& tolerance = from.failure_tolerance;
-  if (tolerance.hosts.has_value()) to.set_tolerated_hosts(*tolerance.hosts);
-  if (tolerance.percent.has_value()) {
-    to.set_tolerated_percent(*tolerance.percent);
-  }
-  const core::StepDeadlines& deadlines = from.deadlines;
-  for (const absl::Duration deadline :
-       {deadlines.prepare, deadlines.gate, deadlines.pause, deadlines.save,
-        deadlines.unload, deadlines.restore, deadlines.verify, deadlines.resume,
-        deadlines.confirm}) {
-    to.add_deadlines_ns(ToNs(deadline));
-  }
-}
-
-absl::Status FromProto(const v1::RolloutSpec& from, core::RolloutSpec& to) {
-  to.driver = from.driver();
-  to.selector = from.selector();
-  for (const v1::WaveSpec& wave : from.waves()) {
-    ASSIGN_OR_RETURN(
-        const core::WaveSize size,
-        ToEnum(wave.size(), core::WaveSize::kUnset, core::WaveSize::kRest));
-    to.waves.push_back(
-        {wave.name(), size, wave.number(), absl::Nanoseconds(wave.bake_ns())});
-  }
-  if (from.has_max_unavailable()) {
-    to.limits.max_unavailable = from.max_unavailable();
-  }
-  if (from.has_max_unavailable_percent()) {
-    to.limits.max_unavailable_percent = from.max_unavailable_percent();
-  }
-  if (from.has_tolerated_hosts()) {
-    to.failure_tolerance.hosts = from.tolerated_hosts();
-  }
-  if (from.has_tolerated_percent()) {
-    to.failure_tolerance.percent = from.tolerated_percent();
-  }
-  core::StepDeadlines& deadlines = to.deadlines;
-  absl::Duration* const fields[] = {
-      &deadlines.prepare, &deadlines.gate,   &deadlines.pause,
-      &deadlines.save,    &deadlines.unload, &deadlines.restore,
-      &deadlines.verify,  &deadlines.resume, &deadlines.confirm};
-  if (from.deadlines_ns_size() != static_cast<int>(std::size(fields))) {
-    return CorruptError("list of deadlines");
-  }
-  for (size_t i = 0; i < std::size(fields); ++i) {
-    *fields[i] = absl::Nanoseconds(from.deadlines_ns(static_cast<int>(i)));
-  }
-  return absl::OkStatus();
-}
-
-void ToProto(const core::RolloutPlan& from, v1::RolloutPlan& to) {
+void ToProto(const core::Approval& from, v1::Approval& to) {
+  to.set_by(from.by);
+  to.set_wave(from.wave);
   to.set_digest(from.digest);
+  to.set_remark(from.remark);
   to.set_time_ns(ToNs(from.time));
-  to.set_hosts(from.hosts);
-  to.set_max_unavailable(from.max_unavailable);
-  to.set_failures_max(from.failures_max);
-  for (const core::PlannedWave& wave : from.waves) {
-    v1::PlannedWave& added = *to.add_waves();
-    added.set_name(wave.name);
-    added.set_bake_ns(ToNs(wave.bake));
-    for (const core::PlannedHost& host : wave.hosts) {
-      v1::PlannedHost& planned = *added.add_hosts();
-      planned.set_host(host.host);
-      planned.set_from_version(host.from_version);
-      planned.set_vgpus(host.vgpus);
-    }
-  }
-  for (const core::BlockedHost& host : from.blocked) {
-    v1::BlockedHost& blocked = *to.add_blocked();
-    blocked.set_host(host.host);
-    blocked.set_reason(host.reason);
-    blocked.set_message(host.message);
-  }
 }
 
-core::RolloutPlan FromProto(const v1::RolloutPlan& from) {
-  core::RolloutPlan to;
-  to.digest = from.digest();
-  to.time = ToTime(from.time_ns());
-  to.hosts = from.hosts();
-  to.max_unavailable = from.max_unavailable();
-  to.failures_max = from.failures_max();
-  for (const v1::PlannedWave& wave : from.waves()) {
-    core::PlannedWave& added = to.waves.emplace_back();
-    added.name = wave.name();
-    added.bake = absl::Nanoseconds(wave.bake_ns());
-    for (const v1::PlannedHost& host : wave.hosts()) {
-      added.hosts.push_back({host.host(), host.from_version(), host.vgpus()});
-    }
-  }
-  for (const v1::BlockedHost& host : from.blocked()) {
-    to.blocked.push_back({host.host(), host.reason(), host.message()});
-  }
-  return to;
+core::Approval FromProto(const v1::Approval& from) {
+  return {from.by(), from.wave(), from.digest(), from.remark(),
+          ToTime(from.time_ns())};
 }
 
 // ---- Updates.
@@ -300,10 +201,7 @@ std::string Encode(const core::Host& host) {
                                        host.operator_labels.end());
   to.set_boot_id(host.boot_id);
   to.set_agent_version(host.agent_version);
-  to.mutable_inventory()->set_fault(host.inventory.fault);
-  for (const core::Adapter& adapter : host.inventory.adapters) {
-    ToProto(adapter, *to.mutable_inventory()->add_adapters());
-  }
+  ToProto(host.inventory, *to.mutable_inventory());
   if (host.cordon.has_value()) {
     to.mutable_cordon()->set_by(host.cordon->by);
     to.mutable_cordon()->set_reason(host.cordon->reason);
@@ -330,10 +228,7 @@ absl::StatusOr<core::Host> DecodeHost(const std::string& name,
                           from.operator_labels().end()};
   host.boot_id = from.boot_id();
   host.agent_version = from.agent_version();
-  host.inventory.fault = from.inventory().fault();
-  for (const v1::Adapter& adapter : from.inventory().adapters()) {
-    host.inventory.adapters.push_back(FromProto(adapter));
-  }
+  host.inventory = FromProto(from.inventory());
   if (from.has_cordon()) {
     host.cordon = core::Cordon{from.cordon().by(), from.cordon().reason(),
                                ToTime(from.cordon().time_ns())};
@@ -363,6 +258,7 @@ std::string Encode(const core::Driver& driver) {
   to.set_state_format_writes(manifest.state_format_writes);
   to.mutable_state_format_reads()->Assign(manifest.state_format_reads.begin(),
                                           manifest.state_format_reads.end());
+  to.set_guest_driver_min(manifest.guest_driver_min);
   to.set_create_time_ns(ToNs(driver.create_time));
   to.set_author(driver.author);
   to.set_version(driver.version);
@@ -383,7 +279,8 @@ absl::StatusOr<core::Driver> DecodeDriver(const std::string& name,
       from.image_digest(),
       {from.pci_ids().begin(), from.pci_ids().end()},
       from.state_format_writes(),
-      {from.state_format_reads().begin(), from.state_format_reads().end()}};
+      {from.state_format_reads().begin(), from.state_format_reads().end()},
+      from.guest_driver_min()};
   driver.create_time = ToTime(from.create_time_ns());
   driver.author = from.author();
   driver.version = from.version();
@@ -405,6 +302,14 @@ std::string Encode(const core::Rollout& rollout) {
   to.set_version(rollout.version);
   to.set_wave(rollout.wave);
   to.set_failures_accepted(rollout.failures_accepted);
+  for (const core::Approval& approval : rollout.approvals) {
+    ToProto(approval, *to.add_approvals());
+  }
+  if (rollout.take_back.has_value()) {
+    to.mutable_take_back()->set_by(rollout.take_back->by);
+    to.mutable_take_back()->set_reason(rollout.take_back->reason);
+  }
+  to.set_rollback(rollout.rollback);
   return to.SerializeAsString();
 }
 
@@ -432,6 +337,14 @@ absl::StatusOr<core::Rollout> DecodeRollout(const std::string& name,
   rollout.version = from.version();
   rollout.wave = from.wave();
   rollout.failures_accepted = from.failures_accepted();
+  for (const v1::Approval& approval : from.approvals()) {
+    rollout.approvals.push_back(FromProto(approval));
+  }
+  if (from.has_take_back()) {
+    rollout.take_back =
+        core::TakeBack{from.take_back().by(), from.take_back().reason()};
+  }
+  rollout.rollback = from.rollback();
   return rollout;
 }
 

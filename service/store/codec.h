@@ -15,7 +15,7 @@ namespace baton::store {
 // alone knows (streams, settings) is left out. A key is not part of its record.
 //
 // Decoding fails with DATA_LOSS (STORE_CORRUPT): the bytes are not such a
-// record.
+// record; of rollouts also with FAILED_PRECONDITION (TIME_ZONE_UNKNOWN).
 
 // The fleet's own numbers, without any of its records.
 std::string EncodeMeta(const core::Fleet& fleet);

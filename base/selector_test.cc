@@ -1,18 +1,20 @@
-#include "service/core/selector.h"
+#include "base/selector.h"
 
+#include <map>
 #include <string>
 
 #include "base/reason.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace baton::core {
+namespace baton {
 namespace {
 
 using ::testing::HasSubstr;
 
 TEST(SelectorTest, MatchesByTheTable) {
-  const Labels labels = {{"zone", "a"}, {"tier", "gold"}, {"empty", ""}};
+  const std::map<std::string, std::string> labels = {
+      {"zone", "a"}, {"tier", "gold"}, {"empty", ""}};
   struct Row {
     const char* text;
     bool matches;
@@ -95,4 +97,4 @@ TEST(SelectorTest, KnowsWhatALabelIs) {
 }
 
 }  // namespace
-}  // namespace baton::core
+}  // namespace baton

@@ -1,4 +1,4 @@
-#include "service/core/selector.h"
+#include "base/selector.h"
 
 #include <algorithm>
 #include <utility>
@@ -9,7 +9,7 @@
 #include "base/reason.h"
 #include "base/status_macros.h"
 
-namespace baton::core {
+namespace baton {
 namespace {
 
 constexpr size_t kNameBytesMax = 63;
@@ -182,7 +182,7 @@ absl::StatusOr<Selector> Selector::Parse(absl::string_view text) {
   return SelectorParser(text).Parse();
 }
 
-bool Selector::Matches(const Labels& labels) const {
+bool Selector::Matches(const std::map<std::string, std::string>& labels) const {
   for (const Requirement& requirement : requirements_) {
     const auto found = labels.find(requirement.key);
     const bool has = found != labels.end();
@@ -205,4 +205,4 @@ bool Selector::Matches(const Labels& labels) const {
   return true;
 }
 
-}  // namespace baton::core
+}  // namespace baton
