@@ -115,8 +115,11 @@ std::vector<WantedGpu> GpusOf(const std::byte* packet, size_t bytes) {
   std::memcpy(&create, packet, sizeof create);
   CHECK((bytes - sizeof create) / sizeof(WantedGpu) >= create.count);
   std::vector<WantedGpu> gpus(create.count);
-  std::memcpy(gpus.data(), packet + sizeof create,
-              create.count * sizeof(WantedGpu));
+  // Of none there is no address to copy to.
+  if (!gpus.empty()) {
+    std::memcpy(gpus.data(), packet + sizeof create,
+                create.count * sizeof(WantedGpu));
+  }
   return gpus;
 }
 

@@ -20,7 +20,7 @@
 namespace baton::port {
 namespace {
 
-constexpr off_t kPageBytes = 4096;
+constexpr size_t kPageBytes = 4096;
 
 absl::Status Failed(absl::StatusCode code, absl::string_view reason,
                     absl::string_view what, absl::string_view path, int error) {
@@ -73,10 +73,15 @@ std::byte* MapLarge(int fd, size_t bytes, int sharing) {
   std::byte* const data = begin + (RoundedUp(number) - number);
   void* const mapped =
       mmap(data, bytes, PROT_READ | PROT_WRITE, sharing | MAP_FIXED, fd, 0);
+  if (mapped == MAP_FAILED) {
+    munmap(room, room_bytes);
+    return nullptr;
+  }
   if (data > begin) munmap(begin, static_cast<size_t>(data - begin));
-  std::byte* const end = data + RoundedUp(bytes);
+  std::byte* const end =
+      data + (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
   munmap(end, static_cast<size_t>(begin + room_bytes - end));
-  return mapped == MAP_FAILED ? nullptr : data;
+  return data;
 }
 
 absl::StatusOr<std::unique_ptr<NamedMemory>> NamedMemory::Create(
