@@ -479,7 +479,7 @@ absl::Status KernelMemory::TouchSaved() {
   saved_view_ = MapLarge(fd_, bytes(), MAP_PRIVATE);
   if (saved_view_ == nullptr) return Unavailable("map the saved pages");
   madvise(saved_view_, bytes(), MADV_POPULATE_READ);
-  Touch();
+  // Not the other view: small pages that are there take long to close.
   // For the longest list, and for books of many runs.
   WarmHeap(map_.all().pages * sizeof(PFN_NUMBER) + kBooksBytes);
   return absl::OkStatus();
