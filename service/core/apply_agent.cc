@@ -169,7 +169,11 @@ absl::StatusOr<Effect> EffectOf(const UpdateReported& event,
   if (report.attempt != update.attempt || update.attempt == 0) {
     return AttemptError(event, update);
   }
-  if (report.sequence <= update.sequence) return Effect::kNone;
+  // An agent that was restarted counts on from what it had journalled, which
+  // may be less than it had said. Its end is the last word of all the same.
+  const bool ends =
+      update.state == UpdateState::kRunning && HasEnded(report.state);
+  if (report.sequence <= update.sequence && !ends) return Effect::kNone;
   switch (update.state) {
     case UpdateState::kRunning:
       return HasEnded(report.state) ? Effect::kEnd : Effect::kProgress;

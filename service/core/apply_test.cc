@@ -219,6 +219,24 @@ TEST(ApplyTest, IgnoresReportsThatAreOlderThanTheLast) {
   EXPECT_EQ(stage.update(1), before);
 }
 
+// ./dev sim --hosts 3 --seed 8: the host rebooted in mid-update, and its agent
+// went on from a journal that knew of fewer reports.
+TEST(Regression, AnEndIsTakenThoughItsSequenceIsOlder) {
+  Stage stage(1);
+  stage.Start(MakeSpec());
+  UpdateReport report = stage.ReportOf(1, UpdateState::kRunning);
+  report.sequence = 20;
+  report.past_no_return = true;
+  const uint64_t stream = stage.host(1).stream;
+  stage.Do(UpdateReported{HostName(1), stream, report});
+  report.sequence = 9;
+  report.state = UpdateState::kQuarantined;
+  report.reason = "SHIM_RESTARTED";
+  stage.Do(UpdateReported{HostName(1), stream, report});
+  EXPECT_EQ(stage.update(1).state, UpdateState::kQuarantined);
+  EXPECT_EQ(stage.host(1).rollout, "");
+}
+
 TEST(ApplyTest, RefusesReportsOfOtherAttemptsStreamsAndUpdates) {
   Stage stage(2);
   stage.Start(MakeSpec());

@@ -1,0 +1,61 @@
+#ifndef TESTS_SIM_ORACLE_H_
+#define TESTS_SIM_ORACLE_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "absl/status/status.h"
+#include "agent/core/phase.h"
+#include "service/core/apply.h"
+#include "service/core/fleet.h"
+
+namespace baton::sim {
+
+// What must be true of the service whatever happens, judged at each commit by a
+// copy of all that was committed before. Each commit costs what it changed; all
+// is checked now and then.
+class Oracle final {
+ public:
+  // How an attempt ended in truth; kNone: it has not.
+  using Truth = std::function<agent::core::End(const std::string& host,
+                                               uint64_t attempt)>;
+
+  // `full_every`  commits between two checks of all
+  Oracle(Truth truth, int full_every)
+      : truth_(std::move(truth)), full_every_(full_every) {}
+
+  // Judges a commit that is about to be made. Afterwards it was.
+  absl::Status Commit(const core::Fleet& fleet, const core::Changes& changes);
+
+  // Whether a service that has started holds what was committed.
+  absl::Status CheckRestart(const core::Fleet& fleet) const;
+
+  const core::Fleet& committed() const { return committed_; }
+  uint64_t admissions() const { return admissions_; }
+
+ private:
+  absl::Status CheckAudit(const core::Fleet& fleet,
+                          const core::Changes& changes) const;
+  absl::Status CheckHosts(const core::Fleet& fleet,
+                          const core::Changes& changes);
+  absl::Status CheckFreed(const core::Fleet& fleet, const core::Host& was,
+                          const core::Changes& changes) const;
+  absl::Status CheckUpdates(const core::Fleet& fleet,
+                            const core::Changes& changes) const;
+  void Take(const core::Fleet& fleet, const core::Changes& changes);
+
+  const Truth truth_;
+  const int full_every_;
+  int commits_ = 0;
+  uint64_t admissions_ = 0;
+  core::Fleet committed_;
+  std::set<std::string> unavailable_ = {};  // slot, quarantine, cordon
+};
+
+}  // namespace baton::sim
+
+#endif  // TESTS_SIM_ORACLE_H_

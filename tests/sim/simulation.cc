@@ -1,0 +1,657 @@
+#include "tests/sim/simulation.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/convert.h"
+#include "base/check.h"
+#include "base/reason.h"
+#include "service/core/audit.h"
+#include "service/core/explain.h"
+#include "service/core/invariants.h"
+#include "service/rpc/convert.h"
+#include "service/rpc/convert_rollout.h"
+#include "tests/support/stage.h"
+
+namespace baton::sim {
+namespace {
+
+constexpr absl::Duration kHeartbeat = absl::Seconds(5);
+constexpr absl::Duration kTick = absl::Seconds(1);
+constexpr absl::Duration kSettleMax = absl::Minutes(40);
+
+std::string NumbersOf(const v1::UpdateReport& report) {
+  return absl::StrCat(report.attempt(), "/", report.sequence());
+}
+
+}  // namespace
+
+std::string Name(const Planned& planned) {
+  if (planned.host == 0) {
+    return absl::StrCat("service dies ", planned.after ? "after" : "before",
+                        " commit ", planned.commit);
+  }
+  return absl::StrCat("host-", planned.host, " ", Name(planned.step), ": ",
+                      Name(planned.fault));
+}
+
+class Simulation::SimClock final : public Clock {
+ public:
+  explicit SimClock(const Simulation& simulation) : simulation_(simulation) {}
+  absl::Time Now() const override {
+    return absl::FromUnixSeconds(1'700'000'000) + simulation_.now_ + wall;
+  }
+  absl::Duration Monotonic() const override { return simulation_.now_; }
+
+  absl::Duration wall = absl::ZeroDuration();  // somebody set it
+
+ private:
+  const Simulation& simulation_;
+};
+
+// Has each commit judged, and dies before or after one.
+class Simulation::SimStore final : public runtime::Store {
+ public:
+  explicit SimStore(Simulation& simulation)
+      : simulation_(simulation),
+        store_(store::OpenMemoryStore(simulation.disk_)) {}
+
+  absl::StatusOr<core::Fleet> Load() override { return store_->Load(); }
+  absl::Status Commit(const core::Fleet& fleet,
+                      const core::Changes& changes) override {
+    bool before = simulation_.Draw(simulation_.weather_.service_dies);
+    bool after = !before && simulation_.Draw(simulation_.weather_.service_dies);
+    ++simulation_.commits_;
+    for (const Planned& planned : simulation_.planned_) {
+      if (planned.host != 0 || planned.commit != simulation_.commits_) continue;
+      before = before || !planned.after;
+      after = after || planned.after;
+    }
+    if (before) return Died();
+    absl::Status committed = store_->Commit(fleet, changes);
+    if (!committed.ok()) return committed;
+    simulation_.Note(simulation_.oracle_.Commit(fleet, changes));
+    return after ? Died() : absl::OkStatus();
+  }
+  absl::StatusOr<std::vector<core::AuditRecord>> ScanAudit(
+      const runtime::AuditQuery& query) override {
+    return store_->ScanAudit(query);
+  }
+
+ private:
+  static absl::Status Died() {
+    return ErrorWithReason(absl::StatusCode::kUnavailable, "STORE_UNAVAILABLE",
+                           "injected");
+  }
+
+  Simulation& simulation_;
+  const std::unique_ptr<runtime::Store> store_;
+};
+
+// Carries orders over the wire's own words.
+class Simulation::SimLink final : public runtime::Link {
+ public:
+  SimLink(Simulation& simulation, int host, uint64_t stream)
+      : simulation_(simulation), host_(host), stream_(stream) {}
+
+  void Send(const core::Order& order) override {
+    const v1::Order word = rpc::ToProto(order);
+    agent::FromService news;
+    news.kind = word.kind() == v1::ORDER_KIND_CANCEL
+                    ? agent::FromService::Kind::kCancel
+                    : agent::FromService::Kind::kStart;
+    news.epoch = word.epoch();
+    news.order = agent::FromProto(word);
+    simulation_.Send(host_, [this_simulation = &simulation_, host = host_,
+                             told = std::move(news)] {
+      this_simulation->Trace(
+          host,
+          absl::StrCat("hears order ", static_cast<int>(told.kind), " epoch ",
+                       told.epoch, " attempt ", told.order.attempt));
+      this_simulation->host(host).Hear(told);
+    });
+  }
+  void Close(const absl::Status&) override {
+    if (simulation_.streams_[host_ - 1].number == stream_) {
+      simulation_.DropStream(host_);
+    }
+  }
+
+ private:
+  Simulation& simulation_;
+  const int host_;
+  const uint64_t stream_;
+};
+
+Simulation::Simulation(const Options& options)
+    : options_(options),
+      random_(options.seed),
+      clock_(std::make_unique<SimClock>(*this)),
+      planned_(options.planned),
+      oracle_(
+          [this](const std::string& host, uint64_t attempt) {
+            const int number = std::stoi(host.substr(host.rfind('-') + 1));
+            return hosts_[number - 1]->EndOf(attempt);
+          },
+          options.hosts <= 10 ? 4 : 8 * options.hosts) {
+  streams_.resize(options.hosts);
+  StartService();
+  CHECK(CallNow(core::DriverStored{support::MakeDriver("1.0")}).ok());
+  CHECK(CallNow(core::DriverStored{support::MakeDriver("2.0")}).ok());
+  for (int number = 1; number <= options.hosts; ++number) {
+    hosts_.push_back(std::make_unique<SimHost>(number, options.images, *clock_,
+                                               random_, *this));
+  }
+  commits_ = 0;
+  Run(absl::Seconds(5));
+  commits_ = 0;
+  weather_ = options.weather;
+  if (weather_.host_fault < absl::InfiniteDuration()) HostFault();
+  if (weather_.call < absl::InfiniteDuration()) AnyCall();
+}
+
+Simulation::~Simulation() = default;
+
+const core::Fleet& Simulation::fleet() const {
+  return loop_ != nullptr ? loop_->fleet() : oracle_.committed();
+}
+
+absl::Time Simulation::now() const { return clock_->Now(); }
+
+bool Simulation::Draw(uint64_t one_in) {
+  return one_in > 0 && random_.OneIn(one_in);
+}
+
+absl::Duration Simulation::Interval(absl::Duration mean) {
+  return mean * (0.5 + random_.Uniform());
+}
+
+void Simulation::Note(const absl::Status& status) {
+  if (!violation.ok() || status.ok()) return;
+  violation = status;
+  if (options_.trace)
+    trace.push_back(absl::StrCat("VIOLATION ", status.message()));
+}
+
+void Simulation::Trace(int host, absl::string_view what) {
+  if (!options_.trace) return;
+  trace.push_back(absl::StrCat(
+      absl::FormatDuration(now_ - absl::Hours(1)), " ",
+      host == 0 ? "service" : absl::StrCat("host-", host), ": ", what));
+}
+
+void Simulation::After(absl::Duration delay, std::function<void()> then) {
+  pending_.push({now_ + delay, ++order_, std::move(then)});
+}
+
+void Simulation::Happen() {
+  std::function<void()> then =
+      std::move(const_cast<Pending&>(pending_.top()).then);
+  now_ = pending_.top().at;
+  pending_.pop();
+  then();
+}
+
+void Simulation::Run(absl::Duration time) {
+  const absl::Duration until = now_ + time;
+  while (violation.ok() && !pending_.empty() && pending_.top().at <= until) {
+    Happen();
+  }
+  now_ = std::max(now_, until);
+}
+
+// ---- The service.
+
+void Simulation::StartService() {
+  const bool first = life_ == 0;
+  ++life_;
+  clock_->wall +=
+      absl::Seconds(static_cast<int64_t>(random_.Below(7200)) - 3600);
+  // A start commits, too: it may die again.
+  store_ = std::make_unique<SimStore>(*this);
+  auto loop =
+      runtime::FleetLoop::Create({.heartbeat = kHeartbeat}, {*clock_, *store_});
+  if (!loop.ok()) {
+    StopService();
+    return;
+  }
+  loop_ = *std::move(loop);
+  if (!first) Trace(0, absl::StrCat("started, epoch ", loop_->fleet().epoch));
+  WantTurn(kTick);
+}
+
+void Simulation::StopService() {
+  Trace(0, "dies");
+  loop_.reset();
+  turn_wanted_ = false;
+  ++life_;
+  for (int number = 1; number <= hosts(); ++number) {
+    if (streams_[number - 1].number != 0) DropStream(number);
+  }
+  After(absl::Milliseconds(200 + static_cast<int64_t>(random_.Below(2000))),
+        [this] {
+          if (loop_ == nullptr) StartService();
+        });
+}
+
+void Simulation::WantTurn(absl::Duration delay) {
+  if (delay < kTick) {
+    if (turn_wanted_) return;
+    turn_wanted_ = true;
+  }
+  After(delay, [this, life = life_, tick = delay == kTick] {
+    if (life != life_) return;
+    if (!tick) turn_wanted_ = false;
+    ServiceTurn();
+    if (life == life_ && tick) WantTurn(kTick);
+  });
+}
+
+void Simulation::ServiceTurn() {
+  if (loop_ == nullptr) return;
+  if (!loop_->RunOnce(absl::ZeroDuration()).ok()) StopService();
+}
+
+void Simulation::Call(DrawnCall call) {
+  if (loop_ == nullptr) return;
+  (void)loop_->Post(
+      call.actor, std::move(call.body),
+      [this, name = call.name](const absl::Status& status, const core::Fleet&) {
+        Trace(0, absl::StrCat("call ", name, ": ", status.ToString()));
+      });
+  WantTurn(absl::Milliseconds(1));
+}
+
+absl::Status Simulation::CallNow(core::EventBody body) {
+  if (loop_ == nullptr) return absl::UnavailableError("the service is away");
+  absl::Status answer = absl::UnavailableError("not answered");
+  (void)loop_->Post(
+      "alice", std::move(body),
+      [&](const absl::Status& status, const core::Fleet&) { answer = status; });
+  ServiceTurn();
+  return answer;
+}
+
+// ---- The network.
+
+void Simulation::Send(int host, std::function<void()> message) {
+  const auto passes = [this, host] { return !streams_[host - 1].cut; };
+  if (!passes() || Draw(weather_.lost)) return;
+  const auto carry = [&](std::function<void()> word) {
+    absl::Duration delay =
+        absl::Microseconds(100 + static_cast<int64_t>(random_.Below(3000)));
+    if (Draw(weather_.late)) delay += absl::Seconds(random_.Uniform() * 8);
+    After(delay, [passes, told = std::move(word)] {
+      if (passes()) told();
+    });
+  };
+  if (Draw(weather_.doubled)) carry(message);
+  carry(std::move(message));
+}
+
+void Simulation::Dial(int host) {
+  Stream& stream = streams_[host - 1];
+  if (stream.dialling) return;
+  stream.dialling = true;
+  After(absl::Milliseconds(100 + static_cast<int64_t>(random_.Below(1500))),
+        [this, host] {
+          streams_[host - 1].dialling = false;
+          if (streams_[host - 1].number == 0) Connect(host);
+        });
+}
+
+void Simulation::Connect(int host) {
+  Stream& stream = streams_[host - 1];
+  const std::optional<agent::View>& view = hosts_[host - 1]->view();
+  if (!view.has_value()) return;  // Published() dials
+  if (loop_ == nullptr || stream.cut) {
+    Dial(host);
+    return;
+  }
+  stream.number = loop_->NewStream();
+  stream.welcomed = false;
+  core::HostConnected hello;
+  hello.host = support::HostName(host);
+  hello.stream = stream.number;
+  hello.boot_id = hosts_[host - 1]->boot_id();
+  hello.agent_version = "0.1";
+  hello.labels = {{"rack", absl::StrCat("r", host % 5)}};
+  hello.inventory = rpc::FromProto(view->inventory);
+  hello.epoch = view->epoch;
+  hello.finished_attempt = view->finished_attempt;
+  const auto link = std::make_shared<SimLink>(*this, host, stream.number);
+  Send(host, [this, hello, link, host, life = life_] {
+    if (life != life_ || loop_ == nullptr) return;
+    const auto welcome = [this, host, number = hello.stream](
+                             const absl::Status& status,
+                             const core::Fleet& fleet) {
+      Stream& to = streams_[host - 1];
+      if (to.number != number) return;
+      if (!status.ok()) {
+        Trace(host, absl::StrCat("hello refused: ", status.ToString()));
+        DropStream(host);
+        return;
+      }
+      Send(host, [this, host, number, epoch = fleet.epoch] {
+        if (streams_[host - 1].number != number) return;
+        streams_[host - 1].welcomed = true;
+        agent::FromService news;
+        news.epoch = epoch;
+        hosts_[host - 1]->Hear(news);
+        streams_[host - 1].said.clear();
+        SayReport(host);
+      });
+    };
+    (void)loop_->Connect(hello, link, welcome);
+    WantTurn(absl::Milliseconds(1));
+  });
+  Beat(host);
+}
+
+void Simulation::DropStream(int host) {
+  Stream& stream = streams_[host - 1];
+  const core::HostDisconnected gone{support::HostName(host), stream.number};
+  stream.number = 0;
+  stream.welcomed = false;
+  // Whether the service learns of it is left to the network.
+  Send(host, [this, gone, life = life_] {
+    if (life != life_ || loop_ == nullptr) return;
+    (void)loop_->Post("agent", gone, nullptr);
+    WantTurn(absl::Milliseconds(1));
+  });
+  Dial(host);
+}
+
+void Simulation::SayReport(int host) {
+  Stream& stream = streams_[host - 1];
+  const std::optional<agent::View>& view = hosts_[host - 1]->view();
+  if (!stream.welcomed || !view.has_value()) return;
+  if (!view->report.has_value()) return;
+  std::string numbers =
+      absl::StrCat(NumbersOf(*view->report), "/", view->asked_again);
+  if (numbers == stream.said) return;
+  stream.said = std::move(numbers);
+  absl::StatusOr<core::UpdateReport> report = rpc::FromProto(*view->report);
+  CHECK(report.ok());
+  core::UpdateReported reported;
+  reported.host = support::HostName(host);
+  reported.stream = stream.number;
+  reported.report = *std::move(report);
+  Send(host, [this, reported, host, life = life_] {
+    if (life != life_ || loop_ == nullptr) return;
+    const auto acknowledge = [this, host, attempt = reported.report.attempt,
+                              sequence = reported.report.sequence](
+                                 const absl::Status& status,
+                                 const core::Fleet&) {
+      if (!status.ok()) {
+        Trace(host, absl::StrCat("report refused: ", status.ToString()));
+        return;
+      }
+      agent::FromService news;
+      news.kind = agent::FromService::Kind::kAck;
+      news.attempt = attempt;
+      news.sequence = sequence;
+      Send(host, [this, host, news] { hosts_[host - 1]->Hear(news); });
+    };
+    (void)loop_->Post(absl::StrCat("agent:host-", host), reported, acknowledge);
+    WantTurn(absl::Milliseconds(1));
+  });
+}
+
+// A sign of life, with all that there is to say: nothing depends on one word.
+void Simulation::Beat(int host) {
+  Stream& stream = streams_[host - 1];
+  After(kHeartbeat, [this, host, number = stream.number, beat = ++stream.beat] {
+    Stream& now = streams_[host - 1];
+    if (now.number != number || now.beat != beat) return;
+    // Who was not welcomed, or is cut off, finds out.
+    if (!now.welcomed || now.cut) {
+      DropStream(host);
+      return;
+    }
+    const std::optional<agent::View>& view = hosts_[host - 1]->view();
+    if (view.has_value()) {
+      const core::HostHeard heard{support::HostName(host), number,
+                                  rpc::FromProto(view->inventory)};
+      Send(host, [this, heard, host, life = life_] {
+        if (life != life_ || loop_ == nullptr) return;
+        const auto end = [this, host, spoken = heard.stream](
+                             const absl::Status& status, const core::Fleet&) {
+          // A stream whose words are refused is ended.
+          if (!status.ok() && streams_[host - 1].number == spoken) {
+            DropStream(host);
+          }
+        };
+        (void)loop_->Post(absl::StrCat("agent:host-", host), heard, end);
+        WantTurn(absl::Milliseconds(1));
+      });
+      now.said.clear();
+      SayReport(host);
+    }
+    Beat(host);
+  });
+}
+
+void Simulation::Published(int host) {
+  if (hosts_.size() < static_cast<size_t>(host)) {
+    Dial(host);
+    return;
+  }
+  if (streams_[host - 1].number == 0) {
+    Dial(host);
+  } else {
+    SayReport(host);
+  }
+}
+
+void Simulation::Restarted(int host) {
+  if (streams_[host - 1].number != 0) DropStream(host);
+}
+
+// ---- What goes wrong.
+
+StepFault Simulation::DrawFault(int host, agent::core::Step step) {
+  StepFault fault = StepFault::kNone;
+  for (Planned& planned : planned_) {
+    if (planned.host != host || planned.step != step) continue;
+    if (planned.fault == StepFault::kNone) continue;
+    fault = std::exchange(planned.fault, StepFault::kNone);
+    break;
+  }
+  if (fault == StepFault::kNone && Draw(weather_.step_fault)) {
+    fault = static_cast<StepFault>(
+        1 + random_.Below(static_cast<uint64_t>(kLastStepFault)));
+  }
+  if (fault == StepFault::kNone) return fault;
+  Trace(host, absl::StrCat("fault at ", Name(step), ": ", Name(fault)));
+  SimHost& on = *hosts_[host - 1];
+  switch (fault) {
+    case StepFault::kAgentDiesBefore:
+      After(absl::ZeroDuration(), [&on] { on.RestartAgent(); });
+      return StepFault::kNobodyThere;
+    case StepFault::kAgentDiesAfter:
+      After(absl::ZeroDuration(), [&on] { on.RestartAgent(); });
+      return StepFault::kNone;
+    case StepFault::kReboots:
+      After(absl::ZeroDuration(), [&on] { on.Reboot(); });
+      return StepFault::kNone;
+    case StepFault::kJournalFails:
+      on.FailJournal();
+      return StepFault::kNone;
+    case StepFault::kNone:
+    case StepFault::kFails:
+    case StepFault::kHangs:
+    case StepFault::kBreaks:
+    case StepFault::kLosesVgpu:
+    case StepFault::kAnswerLost:
+    case StepFault::kNobodyThere:
+      return fault;
+  }
+  return fault;
+}
+
+void Simulation::HostFault() {
+  After(Interval(weather_.host_fault), [this] {
+    if (weather_.host_fault == absl::InfiniteDuration()) return;
+    const int number = static_cast<int>(1 + random_.Below(hosts_.size()));
+    switch (random_.Below(6)) {
+      case 0:
+        hosts_[number - 1]->RestartAgent();
+        break;
+      case 1:
+        hosts_[number - 1]->Reboot();
+        break;
+      case 2:
+        hosts_[number - 1]->FailJournal();
+        break;
+      case 3:
+        DropStream(number);
+        break;
+      default:
+        Trace(number, "is cut off");
+        streams_[number - 1].cut = true;
+        After(absl::Seconds(random_.Uniform() * 60), [this, number] {
+          streams_[number - 1].cut = false;
+          Trace(number, "can be reached again");
+        });
+    }
+    HostFault();
+  });
+}
+
+void Simulation::AnyCall() {
+  After(Interval(weather_.call), [this] {
+    if (weather_.call == absl::InfiniteDuration()) return;
+    VerbContext context{fleet(), random_, hosts(), now()};
+    DrawnCall call = DrawCall(context);
+    // Whoever lifts a quarantine has seen to the host.
+    if (call.repairs > 0) hosts_[call.repairs - 1]->Repair();
+    Call(std::move(call));
+    AnyCall();
+  });
+}
+
+// ---- How it ends.
+
+void Simulation::Heal() {
+  weather_ = {};
+  planned_.clear();
+  for (Stream& stream : streams_) stream.cut = false;
+}
+
+bool Simulation::AtRest() const {
+  if (loop_ == nullptr) return false;
+  for (const auto& host : hosts_) {
+    if (!host->AtRest() || streams_[host->number() - 1].number == 0) {
+      return false;
+    }
+  }
+  for (const auto& [name, host] : loop_->fleet().hosts) {
+    if (!host.rollout.empty()) return false;
+  }
+  return true;
+}
+
+void Simulation::Settle() {
+  int quiet = 0;
+  const absl::Duration until = now_ + kSettleMax;
+  while (violation.ok() && now_ < until && quiet < 12) {
+    Run(absl::Seconds(5));
+    quiet = AtRest() ? quiet + 1 : 0;
+  }
+  if (violation.ok() && quiet == 0) {
+    std::string who;
+    for (const auto& host : hosts_) {
+      if (!host->AtRest()) absl::StrAppend(&who, " host-", host->number());
+    }
+    for (const auto& [name, host] : fleet().hosts) {
+      if (!host.rollout.empty()) absl::StrAppend(&who, " slot of ", name);
+    }
+    Note(absl::InternalError(
+        absl::StrCat("L1: still under way after hours:", who)));
+  }
+  if (violation.ok()) CheckEnd();
+}
+
+void Simulation::CheckEnd() {
+  Note(core::CheckInvariants(fleet()));
+  CheckAgreement();
+  CheckReasons();
+  CheckAuditChain();
+  for (const auto& host : hosts_) {
+    if (host->gate_closed() && !host->quarantined()) {
+      Note(absl::InternalError(absl::StrCat(
+          "L5: the gate of host-", host->number(), " is closed and nobody's")));
+    }
+  }
+}
+
+// L2: what the service recorded of each attempt is what its agent did.
+void Simulation::CheckAgreement() {
+  for (const auto& [name, rollout] : fleet().rollouts) {
+    for (const auto& [host, update] : rollout.updates) {
+      if (update.attempt == 0 || !core::HasEnded(update.state)) continue;
+      if (update.state == core::UpdateState::kQuarantined) continue;
+      if (update.state == core::UpdateState::kSkipped) continue;
+      const int number = std::stoi(host.substr(host.rfind('-') + 1));
+      const bool done = update.state == core::UpdateState::kDone;
+      const agent::core::End end = hosts_[number - 1]->EndOf(update.attempt);
+      if (done == (end == agent::core::End::kDone)) continue;
+      Note(absl::InternalError(absl::StrCat("L2: '", host, "' is ",
+                                            core::Name(update.state),
+                                            ", its agent says ", Name(end))));
+    }
+  }
+}
+
+// Nothing stands still without a reason.
+void Simulation::CheckReasons() {
+  for (const auto& [name, rollout] : fleet().rollouts) {
+    if (core::IsFinished(rollout.state)) continue;
+    const auto why = core::ExplainRollout(fleet(), name);
+    if (!why.ok()) {
+      Note(absl::InternalError(absl::StrCat("why: ", why.status().message())));
+      continue;
+    }
+    bool shut = false;
+    for (const core::Gate& gate : why->gates) {
+      if (gate.verdict == core::GateVerdict::kPass) continue;
+      shut = true;
+      if (gate.reason.empty()) {
+        Note(absl::InternalError(absl::StrCat(
+            "why: gate '", gate.name, "' of '", name, "' gives no reason")));
+      }
+    }
+    if (!shut) {
+      Note(absl::InternalError(absl::StrCat("why: '", name, "' is ",
+                                            core::Name(rollout.state),
+                                            " for no reason")));
+    }
+  }
+}
+
+// S9: the whole chain, from the first record on.
+void Simulation::CheckAuditChain() {
+  const auto store = store::OpenMemoryStore(disk_);
+  const auto records = store->ScanAudit({0, "", 1'000'000});
+  CHECK(records.ok());
+  std::string hash = core::kAuditGenesis;
+  uint64_t sequence = 0;
+  for (const core::AuditRecord& record : *records) {
+    hash = core::AuditHash(hash, record);
+    if (record.sequence != ++sequence || record.hash != hash) {
+      Note(absl::InternalError(
+          absl::StrCat("S9: stored audit record ", record.sequence)));
+      return;
+    }
+  }
+}
+
+uint64_t Simulation::updates() const {
+  uint64_t updates = 0;
+  for (const auto& host : hosts_) updates += host->updates();
+  return updates;
+}
+
+}  // namespace baton::sim
