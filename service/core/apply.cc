@@ -55,10 +55,14 @@ void Changes::Merge(Changes other) {
   hosts.merge(other.hosts);
   drivers.merge(other.drivers);
   rollouts.merge(other.rollouts);
+  plans.merge(other.plans);
   updates.merge(other.updates);
   requests.merge(other.requests);
   started.merge(other.started);
   seen_hosts.merge(other.seen_hosts);
+  for (auto& [name, capsule] : other.capsules) {
+    capsules.insert_or_assign(name, std::move(capsule));
+  }
   audit.insert(audit.end(), std::make_move_iterator(other.audit.begin()),
                std::make_move_iterator(other.audit.end()));
 }

@@ -1,6 +1,7 @@
 #ifndef SERVICE_CORE_APPLY_H_
 #define SERVICE_CORE_APPLY_H_
 
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -8,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "service/core/audit.h"
+#include "service/core/capsule.h"
 #include "service/core/event.h"
 #include "service/core/fleet.h"
 
@@ -19,13 +21,16 @@ struct Changes {
   // To be stored.
   std::set<std::string> hosts = {};
   std::set<std::string> drivers = {};
-  std::set<std::string> rollouts = {};  // without their updates
+  std::set<std::string> rollouts = {};  // without their plans and updates
+  std::set<std::string> plans = {};     // by name of the rollout
   std::set<std::pair<std::string, std::string>> updates = {};  // rollout, host
   std::set<std::string> requests = {};
   // Rollouts whose updates were all made. They follow from the plan: they are
   // not stored, nor listed above.
   std::set<std::string> started = {};
   std::vector<AuditRecord> audit = {};  // in order of sequence
+  // By name of the update. They replace what is stored under that name.
+  std::map<std::string, Capsule> capsules = {};
 
   // Changed for whoever looks, with nothing to be stored.
   std::set<std::string> seen_hosts = {};

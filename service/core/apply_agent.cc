@@ -17,6 +17,9 @@ namespace {
 constexpr size_t kAdaptersMax = 64;
 constexpr size_t kVirtualGpusMax = 4096;
 constexpr size_t kStepsMax = 256;
+constexpr size_t kBlocksMax = 4096;
+constexpr size_t kLogLinesMax = 200;
+constexpr size_t kLogLineBytesMax = 512;
 // Attempts grow by one: no honest host is ever beyond it.
 constexpr uint64_t kAttemptMax = uint64_t{1} << 48;
 
@@ -131,6 +134,27 @@ absl::StatusOr<const Host*> FindOnStream(const Fleet& fleet,
 // What a report does to an update.
 enum class Effect { kNone, kProgress, kEnd };
 
+absl::Status CheckIncident(const std::string& host, const Incident& incident) {
+  const auto at_most = [&](absl::string_view what, size_t got, size_t most) {
+    if (got <= most) return absl::OkStatus();
+    return BadReportError(
+        host, absl::StrCat(got, " ", what, ", want at most ", most));
+  };
+  RETURN_IF_ERROR(at_most("saved blocks", incident.blocks.size(), kBlocksMax));
+  for (const std::vector<CensusLine>* census :
+       {&incident.before, &incident.after}) {
+    RETURN_IF_ERROR(
+        at_most("lines of a census", census->size(), kVirtualGpusMax));
+  }
+  RETURN_IF_ERROR(at_most("lines of the driver's log",
+                          incident.driver_log.size(), kLogLinesMax));
+  for (const std::string& line : incident.driver_log) {
+    RETURN_IF_ERROR(at_most("bytes in a line of the driver's log", line.size(),
+                            kLogLineBytesMax));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckReport(const UpdateReported& event) {
   const UpdateReport& report = event.report;
   if (report.state == UpdateState::kPending ||
@@ -149,7 +173,8 @@ absl::Status CheckReport(const UpdateReported& event) {
         event.host, absl::StrCat(report.vgpus.size(), " vGPUs, want at most ",
                                  kVirtualGpusMax));
   }
-  return absl::OkStatus();
+  if (!report.incident.has_value()) return absl::OkStatus();
+  return CheckIncident(event.host, *report.incident);
 }
 
 absl::Status AttemptError(const UpdateReported& event, const Update& update) {
@@ -189,6 +214,9 @@ absl::StatusOr<Effect> EffectOf(const UpdateReported& event,
                        " for '", report.rollout, "', which had ended there ",
                        Name(update.state)));
     case UpdateState::kPending:
+      // It goes back, and the end of the attempt is said again.
+      if (HasEnded(report.state)) return Effect::kNone;
+      break;
     case UpdateState::kSkipped:
       break;
   }
@@ -231,6 +259,68 @@ void Take(const UpdateReport& report, Update& update) {
   update.message = report.message;
 }
 
+// Whether another attempt follows one that its host cancelled.
+bool GoesBack(const Update& update, const RetrySpec& retry) {
+  switch (update.cancel) {
+    case Cancel::kEnds:
+      return false;
+    case Cancel::kRequeues:
+      return true;
+    case Cancel::kNone:
+      return update.tries < retry.attempts;
+  }
+  return false;
+}
+
+// How long the host waits after `tries` attempts.
+absl::Duration BackoffOf(const RetrySpec& retry, uint32_t tries) {
+  constexpr absl::Duration kMost = absl::Hours(1);
+  absl::Duration backoff = retry.backoff;
+  for (uint32_t i = 1; i < tries && backoff < kMost; ++i) backoff *= 2;
+  return std::min(backoff, kMost);
+}
+
+// Lets the host wait for its next attempt. One that was paused is not spent.
+void GoBack(const RetrySpec& retry, absl::Time now, Update& update) {
+  if (update.cancel == Cancel::kRequeues) {
+    --update.tries;
+  } else {
+    update.not_before = now + BackoffOf(retry, update.tries);
+  }
+  update.state = UpdateState::kPending;
+  update.cancel = Cancel::kNone;
+  update.end_time = absl::InfinitePast();
+}
+
+// Keeps what can tell why the attempt went wrong. One that somebody cancelled
+// did not.
+void KeepCapsule(const UpdateReported& event, const Update& update,
+                 Editor& editor) {
+  const UpdateReport& report = event.report;
+  const bool asked =
+      update.cancel != Cancel::kNone && update.state == UpdateState::kCancelled;
+  if (update.state == UpdateState::kDone) return;
+  if (asked && !report.incident.has_value()) return;
+  const Rollout& rollout = *FindRollout(editor.fleet(), report.rollout);
+  const PlannedHost& planned =
+      rollout.plan->waves[update.wave].hosts[update.position];
+  Capsule capsule;
+  capsule.attempt = update.attempt;
+  capsule.time = editor.at();
+  capsule.state = update.state;
+  capsule.reason = update.reason;
+  capsule.message = update.message;
+  capsule.from_version = update.from_version;
+  capsule.to_version = std::string(ShortName(DriverNameOf(rollout, planned)));
+  capsule.steps = update.steps;
+  capsule.vgpus = update.vgpus;
+  capsule.saved = update.saved;
+  capsule.incident = report.incident;
+  capsule.expire_time = editor.at() + editor.fleet().settings.capsule_retention;
+  editor.KeepCapsule(UpdateName(report.rollout, event.host),
+                     std::move(capsule));
+}
+
 void End(const UpdateReported& event, Update& update, Editor& editor) {
   UpdateReport report = event.report;
   report.past_no_return = update.past_no_return;
@@ -244,8 +334,14 @@ void End(const UpdateReported& event, Update& update, Editor& editor) {
   } else if (update.state != UpdateState::kDone && update.reason.empty()) {
     update.reason = "NOT_SAID";
   }
+  KeepCapsule(event, update, editor);
   Host& host = editor.EditHost(event.host);
   host.rollout.clear();
+  const RetrySpec& retry =
+      FindRollout(editor.fleet(), report.rollout)->spec.retry;
+  if (update.state == UpdateState::kCancelled && GoesBack(update, retry)) {
+    GoBack(retry, editor.at(), update);
+  }
   if (update.state != UpdateState::kQuarantined) return;
   host.quarantine = Quarantine{report.rollout, update.reason, update.message};
 }

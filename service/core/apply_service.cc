@@ -112,10 +112,15 @@ absl::Status On(const AdmitHost& event, Editor& editor) {
   host.rollout = event.rollout;
   host.attempt = event.attempt;
   Update& update = editor.EditUpdate(event.rollout, event.host);
-  update.state = UpdateState::kRunning;
-  update.attempt = event.attempt;
-  update.from_version = DriverVersionsOf(host);
-  update.start_time = editor.at();
+  Update fresh;  // nothing is left of an attempt before
+  fresh.state = UpdateState::kRunning;
+  fresh.attempt = event.attempt;
+  fresh.wave = update.wave;
+  fresh.position = update.position;
+  fresh.tries = update.tries + 1;
+  fresh.from_version = DriverVersionsOf(host);
+  fresh.start_time = editor.at();
+  update = std::move(fresh);
   editor.Audit(
       "update.admit", UpdateName(event.rollout, event.host),
       absl::StrCat("attempt ", event.attempt, "; ", BudgetText(gates)));

@@ -16,6 +16,12 @@ constexpr int kEpochShift = 32;
 constexpr size_t kReasonBytesMax = 1024;
 constexpr size_t kLabelsMax = 64;
 
+// What tells one plan of a rollout from another.
+std::pair<std::string, absl::Time> PlanOf(const Rollout& rollout) {
+  if (!rollout.plan.has_value()) return {"", absl::InfinitePast()};
+  return {rollout.plan->digest, rollout.plan->time};
+}
+
 }  // namespace
 
 Editor::Editor(const Event& event, Fleet& fleet)
@@ -45,6 +51,7 @@ Driver& Editor::EditDriver(const std::string& name) {
 Rollout& Editor::EditRollout(const std::string& name) {
   changes_.rollouts.insert(name);
   Rollout& rollout = fleet_.rollouts[name];
+  plans_.try_emplace(name, PlanOf(rollout));
   rollout.name = name;
   rollout.version = revision_;
   return rollout;
@@ -93,6 +100,10 @@ void Editor::Enter(Rollout& rollout, RolloutState state) {
   index_.Entered(rollout.name);
 }
 
+void Editor::KeepCapsule(const std::string& update, Capsule capsule) {
+  changes_.capsules[update] = std::move(capsule);
+}
+
 void Editor::StartEpoch() {
   ++fleet_.epoch;
   revision_ = std::max(revision_, fleet_.epoch << kEpochShift);
@@ -135,6 +146,9 @@ void Editor::Audit(absl::string_view action, absl::string_view resource,
 Changes Editor::Finish() {
   fleet_.now = at_;
   index_.Finish();
+  for (const auto& [name, plan] : plans_) {
+    if (PlanOf(fleet_.rollouts.at(name)) != plan) changes_.plans.insert(name);
+  }
   if (!changes_.empty()) fleet_.revision = revision_;
   return std::move(changes_);
 }

@@ -1,7 +1,9 @@
 #ifndef SERVICE_CORE_EDITOR_H_
 #define SERVICE_CORE_EDITOR_H_
 
+#include <map>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -46,6 +48,9 @@ class Editor {
   // Moves the rollout to `state`, and into or out of the active ones.
   void Enter(Rollout& rollout, RolloutState state);
 
+  // Has it stored as that of the update of that name.
+  void KeepCapsule(const std::string& update, Capsule capsule);
+
   void StartEpoch();
   void Record(const std::string& request_id, const std::string& fingerprint);
 
@@ -65,6 +70,8 @@ class Editor {
   const absl::Time at_;
   uint64_t revision_;  // that the fleet will have
   IndexEdit index_;
+  // Digest and time of the plans of the rollouts that are edited, before.
+  std::map<std::string, std::pair<std::string, absl::Time>> plans_;
   Changes changes_;
 };
 

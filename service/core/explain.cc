@@ -1,5 +1,6 @@
 #include "service/core/explain.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -142,6 +143,28 @@ void AddHostGates(const Fleet& fleet, const Rollout& rollout,
   }
 }
 
+// Hosts that try again, but not yet.
+Gate RetryGate(const Fleet& fleet, const Rollout& rollout) {
+  const auto& later = rollout.tally.waves[rollout.wave].later;
+  const auto next = std::min_element(
+      later.begin(), later.end(),
+      [](const auto& a, const auto& b) { return a.second < b.second; });
+  const std::string& name =
+      rollout.plan->waves[rollout.wave].hosts[next->first].host;
+  const Update& update = rollout.updates.at(name);
+  const absl::Duration wait = next->second - fleet.now;
+  return {.name = "retry",
+          .verdict = GateVerdict::kWait,
+          .reason = "RETRY_BACKOFF",
+          .message =
+              absl::StrCat(name, " tries again in ", absl::FormatDuration(wait),
+                           ", after ", update.reason),
+          .value = absl::StrCat(Hosts(later.size()), " backing off"),
+          .limit = absl::StrCat(rollout.spec.retry.attempts, " attempts"),
+          .holder = name,
+          .next_check = wait};
+}
+
 Gate BakeGate(const Fleet& fleet, const Rollout& rollout) {
   Gate gate{.name = "bake",
             .value = absl::StrCat("wave '", WaveNameOf(rollout, rollout.wave),
@@ -179,6 +202,7 @@ void AddWaveGates(const Fleet& fleet, const Rollout& rollout,
     return;
   }
   gates.push_back(FleetGate(fleet, rollout));
+  if (!wave.later.empty()) gates.push_back(RetryGate(fleet, rollout));
   AddHostGates(fleet, rollout, gates);
 }
 
@@ -297,6 +321,12 @@ std::optional<Gate> RolloutGate(const Fleet& fleet, const Host& host) {
     gate.limit =
         absl::StrCat("wave '", WaveNameOf(*rollout, rollout->wave), "'");
     gate.message = absl::StrCat("'", rollout->name, "' works on ", gate.limit);
+  } else if (update.not_before > fleet.now) {
+    gate.reason = "RETRY_BACKOFF";
+    gate.next_check = update.not_before - fleet.now;
+    gate.message = absl::StrCat("it tries again in ",
+                                absl::FormatDuration(*gate.next_check),
+                                ", after ", update.reason);
   } else {
     const Gate budget = FleetGate(fleet, *rollout);
     const bool full = budget.verdict != GateVerdict::kPass;

@@ -31,6 +31,8 @@ struct RecordedRequest {
 struct Settings {
   absl::Duration heartbeat = absl::Seconds(5);
   absl::Duration lost_after = absl::Seconds(15);  // without a heartbeat
+  // How long a capsule is kept.
+  absl::Duration capsule_retention = absl::Hours(30 * 24);
 
   bool operator==(const Settings&) const = default;
 };

@@ -142,8 +142,10 @@ absl::Status CheckMonotone(const Fleet& before, const Fleet& after) {
     const bool reported =
         update != nullptr &&
         update->sequence != FindUpdate(before, was.rollout, name)->sequence;
-    const bool ended = update != nullptr && HasEnded(update->state) &&
-                       (reported || host->quarantine.has_value());
+    // One that goes back to wait for another attempt has ended this one.
+    const bool over =
+        update != nullptr && update->state != UpdateState::kRunning;
+    const bool ended = over && (reported || host->quarantine.has_value());
     if (!ended) {
       return Broken("S11", absl::StrCat("slot of '", name,
                                         "' was freed without a report"));

@@ -1,5 +1,6 @@
 #include "service/core/plan.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
 
@@ -41,6 +42,163 @@ TEST(DecideTest, StartsNoMoreHostsThanMayBeOutOfService) {
   EXPECT_THAT(RunningIn(stage), ElementsAre(1, 2));
   stage.Report(1, UpdateState::kDone);
   EXPECT_THAT(RunningIn(stage), ElementsAre(2, 3));
+}
+
+RolloutSpec RackedSpec() {
+  RolloutSpec spec = SpecOf(4, 0);
+  spec.limits.domains = {{"zone", 1}};  // odd or even, as the host's number
+  return spec;
+}
+
+TEST(DecideTest, KeepsToTheLimitOfEachDomainInTheOrderOfThePlan) {
+  Stage stage(6);
+  stage.Start(RackedSpec());
+  EXPECT_THAT(RunningIn(stage), ElementsAre(1, 2));
+  stage.Report(2, UpdateState::kDone);
+  EXPECT_THAT(RunningIn(stage), ElementsAre(1, 4));
+  // A host that is down for another reason fills its domain as well.
+  stage.Disconnect(6);
+  stage.Report(4, UpdateState::kDone);
+  EXPECT_THAT(RunningIn(stage), ElementsAre(1));
+}
+
+TEST(DecideTest, FollowsALabelThatMovesAHostToAnotherDomain) {
+  Stage stage(4);
+  stage.Start(RackedSpec());
+  EXPECT_THAT(RunningIn(stage), ElementsAre(1, 2));
+  stage.Do(UpdateHostLabels{HostName(3), {{"zone", "third"}}});
+  stage.Settle();
+  EXPECT_THAT(RunningIn(stage), ElementsAre(1, 2, 3));
+  // It takes its place along: the domain that it left has room.
+  stage.Do(UpdateHostLabels{HostName(2), {{"zone", "fourth"}}});
+  stage.Settle();
+  EXPECT_THAT(RunningIn(stage), ElementsAre(1, 2, 3, 4));
+}
+
+TEST(DecideTest, SharesTheDomainsWithOtherRollouts) {
+  Stage stage(4);
+  RolloutSpec one = RackedSpec();
+  one.selector = "zone=odd";
+  stage.Start(one, "rollouts/a");
+  stage.Do(UpdateHostLabels{HostName(2), {{"rack", "r"}}});
+  stage.Do(UpdateHostLabels{HostName(3), {{"rack", "r"}}});
+  RolloutSpec other = SpecOf(4, 0);
+  other.selector = "zone=even";
+  other.limits.domains = {{"rack", 1}};
+  stage.Start(other, "rollouts/b");
+  EXPECT_THAT(RunningIn(stage, "rollouts/a"), ElementsAre(1));
+  EXPECT_THAT(RunningIn(stage, "rollouts/b"), ElementsAre(2));
+  stage.Report(1, UpdateState::kDone);
+  // Its rack has a host that is out of service, but only the other rollout has
+  // a limit for racks.
+  EXPECT_THAT(RunningIn(stage, "rollouts/a"), ElementsAre(3));
+  EXPECT_EQ(stage.fleet().ledger.Domain("rack", "r").count,
+            (Unavailable{.slots = 2}));
+  stage.Report(3, UpdateState::kDone);
+  EXPECT_EQ(stage.fleet().ledger.labels(), std::set<std::string>{"rack"});
+}
+
+TEST(DecideTest, ShowsTheArithmeticOfAnAdmission) {
+  Stage stage(3);
+  stage.Do(CreateRollout{kRollout, RackedSpec()});
+  stage.Plan();
+  stage.Disconnect(3);
+  stage.Do(StartRollout{kRollout, [&] {
+                          stage.Plan();
+                          return stage.rollout().plan->digest;
+                        }()});
+  const Changes changes = stage.Do(AdmitHost{kRollout, HostName(2), 1});
+  EXPECT_EQ(changes.audit.at(0).detail,
+            "attempt 1; fleet 1 of 2; zone=even 0 of 1");
+}
+
+// ---- Another attempt.
+
+TEST(DecideTest, TriesAgainAfterABackoffAsOftenAsItMay) {
+  Stage stage(1);
+  RolloutSpec spec = SpecOf(1, 0);
+  spec.retry = {3, absl::Seconds(30)};
+  stage.Start(spec);
+  for (const int wait : {30, 60}) {
+    stage.Report(1, UpdateState::kCancelled);
+    EXPECT_EQ(stage.update(1).state, UpdateState::kPending);
+    EXPECT_EQ(stage.update(1).reason, "SAVE_FAILED");
+    EXPECT_EQ(stage.host(1).rollout, "");
+    EXPECT_EQ(ProgressOf(stage.rollout()).failures, 0u);
+    const Explanation why = stage.Explain();
+    EXPECT_TRUE(std::any_of(
+        why.gates.begin(), why.gates.end(),
+        [](const Gate& gate) { return gate.reason == "RETRY_BACKOFF"; }));
+    stage.Advance(absl::Seconds(wait - 1));
+    EXPECT_EQ(stage.update(1).state, UpdateState::kPending);
+    EXPECT_LE(NextDeadline(stage.fleet()),
+              stage.fleet().now + absl::Seconds(1));
+    stage.Advance(absl::Seconds(1));
+    EXPECT_EQ(stage.update(1).state, UpdateState::kRunning);
+    EXPECT_EQ(stage.update(1).reason, "");
+  }
+  EXPECT_EQ(stage.update(1).attempt, 3u);
+  stage.Report(1, UpdateState::kCancelled);
+  EXPECT_EQ(stage.update(1).state, UpdateState::kCancelled);
+  EXPECT_EQ(stage.rollout().state, RolloutState::kFailed);
+}
+
+TEST(DecideTest, WaitsAnHourAtMostBeforeItTriesAgain) {
+  Stage stage(1);
+  RolloutSpec spec = SpecOf(1, 0);
+  spec.retry = {4, absl::Minutes(40)};
+  stage.Start(spec);
+  stage.Report(1, UpdateState::kCancelled);
+  stage.Advance(absl::Minutes(40));
+  stage.Report(1, UpdateState::kCancelled);
+  EXPECT_EQ(stage.update(1).not_before, stage.fleet().now + absl::Hours(1));
+}
+
+TEST(DecideTest, TriesNothingAgainThatWasUnloadedOrAborted) {
+  RolloutSpec spec = SpecOf(1, 0);
+  spec.retry.attempts = 3;
+  Stage late(1);
+  late.Start(spec);
+  late.Report(1, UpdateState::kRolledBack);
+  EXPECT_EQ(late.update(1).state, UpdateState::kRolledBack);
+  Stage aborted(1);
+  aborted.Start(spec);
+  aborted.Do(AbortRollout{kRollout, "enough"});
+  aborted.Report(1, UpdateState::kCancelled);
+  EXPECT_EQ(aborted.update(1).state, UpdateState::kCancelled);
+  EXPECT_EQ(aborted.rollout().state, RolloutState::kAborted);
+}
+
+TEST(DecideTest, SpendsNoTryOnAnAttemptThatWasPaused) {
+  Stage stage(1);
+  stage.Start(SpecOf(1, 0));
+  Fleet fleet = stage.fleet();
+  fleet.rollouts.at(kRollout).updates.at(HostName(1)).cancel =
+      Cancel::kRequeues;
+  const UpdateReported report{HostName(1), stage.host(1).stream,
+                              stage.ReportOf(1, UpdateState::kCancelled)};
+  ASSERT_TRUE(Apply({fleet.now, "agent", report}, fleet).ok());
+  const Update& update = fleet.rollouts.at(kRollout).updates.at(HostName(1));
+  EXPECT_EQ(update.state, UpdateState::kPending);
+  EXPECT_EQ(update.tries, 0u);
+  EXPECT_EQ(update.cancel, Cancel::kNone);
+  EXPECT_EQ(update.not_before, absl::InfinitePast());
+  // The same end, said again, changes nothing.
+  UpdateReported again = report;
+  again.report.sequence += 1;
+  const auto changes = Apply({fleet.now, "agent", again}, fleet);
+  ASSERT_TRUE(changes.ok()) << changes.status();
+  EXPECT_TRUE(changes->empty());
+}
+
+TEST(DecideTest, AnswersWithAFewDecisionsAtATime) {
+  Stage stage(static_cast<int>(kDecisionsMax) + 5);
+  stage.Do(CreateRollout{kRollout, SpecOf(1000, 0)});
+  stage.Plan();
+  stage.Do(StartRollout{kRollout, stage.rollout().plan->digest});
+  EXPECT_EQ(Decide(stage.fleet()).size(), kDecisionsMax);
+  stage.Settle();
+  EXPECT_THAT(RunningIn(stage), testing::SizeIs(kDecisionsMax + 5));
 }
 
 TEST(DecideTest, CountsHostsThatAreDownForWhateverReason) {

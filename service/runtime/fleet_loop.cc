@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
+#include "service/core/names.h"
 #include "service/core/plan.h"
 
 namespace baton::runtime {
@@ -14,6 +15,13 @@ namespace {
 
 // However far the next deadline is, the loop looks at the time this often.
 constexpr absl::Duration kLongestWait = absl::Seconds(1);
+
+// What bounds a turn, and so how long a caller waits for the one before it:
+// requests of callers, requests of agents, and decisions past which it decides
+// no further.
+constexpr size_t kCallersMax = 128;
+constexpr size_t kAgentsMax = 128;
+constexpr size_t kDecidedMax = 128;
 
 absl::Status StoppingError() {
   return ErrorWithReason(absl::StatusCode::kUnavailable, "SERVICE_STOPPING",
@@ -37,7 +45,8 @@ absl::StatusOr<std::unique_ptr<FleetLoop>> FleetLoop::Create(
 
 absl::Status FleetLoop::Start() {
   ASSIGN_OR_RETURN(fleet_, ports_.store.Load());
-  fleet_.settings = {options_.heartbeat, options_.lost_after};
+  fleet_.settings = {options_.heartbeat, options_.lost_after,
+                     options_.capsule_retention};
   started_at_ = std::max(ports_.clock.Now(), fleet_.now);
   started_monotonic_ = ports_.clock.Monotonic();
   core::Event event;
@@ -53,11 +62,13 @@ absl::Time FleetLoop::Now() const {
 
 absl::Status FleetLoop::PostRequest(Request request) {
   if (closed_) return StoppingError();
-  if (mailbox_.TryPost(std::move(request))) {
+  if (queued_.fetch_add(1) < options_.mailbox_max &&
+      mailbox_.TryPost(std::move(request))) {
     // Closed in between: nobody else would answer what was just queued.
     if (closed_) RefuseQueued();
     return absl::OkStatus();
   }
+  --queued_;
   return ErrorWithReason(absl::StatusCode::kResourceExhausted, "SERVICE_BUSY",
                          absl::StrCat("more than ", options_.mailbox_max,
                                       " requests wait: try again later"));
@@ -66,6 +77,7 @@ absl::Status FleetLoop::PostRequest(Request request) {
 absl::Status FleetLoop::Post(std::string actor, core::EventBody body,
                              Done done) {
   Change change;
+  change.event.at = Now();
   change.event.actor = std::move(actor);
   change.event.body = std::move(body);
   change.done = std::move(done);
@@ -75,6 +87,7 @@ absl::Status FleetLoop::Post(std::string actor, core::EventBody body,
 absl::Status FleetLoop::Connect(core::HostConnected hello,
                                 std::shared_ptr<Link> link, Done done) {
   Change change;
+  change.event.at = Now();
   change.event.actor =
       absl::StrCat("agent:", hello.host.substr(hello.host.rfind('/') + 1));
   change.event.body = std::move(hello);
@@ -91,16 +104,23 @@ absl::Status FleetLoop::ReadAudit(AuditQuery query, AuditDone done) {
   return PostRequest(AuditLook{std::move(query), std::move(done)});
 }
 
+absl::Status FleetLoop::ReadCapsule(std::string rollout, std::string host,
+                                    CapsuleDone done) {
+  return PostRequest(
+      CapsuleLook{core::UpdateName(rollout, host), std::move(done)});
+}
+
 void FleetLoop::Stop() {
   stopping_ = true;
   // Wakes the loop; when the mailbox is full it is awake.
-  (void)mailbox_.TryPost(Look{[](const absl::Status&, const core::Fleet&) {}});
+  (void)PostRequest(Look{[](const absl::Status&, const core::Fleet&) {}});
 }
 
 absl::Status FleetLoop::Run() {
   absl::Status status;
   while (status.ok() && !stopping_) status = RunOnce(LongestWait());
   closed_ = true;
+  RefuseWaiting();
   RefuseQueued();
   return status;
 }
@@ -110,8 +130,44 @@ absl::Duration FleetLoop::LongestWait() const {
   return std::clamp(until, absl::ZeroDuration(), kLongestWait);
 }
 
+bool FleetLoop::IsOfAgent(const Request& request) {
+  const auto* change = std::get_if<Change>(&request);
+  if (change == nullptr) return false;
+  const core::EventBody& body = change->event.body;
+  return std::holds_alternative<core::HostConnected>(body) ||
+         std::holds_alternative<core::HostHeard>(body) ||
+         std::holds_alternative<core::HostDisconnected>(body) ||
+         std::holds_alternative<core::UpdateReported>(body);
+}
+
+std::vector<FleetLoop::Request> FleetLoop::TakeBatch(absl::Duration wait) {
+  const bool busy = undecided_ || !callers_.empty() || !agents_.empty();
+  for (Request& request :
+       mailbox_.TakeAll(busy ? absl::ZeroDuration() : wait)) {
+    std::deque<Waiting>& line = IsOfAgent(request) ? agents_ : callers_;
+    line.emplace_back(++taken_, std::move(request));
+  }
+  size_t callers = std::min(callers_.size(), kCallersMax);
+  size_t agents = std::min(agents_.size(), kAgentsMax);
+  std::vector<Request> batch;
+  batch.reserve(callers + agents);
+  while (callers + agents > 0) {
+    const bool caller =
+        agents == 0 ||
+        (callers > 0 && callers_.front().first < agents_.front().first);
+    std::deque<Waiting>& line = caller ? callers_ : agents_;
+    batch.push_back(std::move(line.front().second));
+    line.pop_front();
+    --(caller ? callers : agents);
+  }
+  turn_time_ = agents_.empty()
+                   ? Now()
+                   : std::get<Change>(agents_.front().second).event.at;
+  return batch;
+}
+
 absl::Status FleetLoop::RunOnce(absl::Duration wait) {
-  std::vector<Request> batch = mailbox_.TakeAll(wait);
+  std::vector<Request> batch = TakeBatch(wait);
   core::Changes changes;
   std::vector<absl::Status> verdicts;
   verdicts.reserve(batch.size());
@@ -124,10 +180,12 @@ absl::Status FleetLoop::RunOnce(absl::Duration wait) {
     absl::Status committed = ports_.store.Commit(fleet_, changes);
     if (!committed.ok()) {
       for (Request& request : batch) Refuse(request, committed);
+      queued_ -= batch.size();
       return committed;
     }
   }
   for (size_t i = 0; i < batch.size(); ++i) Answer(batch[i], verdicts[i]);
+  queued_ -= batch.size();
   outbox_.Flush(fleet_, changes);
   outbox_.Repeat(fleet_);
   feed_.Publish(fleet_, changes);
@@ -137,7 +195,7 @@ absl::Status FleetLoop::RunOnce(absl::Duration wait) {
 absl::Status FleetLoop::ApplyRequest(Request& request, core::Changes& changes) {
   Change* change = std::get_if<Change>(&request);
   if (change == nullptr) return absl::OkStatus();
-  change->event.at = Now();
+  change->event.at = turn_time_;
   absl::StatusOr<core::Changes> changed = core::Apply(change->event, fleet_);
   if (!changed.ok()) return changed.status();
   changes.Merge(*std::move(changed));
@@ -146,7 +204,7 @@ absl::Status FleetLoop::ApplyRequest(Request& request, core::Changes& changes) {
 
 bool FleetLoop::ApplyOwn(core::EventBody body, core::Changes& changes) {
   core::Event event;
-  event.at = Now();
+  event.at = turn_time_;
   event.body = std::move(body);
   absl::StatusOr<core::Changes> changed = core::Apply(event, fleet_);
   if (!changed.ok()) {
@@ -158,13 +216,17 @@ bool FleetLoop::ApplyOwn(core::EventBody body, core::Changes& changes) {
 }
 
 void FleetLoop::DecideAll(core::Changes& changes) {
+  size_t decided = 0;
   bool moved = true;
-  while (moved) {
+  while (moved && decided < kDecidedMax) {
     moved = false;
     for (core::EventBody& decision : core::Decide(fleet_)) {
-      if (ApplyOwn(std::move(decision), changes)) moved = true;
+      if (!ApplyOwn(std::move(decision), changes)) continue;
+      moved = true;
+      ++decided;
     }
   }
+  undecided_ = moved;
 }
 
 void FleetLoop::Answer(Request& request, const absl::Status& verdict) {
@@ -174,6 +236,10 @@ void FleetLoop::Answer(Request& request, const absl::Status& verdict) {
   }
   if (auto* audit = std::get_if<AuditLook>(&request); audit != nullptr) {
     audit->done(ports_.store.ScanAudit(audit->query));
+    return;
+  }
+  if (auto* capsule = std::get_if<CapsuleLook>(&request); capsule != nullptr) {
+    capsule->done(ports_.store.LoadCapsule(capsule->update, fleet_.now));
     return;
   }
   Change& change = std::get<Change>(request);
@@ -188,6 +254,9 @@ void FleetLoop::Refuse(Request& request, const absl::Status& why) {
     look->done(why, fleet_);
   } else if (auto* audit = std::get_if<AuditLook>(&request); audit != nullptr) {
     audit->done(why);
+  } else if (auto* capsule = std::get_if<CapsuleLook>(&request);
+             capsule != nullptr) {
+    capsule->done(why);
   } else if (Change& change = std::get<Change>(request); change.done) {
     change.done(why, fleet_);
   }
@@ -196,6 +265,15 @@ void FleetLoop::Refuse(Request& request, const absl::Status& why) {
 void FleetLoop::RefuseQueued() {
   for (Request& request : mailbox_.TakeAll(absl::ZeroDuration())) {
     Refuse(request, StoppingError());
+    --queued_;
+  }
+}
+
+void FleetLoop::RefuseWaiting() {
+  for (std::deque<Waiting>* line : {&callers_, &agents_}) {
+    for (auto& [number, request] : *line) Refuse(request, StoppingError());
+    queued_ -= line->size();
+    line->clear();
   }
 }
 

@@ -3,9 +3,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -23,10 +26,11 @@
 
 namespace baton::runtime {
 
-// The turn: take all that is queued, apply each, decide until nothing is left
-// to decide, commit once, and only then answer the callers, send the orders and
-// publish. The only owner of the Fleet. Run() confines it to one thread; other
-// threads reach it through the posts, which never block.
+// The turn: take what is queued, apply each, decide until nothing is left to
+// decide, commit once, and only then answer the callers, send the orders and
+// publish. A turn is bounded: under load callers go before agents, whose words
+// then wait for the next one. The only owner of the Fleet. Run() confines it to
+// one thread; other threads reach it through the posts, which never block.
 class FleetLoop {
  public:
   struct Options {
@@ -34,6 +38,8 @@ class FleetLoop {
     absl::Duration lost_after = absl::Seconds(15);    // without a heartbeat
     absl::Duration order_repeat = absl::Seconds(30);  // see Outbox
     size_t mailbox_max = 65'536;                      // posts that may wait
+    // See core::Settings.
+    absl::Duration capsule_retention = absl::Hours(30 * 24);
   };
 
   struct Ports {
@@ -50,6 +56,9 @@ class FleetLoop {
 
   using AuditDone =
       std::function<void(absl::StatusOr<std::vector<core::AuditRecord>>)>;
+
+  using CapsuleDone =
+      std::function<void(absl::StatusOr<std::optional<core::Capsule>>)>;
 
   // Loads the fleet and makes a new epoch durable. Blocks on the store. The
   // ports must outlive the loop. Errors: those of the store.
@@ -83,6 +92,11 @@ class FleetLoop {
   // Reads audit records on the loop thread, between two turns; `done` gets them
   // there.
   absl::Status ReadAudit(AuditQuery query, AuditDone done);
+
+  // Reads the capsule of an update on the loop thread, between two turns;
+  // `done` gets it there, or nullopt when there is none.
+  absl::Status ReadCapsule(std::string rollout, std::string host,
+                           CapsuleDone done);
 
   // Returns a number for a new agent stream, unique in this process.
   uint64_t NewStream() { return ++last_stream_; }
@@ -123,12 +137,22 @@ class FleetLoop {
     AuditQuery query = {};
     AuditDone done = nullptr;
   };
-  using Request = std::variant<Change, Look, AuditLook>;
+  struct CapsuleLook {
+    std::string update = "";
+    CapsuleDone done = nullptr;
+  };
+  using Request = std::variant<Change, Look, AuditLook, CapsuleLook>;
+  // A request that was taken from the mailbox, with its number in their order.
+  using Waiting = std::pair<uint64_t, Request>;
 
   FleetLoop(const Options& options, const Ports& ports);
 
   absl::Status PostRequest(Request request);
   absl::Status Start();
+  static bool IsOfAgent(const Request& request);
+  // Takes what one turn has room for, in the order of arrival, but for agents'
+  // requests that are left for the next one. Waits at most `wait` for a first.
+  std::vector<Request> TakeBatch(absl::Duration wait);
   absl::Status ApplyRequest(Request& request, core::Changes& changes);
   // Applies what the service does by itself; false when it was overtaken.
   bool ApplyOwn(core::EventBody body, core::Changes& changes);
@@ -137,6 +161,7 @@ class FleetLoop {
   void Answer(Request& request, const absl::Status& verdict);
   void Refuse(Request& request, const absl::Status& why);
   void RefuseQueued();
+  void RefuseWaiting();
   absl::Duration LongestWait() const;
 
   const Options options_;
@@ -145,6 +170,14 @@ class FleetLoop {
   Outbox outbox_;
   Feed feed_;
   Mailbox<Request> mailbox_;
+  std::atomic<size_t> queued_ = 0;  // posted, and neither answered nor refused
+  std::deque<Waiting> callers_;
+  std::deque<Waiting> agents_;
+  uint64_t taken_ = 0;  // number of the last request that was taken
+  // The time of the turn: that of the oldest request that waits for another
+  // turn, so that nobody is lost whose heartbeat is among them.
+  absl::Time turn_time_ = absl::InfinitePast();
+  bool undecided_ = false;  // the last turn left something to decide
   std::atomic<uint64_t> last_stream_ = 0;
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> closed_ = false;  // nothing takes from the mailbox any more

@@ -1,6 +1,7 @@
 #include "service/runtime/fleet_loop.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -33,6 +34,10 @@ class TellingStore final : public Store {
                       const core::Changes& changes) override {
     story_.push_back("commit");
     return store_->Commit(fleet, changes);
+  }
+  absl::StatusOr<std::optional<core::Capsule>> LoadCapsule(
+      const std::string& update, absl::Time now) override {
+    return store_->LoadCapsule(update, now);
   }
   absl::StatusOr<std::vector<core::AuditRecord>> ScanAudit(
       const AuditQuery& query) override {
@@ -244,6 +249,78 @@ TEST_F(FleetLoopTest, RefusesWhatItHasNoRoomFor) {
   EXPECT_EQ(Reason(status), "SERVICE_BUSY");
   Turn();
   EXPECT_THAT(TakeStory(), ElementsAre("first"));
+}
+
+TEST_F(FleetLoopTest, LetsACallerPassAgentsThatWaitForAnotherTurn) {
+  Connect(1, "link");
+  Turn();
+  TakeStory();
+  const uint64_t stream = loop_->fleet().hosts.at(HostName(1)).stream;
+  for (int i = 0; i < 200; ++i) {
+    Post(core::HostHeard{HostName(1), stream}, "heard");
+  }
+  Post(core::CordonHost{HostName(1), "disk"}, "cordoned");
+  Turn();
+  Story story = TakeStory();
+  ASSERT_GT(story.size(), 2u);
+  EXPECT_LT(story.size(), 202u);
+  EXPECT_EQ(story.front(), "commit");
+  EXPECT_EQ(story.back(), "cordoned");
+  const size_t heard = story.size() - 2;
+  Turn();
+  EXPECT_EQ(TakeStory(), Story(200 - heard, "heard"));
+}
+
+TEST_F(FleetLoopTest, LosesNobodyWhoseHeartbeatWaits) {
+  Connect(1, "first");
+  Connect(2, "second");
+  Turn();
+  const uint64_t stream = loop_->fleet().hosts.at(HostName(1)).stream;
+  for (int i = 0; i < 200; ++i) {
+    Post(core::HostHeard{HostName(1), stream}, "heard");
+  }
+  clock_.Advance(absl::Seconds(20));
+  Turn();
+  EXPECT_TRUE(loop_->fleet().hosts.at(HostName(1)).connected());
+  EXPECT_TRUE(loop_->fleet().hosts.at(HostName(2)).connected());
+  Turn();
+  EXPECT_TRUE(loop_->fleet().hosts.at(HostName(1)).connected());
+  EXPECT_FALSE(loop_->fleet().hosts.at(HostName(2)).connected());
+}
+
+TEST_F(FleetLoopTest, ReadsTheCapsuleOfAnAttemptThatWentWrong) {
+  StartRollout();
+  core::UpdateReport report;
+  report.rollout = kRollout;
+  report.attempt = report.sequence = 1;
+  report.state = core::UpdateState::kCancelled;
+  report.reason = "SAVE_FAILED";
+  report.incident = core::Incident{{}, {}, {}, {"the last line"}};
+  Post(
+      core::UpdateReported{HostName(1),
+                           loop_->fleet().hosts.at(HostName(1)).stream, report},
+      "reported");
+  Turn();
+  std::vector<std::string> lines;
+  const auto read = [&] {
+    lines.clear();
+    EXPECT_EQ(loop_->ReadCapsule(
+                  kRollout, HostName(1),
+                  [&](absl::StatusOr<std::optional<core::Capsule>> capsule) {
+                    ASSERT_TRUE(capsule.ok()) << capsule.status();
+                    if (!capsule->has_value()) return;
+                    EXPECT_EQ((*capsule)->reason, "SAVE_FAILED");
+                    EXPECT_EQ((*capsule)->to_version, "2.0");
+                    lines = (*capsule)->incident->driver_log;
+                  }),
+              absl::OkStatus());
+    Turn();
+  };
+  read();
+  EXPECT_THAT(lines, ElementsAre("the last line"));
+  clock_.Advance(absl::Hours(24 * 30));
+  read();
+  EXPECT_THAT(lines, IsEmpty());
 }
 
 TEST_F(FleetLoopTest, ReadsTheAudit) {

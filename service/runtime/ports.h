@@ -2,6 +2,7 @@
 #define SERVICE_RUNTIME_PORTS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,11 +42,17 @@ class Store {
 
   // Makes `changes` durable, with the values that `fleet` has, in one
   // transaction. Returns once they are on stable storage. An error is final:
-  // what is stored is then unknown, and the process must stop.
+  // what is stored is then unknown, and the process must stop. Removes a few of
+  // the capsules that have expired at fleet.now along with it.
   //
   // Errors: UNAVAILABLE; reason STORE_UNAVAILABLE
   virtual absl::Status Commit(const core::Fleet& fleet,
                               const core::Changes& changes) = 0;
+
+  // Returns the capsule of the update of that name; nullopt when there is none,
+  // or when it has expired at `now`. Errors as Load().
+  virtual absl::StatusOr<std::optional<core::Capsule>> LoadCapsule(
+      const std::string& update, absl::Time now) = 0;
 
   // Returns records in order of sequence. Errors as Load().
   virtual absl::StatusOr<std::vector<core::AuditRecord>> ScanAudit(

@@ -171,6 +171,79 @@ core::VirtualGpuResult FromProto(const v1::VirtualGpuResult& from) {
   return to;
 }
 
+void ToProto(const core::Incident& from, v1::Incident& to) {
+  for (const core::SavedBlock& block : from.blocks) {
+    v1::SavedBlock& added = *to.add_blocks();
+    added.set_index(block.index);
+    added.set_form(block.form);
+    added.set_size_bytes(block.size_bytes);
+    added.set_metadata_bytes(block.metadata_bytes);
+    added.set_digest(block.digest);
+  }
+  const auto add = [](const core::CensusLine& line, v1::CensusLine& added) {
+    added.set_partition_id(line.partition_id);
+    added.set_guest(line.guest);
+    added.set_fence_value(line.fence_value);
+    added.set_state_digest(line.state_digest);
+  };
+  for (const core::CensusLine& line : from.before) add(line, *to.add_before());
+  for (const core::CensusLine& line : from.after) add(line, *to.add_after());
+  to.mutable_driver_log()->Assign(from.driver_log.begin(),
+                                  from.driver_log.end());
+}
+
+core::Incident FromProto(const v1::Incident& from) {
+  core::Incident to;
+  for (const v1::SavedBlock& block : from.blocks()) {
+    to.blocks.push_back({block.index(), block.form(), block.size_bytes(),
+                         block.metadata_bytes(), block.digest()});
+  }
+  const auto add = [](const v1::CensusLine& line,
+                      std::vector<core::CensusLine>& lines) {
+    lines.push_back({line.partition_id(), line.guest(), line.fence_value(),
+                     line.state_digest()});
+  };
+  for (const v1::CensusLine& line : from.before()) add(line, to.before);
+  for (const v1::CensusLine& line : from.after()) add(line, to.after);
+  to.driver_log = {from.driver_log().begin(), from.driver_log().end()};
+  return to;
+}
+
+// The parts that an update and a capsule share.
+template <typename Record, typename Proto>
+void AttemptToProto(const Record& from, Proto& to) {
+  for (const core::StepRecord& step : from.steps) {
+    ToProto(step, *to.add_steps());
+  }
+  for (const core::VirtualGpuResult& vgpu : from.vgpus) {
+    ToProto(vgpu, *to.add_vgpus());
+  }
+  if (!from.saved.has_value()) return;
+  to.mutable_saved()->set_blocks(from.saved->blocks);
+  to.mutable_saved()->set_size_bytes(from.saved->size_bytes);
+}
+
+template <typename Proto, typename Record>
+absl::Status AttemptFromProto(const Proto& from, Record& to) {
+  for (const v1::StepRecord& step : from.steps()) {
+    ASSIGN_OR_RETURN(core::StepRecord decoded, FromProto(step));
+    to.steps.push_back(std::move(decoded));
+  }
+  for (const v1::VirtualGpuResult& vgpu : from.vgpus()) {
+    to.vgpus.push_back(FromProto(vgpu));
+  }
+  if (from.has_saved()) {
+    to.saved =
+        core::SavedState{from.saved().blocks(), from.saved().size_bytes()};
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<core::UpdateState> UpdateStateOf(uint32_t number) {
+  return ToEnum(number, core::UpdateState::kPending,
+                core::UpdateState::kSkipped);
+}
+
 }  // namespace
 
 std::string EncodeMeta(const core::Fleet& fleet) {
@@ -293,7 +366,6 @@ std::string Encode(const core::Rollout& rollout) {
   to.set_state(static_cast<uint32_t>(rollout.state));
   to.set_reason(rollout.reason);
   to.set_message(rollout.message);
-  if (rollout.plan.has_value()) ToProto(*rollout.plan, *to.mutable_plan());
   to.set_author(rollout.author);
   SetTime(rollout.create_time, [&](int64_t ns) { to.set_create_time_ns(ns); });
   SetTime(rollout.start_time, [&](int64_t ns) { to.set_start_time_ns(ns); });
@@ -348,6 +420,18 @@ absl::StatusOr<core::Rollout> DecodeRollout(const std::string& name,
   return rollout;
 }
 
+std::string Encode(const core::RolloutPlan& plan) {
+  v1::RolloutPlan to;
+  ToProto(plan, to);
+  return to.SerializeAsString();
+}
+
+absl::StatusOr<core::RolloutPlan> DecodePlan(absl::string_view bytes) {
+  ASSIGN_OR_RETURN(const v1::RolloutPlan from,
+                   Parse<v1::RolloutPlan>(bytes, "plan"));
+  return FromProto(from);
+}
+
 std::string Encode(const core::Update& update) {
   v1::Update to;
   to.set_state(static_cast<uint32_t>(update.state));
@@ -362,16 +446,7 @@ std::string Encode(const core::Update& update) {
   to.set_sequence(update.sequence);
   to.set_step(static_cast<uint32_t>(update.step));
   to.set_past_no_return(update.past_no_return);
-  for (const core::StepRecord& step : update.steps) {
-    ToProto(step, *to.add_steps());
-  }
-  for (const core::VirtualGpuResult& vgpu : update.vgpus) {
-    ToProto(vgpu, *to.add_vgpus());
-  }
-  if (update.saved.has_value()) {
-    to.mutable_saved()->set_blocks(update.saved->blocks);
-    to.mutable_saved()->set_size_bytes(update.saved->size_bytes);
-  }
+  AttemptToProto(update, to);
   to.set_reason(update.reason);
   to.set_message(update.message);
   return to.SerializeAsString();
@@ -380,15 +455,17 @@ std::string Encode(const core::Update& update) {
 absl::StatusOr<core::Update> DecodeUpdate(absl::string_view bytes) {
   ASSIGN_OR_RETURN(const v1::Update from, Parse<v1::Update>(bytes, "update"));
   core::Update update;
-  ASSIGN_OR_RETURN(update.state,
-                   ToEnum(from.state(), core::UpdateState::kPending,
-                          core::UpdateState::kSkipped));
+  ASSIGN_OR_RETURN(update.state, UpdateStateOf(from.state()));
   update.attempt = from.attempt();
   update.wave = from.wave();
   update.from_version = from.from_version();
   ASSIGN_OR_RETURN(update.cancel, ToEnum(from.cancel(), core::Cancel::kNone,
                                          core::Cancel::kRequeues));
   update.tries = from.tries();
+  // A release that did not try again did not count.
+  if (update.state == core::UpdateState::kRunning && update.tries == 0) {
+    update.tries = 1;
+  }
   if (from.has_not_before_ns()) {
     update.not_before = ToTime(from.not_before_ns());
   }
@@ -399,17 +476,7 @@ absl::StatusOr<core::Update> DecodeUpdate(absl::string_view bytes) {
   update.sequence = from.sequence();
   ASSIGN_OR_RETURN(update.step, StepOf(from.step()));
   update.past_no_return = from.past_no_return();
-  for (const v1::StepRecord& step : from.steps()) {
-    ASSIGN_OR_RETURN(core::StepRecord decoded, FromProto(step));
-    update.steps.push_back(std::move(decoded));
-  }
-  for (const v1::VirtualGpuResult& vgpu : from.vgpus()) {
-    update.vgpus.push_back(FromProto(vgpu));
-  }
-  if (from.has_saved()) {
-    update.saved =
-        core::SavedState{from.saved().blocks(), from.saved().size_bytes()};
-  }
+  RETURN_IF_ERROR(AttemptFromProto(from, update));
   update.reason = from.reason();
   update.message = from.message();
   return update;
@@ -426,6 +493,40 @@ absl::StatusOr<core::RecordedRequest> DecodeRequest(absl::string_view bytes) {
   ASSIGN_OR_RETURN(const v1::RecordedRequest from,
                    Parse<v1::RecordedRequest>(bytes, "request"));
   return core::RecordedRequest{from.sequence(), from.fingerprint()};
+}
+
+std::string Encode(const core::Capsule& capsule) {
+  v1::Capsule to;
+  to.set_attempt(capsule.attempt);
+  to.set_time_ns(ToNs(capsule.time));
+  to.set_state(static_cast<uint32_t>(capsule.state));
+  to.set_reason(capsule.reason);
+  to.set_message(capsule.message);
+  to.set_from_version(capsule.from_version);
+  to.set_to_version(capsule.to_version);
+  AttemptToProto(capsule, to);
+  if (capsule.incident.has_value()) {
+    ToProto(*capsule.incident, *to.mutable_incident());
+  }
+  to.set_expire_time_ns(ToNs(capsule.expire_time));
+  return to.SerializeAsString();
+}
+
+absl::StatusOr<core::Capsule> DecodeCapsule(absl::string_view bytes) {
+  ASSIGN_OR_RETURN(const v1::Capsule from,
+                   Parse<v1::Capsule>(bytes, "capsule"));
+  core::Capsule capsule;
+  capsule.attempt = from.attempt();
+  capsule.time = ToTime(from.time_ns());
+  ASSIGN_OR_RETURN(capsule.state, UpdateStateOf(from.state()));
+  capsule.reason = from.reason();
+  capsule.message = from.message();
+  capsule.from_version = from.from_version();
+  capsule.to_version = from.to_version();
+  RETURN_IF_ERROR(AttemptFromProto(from, capsule));
+  if (from.has_incident()) capsule.incident = FromProto(from.incident());
+  capsule.expire_time = ToTime(from.expire_time_ns());
+  return capsule;
 }
 
 std::string Encode(const core::AuditRecord& record) {

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "service/core/capsule.h"
 #include "service/core/fleet.h"
 
 namespace baton::store {
@@ -29,16 +30,23 @@ std::string Encode(const core::Driver& driver);
 absl::StatusOr<core::Driver> DecodeDriver(const std::string& name,
                                           absl::string_view bytes);
 
-// Without its updates.
+// Without its plan and its updates. A record of an earlier release may have the
+// plan.
 std::string Encode(const core::Rollout& rollout);
 absl::StatusOr<core::Rollout> DecodeRollout(const std::string& name,
                                             absl::string_view bytes);
+
+std::string Encode(const core::RolloutPlan& plan);
+absl::StatusOr<core::RolloutPlan> DecodePlan(absl::string_view bytes);
 
 std::string Encode(const core::Update& update);
 absl::StatusOr<core::Update> DecodeUpdate(absl::string_view bytes);
 
 std::string Encode(const core::RecordedRequest& request);
 absl::StatusOr<core::RecordedRequest> DecodeRequest(absl::string_view bytes);
+
+std::string Encode(const core::Capsule& capsule);
+absl::StatusOr<core::Capsule> DecodeCapsule(absl::string_view bytes);
 
 std::string Encode(const core::AuditRecord& record);
 absl::StatusOr<core::AuditRecord> DecodeAudit(uint64_t sequence,

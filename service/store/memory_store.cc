@@ -1,5 +1,6 @@
 #include "service/store/memory_store.h"
 
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -44,7 +45,23 @@ class MemoryStore final : public runtime::Store {
     for (const core::AuditRecord& record : changes.audit) {
       disk_.audit[record.sequence] = Encode(record);
     }
+    for (const auto& [name, capsule] : changes.capsules) {
+      disk_.capsules[name] = {capsule.expire_time, Encode(capsule)};
+    }
+    std::erase_if(disk_.capsules, [&](const auto& capsule) {
+      return capsule.second.first <= fleet.now;
+    });
     return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::optional<core::Capsule>> LoadCapsule(
+      const std::string& update, absl::Time now) override {
+    const auto found = disk_.capsules.find(update);
+    if (found == disk_.capsules.end()) return std::nullopt;
+    const auto& [expire_time, bytes] = found->second;
+    if (expire_time <= now) return std::nullopt;
+    ASSIGN_OR_RETURN(core::Capsule capsule, DecodeCapsule(bytes));
+    return capsule;
   }
 
   absl::StatusOr<std::vector<core::AuditRecord>> ScanAudit(

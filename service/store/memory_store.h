@@ -4,7 +4,9 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "absl/time/time.h"
 #include "service/runtime/ports.h"
 #include "service/store/rows.h"
 
@@ -16,6 +18,8 @@ namespace baton::store {
 struct MemoryDisk {
   std::map<Table, std::map<std::string, std::string>> tables = {};
   std::map<uint64_t, std::string> audit = {};  // by sequence
+  // When it expires, and the record; by update name.
+  std::map<std::string, std::pair<absl::Time, std::string>> capsules = {};
 
   // Commits that succeed before one fails; below 0: none fails. The one that
   // fails leaves nothing behind, and neither do those after it on one store.

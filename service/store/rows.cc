@@ -26,6 +26,18 @@ void AddChanged(Table table, const std::map<std::string, Record>& records,
   rows.push_back(std::move(row));
 }
 
+absl::Status AddPlan(const std::string& key, absl::string_view value,
+                     core::Fleet& fleet) {
+  const auto rollout = fleet.rollouts.find(key);
+  if (rollout == fleet.rollouts.end()) {
+    return ErrorWithReason(
+        absl::StatusCode::kDataLoss, "STORE_CORRUPT",
+        absl::StrCat("stored plan of '", key, "' belongs to no rollout"));
+  }
+  ASSIGN_OR_RETURN(rollout->second.plan, DecodePlan(value));
+  return absl::OkStatus();
+}
+
 absl::Status AddUpdate(const std::string& key, absl::string_view value,
                        core::Fleet& fleet) {
   const size_t at = absl::string_view(key).find(kUpdates);
@@ -53,6 +65,8 @@ absl::string_view Name(Table table) {
       return "drivers";
     case Table::kRollouts:
       return "rollouts";
+    case Table::kPlans:
+      return "plans";
     case Table::kUpdates:
       return "updates";
     case Table::kRequests:
@@ -73,6 +87,14 @@ std::vector<Row> RowsOf(const core::Fleet& fleet,
   }
   for (const std::string& key : changes.rollouts) {
     AddChanged(Table::kRollouts, fleet.rollouts, key, rows);
+  }
+  for (const std::string& key : changes.plans) {
+    Row row{Table::kPlans, key};
+    const core::Rollout* rollout = core::FindRollout(fleet, key);
+    if (rollout != nullptr && rollout->plan.has_value()) {
+      row.value = Encode(*rollout->plan);
+    }
+    rows.push_back(std::move(row));
   }
   for (const auto& [rollout, host] : changes.updates) {
     Row row{Table::kUpdates, core::UpdateName(rollout, host)};
@@ -103,6 +125,8 @@ absl::Status AddRow(Table table, const std::string& key,
       ASSIGN_OR_RETURN(fleet.rollouts[key], DecodeRollout(key, value));
       return absl::OkStatus();
     }
+    case Table::kPlans:
+      return AddPlan(key, value, fleet);
     case Table::kUpdates:
       return AddUpdate(key, value, fleet);
     case Table::kRequests: {

@@ -15,18 +15,20 @@ namespace baton::store {
 
 // A fleet as rows of tables, the same in every store.
 
-// In the order in which they are loaded: an update needs its rollout.
+// In the order in which they are loaded: a plan and an update need their
+// rollout.
 enum class Table : uint8_t {
   kMeta,
   kHosts,
   kDrivers,
   kRollouts,
+  kPlans,
   kUpdates,
   kRequests
 };
-inline constexpr Table kTables[] = {Table::kMeta,    Table::kHosts,
-                                    Table::kDrivers, Table::kRollouts,
-                                    Table::kUpdates, Table::kRequests};
+inline constexpr Table kTables[] = {
+    Table::kMeta,  Table::kHosts,   Table::kDrivers, Table::kRollouts,
+    Table::kPlans, Table::kUpdates, Table::kRequests};
 
 // Returns "hosts" and so on.
 absl::string_view Name(Table table);

@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -16,7 +17,16 @@ namespace baton::store {
 namespace {
 
 constexpr int kApplicationId = 0x4261746E;  // "Batn"
-constexpr int kSchemaVersion = 1;
+// 2: plans are records of their own; capsules.
+constexpr int kSchemaVersion = 2;
+
+// Capsules that one commit removes at most.
+constexpr int kPrunedMax = 16;
+
+constexpr char kMakeCapsules[] =
+    "CREATE TABLE capsules(key TEXT PRIMARY KEY NOT NULL, "
+    "expire_ns INTEGER NOT NULL, value BLOB NOT NULL);"
+    "CREATE INDEX capsules_by_expiry ON capsules(expire_ns);";
 
 struct CloseConnection {
   void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
@@ -88,8 +98,51 @@ absl::Status MakeSchema(sqlite3* db) {
   absl::StrAppend(&sql,
                   "CREATE TABLE audit(sequence INTEGER PRIMARY KEY, "
                   "resource TEXT NOT NULL, value BLOB NOT NULL);"
-                  "CREATE INDEX audit_by_resource ON audit(resource);");
+                  "CREATE INDEX audit_by_resource ON audit(resource);",
+                  kMakeCapsules);
   return Execute(db, absl::StrCat("BEGIN EXCLUSIVE;", sql, "COMMIT"));
+}
+
+absl::Status Step(sqlite3* db, sqlite3_stmt* statement) {
+  const int stepped = sqlite3_step(statement);
+  absl::Status status =
+      stepped == SQLITE_DONE ? absl::OkStatus() : SqliteError(db, "write");
+  sqlite3_reset(statement);
+  sqlite3_clear_bindings(statement);
+  return status;
+}
+
+// Takes the plans out of the records of rollouts of schema 1, which had them.
+absl::Status CopyPlans(sqlite3* db) {
+  ASSIGN_OR_RETURN(const Statement select,
+                   Prepare(db, "SELECT key, value FROM rollouts"));
+  ASSIGN_OR_RETURN(const Statement put,
+                   Prepare(db, "INSERT INTO plans VALUES(?1, ?2)"));
+  int stepped = SQLITE_ROW;
+  while ((stepped = sqlite3_step(select.get())) == SQLITE_ROW) {
+    const std::string name(BlobOf(select.get(), 0));
+    ASSIGN_OR_RETURN(const core::Rollout rollout,
+                     DecodeRollout(name, BlobOf(select.get(), 1)));
+    if (!rollout.plan.has_value()) continue;
+    const std::string plan = Encode(*rollout.plan);
+    BindText(put.get(), 1, name);
+    BindBlob(put.get(), 2, plan);
+    RETURN_IF_ERROR(Step(db, put.get()));
+  }
+  if (stepped == SQLITE_DONE) return absl::OkStatus();
+  return SqliteError(db, "load rollouts");
+}
+
+// Brings a file of schema 1 to this one; all or nothing.
+absl::Status Upgrade(sqlite3* db) {
+  RETURN_IF_ERROR(Execute(
+      db, absl::StrCat("BEGIN EXCLUSIVE;CREATE TABLE plans(key TEXT PRIMARY "
+                       "KEY NOT NULL, value BLOB NOT NULL);",
+                       kMakeCapsules, "PRAGMA user_version=", kSchemaVersion)));
+  absl::Status copied = CopyPlans(db);
+  if (copied.ok()) return Execute(db, "COMMIT");
+  (void)Execute(db, "ROLLBACK");
+  return copied;
 }
 
 // Makes the schema of a new file, or checks that of an old one.
@@ -104,7 +157,8 @@ absl::Status CheckSchema(sqlite3* db, const std::string& path) {
         absl::StrCat("store '", path, "' is another program's database"));
   }
   ASSIGN_OR_RETURN(const int version, QueryNumber(db, "PRAGMA user_version"));
-  if (version <= kSchemaVersion) return absl::OkStatus();
+  if (version == kSchemaVersion) return absl::OkStatus();
+  if (version < kSchemaVersion) return Upgrade(db);
   return ErrorWithReason(absl::StatusCode::kFailedPrecondition, "STORE_TOO_NEW",
                          absl::StrCat("store '", path, "' has schema ", version,
                                       ", this release knows ", kSchemaVersion));
@@ -148,6 +202,18 @@ class SqliteStore final : public runtime::Store {
     }
     ASSIGN_OR_RETURN(put_audit_,
                      Prepare(db_.get(), "INSERT INTO audit VALUES(?1,?2,?3)"));
+    ASSIGN_OR_RETURN(
+        put_capsule_,
+        Prepare(db_.get(), "INSERT OR REPLACE INTO capsules VALUES(?1,?2,?3)"));
+    ASSIGN_OR_RETURN(get_capsule_,
+                     Prepare(db_.get(),
+                             "SELECT value FROM capsules "
+                             "WHERE key = ?1 AND expire_ns > ?2"));
+    ASSIGN_OR_RETURN(
+        prune_capsules_,
+        Prepare(db_.get(),
+                "DELETE FROM capsules WHERE key IN (SELECT key FROM capsules "
+                "WHERE expire_ns <= ?1 LIMIT ?2)"));
     ASSIGN_OR_RETURN(scan_all_,
                      Prepare(db_.get(),
                              "SELECT sequence, value FROM audit "
@@ -174,6 +240,28 @@ class SqliteStore final : public runtime::Store {
     if (!broken_.ok()) return broken_;
     broken_ = Write(fleet, changes);
     return broken_;
+  }
+
+  absl::StatusOr<std::optional<core::Capsule>> LoadCapsule(
+      const std::string& update, absl::Time now) override {
+    sqlite3_stmt* const get = get_capsule_.get();
+    BindText(get, 1, update);
+    sqlite3_bind_int64(get, 2, absl::ToUnixNanos(now));
+    const int stepped = sqlite3_step(get);
+    absl::StatusOr<std::optional<core::Capsule>> found = std::nullopt;
+    if (stepped == SQLITE_ROW) {
+      absl::StatusOr<core::Capsule> capsule = DecodeCapsule(BlobOf(get, 0));
+      if (capsule.ok()) {
+        found = *std::move(capsule);
+      } else {
+        found = capsule.status();
+      }
+    } else if (stepped != SQLITE_DONE) {
+      found = SqliteError(db_.get(), "load capsule");
+    }
+    sqlite3_reset(get);
+    sqlite3_clear_bindings(get);
+    return found;
   }
 
   absl::StatusOr<std::vector<core::AuditRecord>> ScanAudit(
@@ -234,7 +322,7 @@ class SqliteStore final : public runtime::Store {
                                           : removes_[row.table].get();
       BindText(statement, 1, row.key);
       if (row.value.has_value()) BindBlob(statement, 2, *row.value);
-      RETURN_IF_ERROR(Step(statement));
+      RETURN_IF_ERROR(Step(db_.get(), statement));
     }
     for (const core::AuditRecord& record : changes.audit) {
       const std::string value = Encode(record);
@@ -242,19 +330,19 @@ class SqliteStore final : public runtime::Store {
       sqlite3_bind_int64(statement, 1, static_cast<int64_t>(record.sequence));
       BindText(statement, 2, record.resource);
       BindBlob(statement, 3, value);
-      RETURN_IF_ERROR(Step(statement));
+      RETURN_IF_ERROR(Step(db_.get(), statement));
     }
-    return absl::OkStatus();
-  }
-
-  absl::Status Step(sqlite3_stmt* statement) {
-    const int stepped = sqlite3_step(statement);
-    absl::Status status = stepped == SQLITE_DONE
-                              ? absl::OkStatus()
-                              : SqliteError(db_.get(), "write");
-    sqlite3_reset(statement);
-    sqlite3_clear_bindings(statement);
-    return status;
+    for (const auto& [name, capsule] : changes.capsules) {
+      const std::string value = Encode(capsule);
+      sqlite3_stmt* const statement = put_capsule_.get();
+      BindText(statement, 1, name);
+      sqlite3_bind_int64(statement, 2, absl::ToUnixNanos(capsule.expire_time));
+      BindBlob(statement, 3, value);
+      RETURN_IF_ERROR(Step(db_.get(), statement));
+    }
+    sqlite3_bind_int64(prune_capsules_.get(), 1, absl::ToUnixNanos(fleet.now));
+    sqlite3_bind_int(prune_capsules_.get(), 2, kPrunedMax);
+    return Step(db_.get(), prune_capsules_.get());
   }
 
   // Before the statements, so that it is closed after them.
@@ -262,6 +350,9 @@ class SqliteStore final : public runtime::Store {
   std::map<Table, Statement> puts_;
   std::map<Table, Statement> removes_;
   Statement put_audit_;
+  Statement put_capsule_;
+  Statement get_capsule_;
+  Statement prune_capsules_;
   Statement scan_all_;
   Statement scan_resource_;
   absl::Status broken_;  // what the first failed commit said

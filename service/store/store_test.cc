@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/reason.h"
 #include "baton/store/v1/records.pb.h"
@@ -126,6 +127,7 @@ class StoreTest : public testing::TestWithParam<Kind> {
     }
     for (const auto& [name, rollout] : stage_.fleet().rollouts) {
       all.rollouts.insert(name);
+      all.plans.insert(name);
       for (const auto& [host, update] : rollout.updates) {
         all.updates.insert({name, host});
       }
@@ -223,6 +225,48 @@ TEST_P(StoreTest, ScansTheAuditByPageAndByResource) {
   EXPECT_EQ(last.time, stage_.fleet().now);
 }
 
+core::Capsule MakeCapsule(absl::Time now) {
+  core::Capsule capsule;
+  capsule.attempt = 3;
+  capsule.time = now;
+  capsule.state = UpdateState::kQuarantined;
+  capsule.reason = "VGPU_LOST";
+  capsule.message = "m";
+  capsule.from_version = "1.0";
+  capsule.to_version = "2.0";
+  capsule.steps = {{core::Step::kSave, now, absl::Milliseconds(3), 13, "R", "m",
+                    0xC0000001, "DxgkDdi", "R4", true}};
+  capsule.vgpus = {{1, "guest", false, absl::Milliseconds(5), "missing"}};
+  capsule.saved = core::SavedState{2, 4096};
+  capsule.incident = core::Incident{{{0, "DATA", 4096, 16, "xxh3-128:0"}},
+                                    {{1, "guest", 7, "xxh3-128:1"}},
+                                    {{1, "guest", 8, "xxh3-128:2"}},
+                                    {"a line"}};
+  capsule.expire_time = now + absl::Hours(1);
+  return capsule;
+}
+
+TEST_P(StoreTest, KeepsTheLastCapsuleOfAnUpdateUntilItExpires) {
+  const std::string name = "rollouts/r/updates/host-1";
+  core::Fleet fleet = stage_.fleet();
+  core::Changes changes;
+  changes.capsules[name] = MakeCapsule(fleet.now);
+  ASSERT_EQ(store_->Commit(fleet, changes), absl::OkStatus());
+  changes.capsules[name].attempt = 4;
+  ASSERT_EQ(store_->Commit(fleet, changes), absl::OkStatus());
+  Reload();
+  const core::Capsule& want = changes.capsules[name];
+  EXPECT_EQ(*store_->LoadCapsule(name, fleet.now), want);
+  EXPECT_EQ(*store_->LoadCapsule("rollouts/r/updates/host-2", fleet.now),
+            std::nullopt);
+  EXPECT_EQ(*store_->LoadCapsule(name, want.expire_time), std::nullopt);
+  // A commit at that time removes it.
+  EXPECT_EQ(*store_->LoadCapsule(name, fleet.now), want);
+  fleet.now = want.expire_time;
+  ASSERT_EQ(store_->Commit(fleet, {}), absl::OkStatus());
+  EXPECT_EQ(*store_->LoadCapsule(name, absl::UnixEpoch()), std::nullopt);
+}
+
 // Records are what a release later than this one will read: nothing of them
 // may get lost on the way through the core.
 template <typename Record, typename Decode>
@@ -249,6 +293,9 @@ TEST(CodecTest, LosesNoFieldOfAnyRecord) {
   ExpectGoesThrough<v1::Update>(
       {{"state", 4}, {"step", 5}, {"cancel", 2}},
       [](const std::string& bytes) { return DecodeUpdate(bytes); });
+  ExpectGoesThrough<v1::Capsule>(
+      {{"state", 4}, {"step", 5}},
+      [](const std::string& bytes) { return DecodeCapsule(bytes); });
   v1::Rollout rollout;
   support::FillEveryField(rollout, kRolloutNumbers);
   for (v1::WindowSpec& window : *rollout.mutable_spec()->mutable_windows()) {
@@ -258,6 +305,11 @@ TEST(CodecTest, LosesNoFieldOfAnyRecord) {
   for (int i = 2; i < 9; ++i) rollout.mutable_spec()->add_deadlines_ns(i);
   const auto decoded = DecodeRollout("rollouts/r", rollout.SerializeAsString());
   ASSERT_TRUE(decoded.ok()) << decoded.status();
+  // Its plan is a record of its own.
+  v1::RolloutPlan plan;
+  ASSERT_TRUE(plan.ParseFromString(Encode(*decoded->plan)));
+  EXPECT_TRUE(MessageDifferencer::Equals(plan, rollout.plan()));
+  rollout.clear_plan();
   v1::Rollout again;
   ASSERT_TRUE(again.ParseFromString(Encode(*decoded)));
   EXPECT_TRUE(MessageDifferencer::Equals(again, rollout))
@@ -338,6 +390,58 @@ TEST(SqliteStoreTest, KeepsNothingOfACommitThatFailedAndTriesNoOther) {
   EXPECT_EQ(*(*store)->Load(), before);
 }
 
+// Returns the SQL literal of bytes.
+std::string HexOf(const std::string& bytes) {
+  return absl::StrCat("x'", absl::BytesToHexString(bytes), "'");
+}
+
+void ExecuteOn(const std::string& path, const std::string& sql) {
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+      << sqlite3_errmsg(db);
+  sqlite3_close(db);
+}
+
+TEST(SqliteStoreTest, TakesOverAFileOfAnEarlierRelease) {
+  const std::string path = TempPath("schema1");
+  std::remove(path.c_str());
+  Stage stage(3);
+  stage.Start(support::MakeSpec());
+  core::Changes all;
+  all.rollouts = all.plans = {kRollout};
+  for (int number = 1; number <= 3; ++number) {
+    all.hosts.insert(HostName(number));
+    all.updates.insert({kRollout, HostName(number)});
+  }
+  all.drivers = {support::kOldDriver, support::kNewDriver};
+  {
+    const auto store = OpenSqliteStore({path});
+    ASSERT_TRUE(store.ok()) << store.status();
+    ASSERT_EQ((*store)->Commit(stage.fleet(), all), absl::OkStatus());
+  }
+  // Then the plan was field 5 of the rollout's record.
+  const std::string plan = Encode(*stage.rollout().plan);
+  ASSERT_LT(plan.size(), 1u << 14);
+  const std::string length = {static_cast<char>(plan.size() % 128 + 128),
+                              static_cast<char>(plan.size() / 128)};
+  const std::string record = Encode(stage.rollout()) + "\x2a" + length + plan;
+  ExecuteOn(path, absl::StrCat("DROP TABLE plans;DROP TABLE capsules;"
+                               "UPDATE rollouts SET value=",
+                               HexOf(record), ";PRAGMA user_version=1"));
+  for (int round = 0; round < 2; ++round) {
+    const auto store = OpenSqliteStore({path});
+    ASSERT_TRUE(store.ok()) << store.status();
+    absl::StatusOr<core::Fleet> fleet = (*store)->Load();
+    ASSERT_TRUE(fleet.ok()) << fleet.status();
+    EXPECT_EQ(fleet->rollouts, DurableOf(stage.fleet()).rollouts);
+    // The record is written without the plan from now on.
+    core::Changes held;
+    held.rollouts = {kRollout};
+    ASSERT_EQ((*store)->Commit(*fleet, held), absl::OkStatus());
+  }
+}
+
 TEST(SqliteStoreTest, LetsNobodyElseOpenTheFile) {
   const std::string path = TempPath("exclusive");
   std::remove(path.c_str());
@@ -380,13 +484,15 @@ TEST(SqliteStoreTest, SaysSoWhenARecordCannotBeRead) {
   const char* const damages[] = {
       "INSERT INTO hosts VALUES('hosts/a', x'ff')",
       "INSERT INTO updates VALUES('rollouts/none/updates/a', x'0801')",
+      "INSERT INTO plans VALUES('rollouts/none', x'0a0161')",
       "INSERT INTO rollouts VALUES('rollouts/r', x'1063')"};
   for (const char* const damage : damages) {
     sqlite3* db = nullptr;
     ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
     ASSERT_EQ(sqlite3_exec(db,
                            absl::StrCat("DELETE FROM hosts;"
-                                        "DELETE FROM updates;",
+                                        "DELETE FROM updates;"
+                                        "DELETE FROM plans;",
                                         damage)
                                .c_str(),
                            nullptr, nullptr, nullptr),
