@@ -6,13 +6,14 @@
 // usage: save_restore [--json] [--most-mib=N] [--rounds=N]
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -347,10 +348,15 @@ int Run(const Options& options, const std::string& image) {
   return 0;
 }
 
-// What two blocks of 4 GiB, the machine's own memory and the rest take.
+// Whether there are two blocks of 4 GiB, the machine's own memory and the rest.
 bool HasRoomFor4GiB() {
-  const auto pages = static_cast<uint64_t>(sysconf(_SC_AVPHYS_PAGES));
-  return pages * 4 * kKiB > 14 * kGiB;
+  std::ifstream info("/proc/meminfo");
+  std::string name;
+  uint64_t kib = 0;
+  while (info >> name >> kib && name != "MemAvailable:") {
+    info.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+  }
+  return kib * kKiB > 14 * kGiB;
 }
 
 int Main(int argc, char** argv) {

@@ -19,7 +19,7 @@ TEST(PageMapTest, IsOneStretchAtFirst) {
   const PageMap map(kAll, base);
   EXPECT_EQ(map.free_pages(), kCount);
   ASSERT_EQ(map.In(kAll).size(), 1u);
-  EXPECT_EQ(map.At(kFirst + 3).home, base + 3 * 4096);
+  EXPECT_EQ(map.At(kFirst + 3).home, base + size_t{3} * 4096);
 }
 
 TEST(PageMapTest, CostsWhatItsRunsDo) {
