@@ -44,7 +44,9 @@ absl::Status TakeLabels(const std::vector<std::string>& labels,
     if (parts.first.empty() || !absl::StrContains(label, '=')) {
       return BadFlag("label", label, "key=value");
     }
-    options.labels[parts.first] = parts.second;
+    if (!options.labels.insert(parts).second) {
+      return BadFlag("label", label, "each key once");
+    }
   }
   return absl::OkStatus();
 }

@@ -66,6 +66,12 @@ TEST(ParseOptionsTest, RefusesWhatIsWrong) {
   EXPECT_EQ(Reason(Parse({}).status()), "BAD_FLAG");
 }
 
+TEST(ParseOptionsTest, RefusesALabelTwice) {
+  std::vector<const char*> flags = Good();
+  flags.insert(flags.end(), {"--label=zone=a", "--label=zone=b"});
+  EXPECT_EQ(Reason(Parse(flags).status()), "BAD_FLAG");
+}
+
 TEST(ParseOptionsTest, HelpAndVersionAreTexts) {
   EXPECT_NE(Parse({"--help"})->text.find("--shim"), std::string::npos);
   EXPECT_EQ(Parse({"--version"})->text, "0.1.0\n");

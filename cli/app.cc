@@ -141,6 +141,8 @@ int RunCli(const std::vector<std::string>& arguments,
   AddDriverCommands(app, action);
   AddHostCommands(app, action);
   AddRolloutCommands(app, action);
+  AddUpdateCommands(app, action);
+  AddFleetCommands(app, action);
   AddWhyCommand(app, action);
   AddAuditCommands(app, action);
   if (const auto code = Parse(arguments, surroundings, app)) return *code;

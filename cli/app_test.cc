@@ -143,8 +143,10 @@ TEST(AppTest, RolloutFlow) {
             "rollout r1 is HELD\nnext: baton rollout resume r1\n");
   EXPECT_EQ(run.Run({"rollout", "resume", "r1", "--accept-failures"}).out,
             "rollout r1 is RUNNING\nnext: baton rollout watch r1\n");
-  EXPECT_EQ(run.Run({"rollout", "abort", "r1", "--reason", "bad"}).out,
-            "rollout r1 is ABORTING\nnext: baton rollout watch r1\n");
+  EXPECT_EQ(run.Run({"rollout", "approve", "r1", "--digest", "sha256:d1",
+                     "--wave", "rest", "--remark", "fine"})
+                .out,
+            "rollout r1 is RUNNING\n");
   EXPECT_EQ(
       run.service().calls(),
       (Calls{create, "PlanRollout {name: \"rollouts/r1\"}",
@@ -152,7 +154,173 @@ TEST(AppTest, RolloutFlow) {
              "StartRollout {name: \"rollouts/r1\" digest: \"sha256:d1\"}",
              "HoldRollout {name: \"rollouts/r1\" reason: \"lunch\"}",
              "ResumeRollout {name: \"rollouts/r1\" accept_failures: true}",
-             "AbortRollout {name: \"rollouts/r1\" reason: \"bad\"}"}));
+             "ApproveRollout {name: \"rollouts/r1\" digest: \"sha256:d1\" "
+             "wave: \"rest\" remark: \"fine\"}"}));
+}
+
+TEST(AppTest, LintAsksNobodyAndListsAllThatIsWrong) {
+  TestRun run;
+  const std::string good =
+      WriteFile("good.yaml", "driver: a/1\nselector: \"*\"\n");
+  EXPECT_EQ(run.Run({"rollout", "lint", good}).out, good + " is well formed\n");
+  const std::string bad = WriteFile("bad.yaml", "driver: a\nsize: 1\n");
+  const Ran ran = run.Run({"rollout", "lint", bad});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_EQ(ran.out, "");
+  EXPECT_EQ(
+      ran.err.rfind("error: " + bad + ":1: got no \"selector\", want one\n" +
+                        "       " + bad + ":1: driver: got \"a\"",
+                    0),
+      0u)
+      << ran.err;
+  EXPECT_NE(ran.err.find("\n       " + bad + ":2: got the unknown field"),
+            std::string::npos);
+  EXPECT_EQ(run.service().calls(), Calls());
+}
+
+TEST(AppTest, AFilesRequestIdIsSent) {
+  TestRun run;
+  run.Run({"rollout", "create", "r1", "-f",
+           WriteFile("id.yaml",
+                     "driver: a/1\nselector: \"*\"\nrequest_id: change-1\n")});
+  EXPECT_EQ(run.service().last_request_id(), "change-1");
+}
+
+TEST(AppTest, AbortSaysWhatItMeansAndAsks) {
+  const std::string effects = ReadTestdata("effects.golden");
+  const std::vector<std::string> line = {"rollout", "abort", "r1", "--reason",
+                                         "bad"};
+  TestRun run;
+  run.answer = "yes";
+  const Ran agreed = run.Run(line);
+  EXPECT_EQ(agreed.code, 0);
+  EXPECT_EQ(agreed.err, effects);
+  EXPECT_EQ(agreed.out,
+            "rollout r1 is ABORTING\nnext: baton rollout watch r1\n");
+  EXPECT_EQ(run.questions, std::vector<std::string>{"abort r1?"});
+  EXPECT_EQ(run.service().calls(),
+            (Calls{"AbortRollout {name: \"rollouts/r1\" reason: \"bad\" "
+                   "validate_only: true}",
+                   "AbortRollout {name: \"rollouts/r1\" reason: \"bad\"}"}));
+
+  TestRun no;
+  no.answer = "no";
+  const Ran refused = no.Run(line);
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_EQ(refused.err,
+            effects + "error: nothing was changed [NOT_CONFIRMED]\n");
+  EXPECT_EQ(no.service().calls().size(), 1u);
+
+  TestRun nobody;
+  EXPECT_EQ(nobody.Run(line).code, 2);
+  EXPECT_EQ(nobody.service().calls(), Calls());
+  EXPECT_EQ(
+      nobody.Run({"rollout", "abort", "r1", "--reason", "bad", "--yes"}).code,
+      0);
+  EXPECT_EQ(nobody.service().calls().size(), 2u);
+}
+
+TEST(AppTest, ADryRunChangesNothing) {
+  TestRun run;
+  const std::string effects = ReadTestdata("effects.golden");
+  for (const char* verb : {"pause", "abort"}) {
+    EXPECT_EQ(
+        run.Run({"rollout", verb, "r1", "--reason", "x", "--dry-run"}).out,
+        effects + "rollout r1 is RUNNING\n");
+  }
+  EXPECT_EQ(
+      run.Run({"rollout", "rollback", "r1", "--reason", "x", "--dry-run"}).out,
+      "no host is in flight\n1 host with the new driver will be taken back\n");
+  for (const std::string& call : run.service().calls()) {
+    EXPECT_NE(call.find("validate_only: true"), std::string::npos) << call;
+  }
+}
+
+TEST(AppTest, PauseAndRollBack) {
+  TestRun run;
+  EXPECT_EQ(run.Run({"rollout", "pause", "r1", "--reason", "x"}).out,
+            ReadTestdata("effects.golden") +
+                "rollout r1 is HELD\nnext: baton rollout resume r1\n");
+  const Ran back =
+      run.Run({"rollout", "rollback", "r1", "--reason", "x", "-y"});
+  EXPECT_EQ(back.err,
+            "no host is in flight\n1 host with the new driver will be taken "
+            "back\n");
+  EXPECT_EQ(back.out,
+            "rollout r1 is ABORTED\nrollout r1-rollback takes its hosts back\n"
+            "next: baton rollout watch r1-rollback\n");
+}
+
+TEST(AppTest, UpdateVerbs) {
+  TestRun run;
+  EXPECT_EQ(run.Run({"update", "get", "r1/host-3"}).out,
+            ReadTestdata("update_get.golden"));
+  EXPECT_EQ(run.Run({"update", "get", "r1/host-3", "--capsule"}).out,
+            ReadTestdata("capsule.golden"));
+  EXPECT_EQ(run.Run({"update", "skip", "rollouts/r1/updates/host-4", "--reason",
+                     "disk"})
+                .out,
+            "host host-4 is PENDING\n");
+  EXPECT_EQ(run.Run({"update", "retry", "r1/host-3", "--reason", "mended"}).out,
+            "host host-3 is ROLLED_BACK\n");
+  EXPECT_EQ(run.service().calls(),
+            (Calls{"GetUpdate {name: \"rollouts/r1/updates/host-3\"}",
+                   "GetCapsule {name: \"rollouts/r1/updates/host-3\"}",
+                   "SkipUpdate {name: \"rollouts/r1/updates/host-4\" reason: "
+                   "\"disk\"}",
+                   "RetryUpdate {name: \"rollouts/r1/updates/host-3\" reason: "
+                   "\"mended\"}"}));
+  EXPECT_EQ(run.Run({"update", "get", "r1/host-1", "--capsule"}).code, 3);
+  EXPECT_EQ(run.Run({"update", "get", "host-1"}).code, 2);
+}
+
+TEST(AppTest, VerbsForAHostThatIsGoneOrWell) {
+  TestRun run;
+  EXPECT_EQ(run.Run({"host", "release", "host-1", "--reason", "burnt"}).out,
+            "host host-1 holds no slot any more and is READY\n");
+  EXPECT_EQ(
+      run.Run({"host", "quarantine", "host-1", "--lift", "--reason", "ok"}).out,
+      "host host-1 is no longer quarantined; it is READY\n");
+  EXPECT_EQ(run.Run({"host", "delete", "host-1", "--reason", "sold"}).out,
+            "host host-1 is forgotten\n");
+  EXPECT_EQ(run.service().calls(),
+            (Calls{"ReleaseHost {name: \"hosts/host-1\" reason: \"burnt\"}",
+                   "LiftQuarantine {name: \"hosts/host-1\" reason: \"ok\"}",
+                   "DeleteHost {name: \"hosts/host-1\" reason: \"sold\"}"}));
+  EXPECT_EQ(run.Run({"host", "quarantine", "host-1", "--reason", "x"}).code, 2);
+}
+
+TEST(AppTest, FleetVerbs) {
+  TestRun run;
+  const std::string fleet = ReadTestdata("fleet.golden");
+  EXPECT_EQ(run.Run({"fleet", "show"}).out, fleet);
+  EXPECT_EQ(
+      run.Run({"fleet", "freeze", "--for", "1h", "--reason", "quarter"}).out,
+      fleet);
+  EXPECT_EQ(run.Run({"fleet", "freeze", "--until", "2024-05-18T09:32:12Z",
+                     "--reason", "quarter"})
+                .out,
+            fleet);
+  EXPECT_EQ(run.Run({"fleet", "unfreeze", "--reason", "done"}).out, fleet);
+  EXPECT_EQ(run.Run({"fleet", "emergency-stop", "--reason", "fire"}).out,
+            fleet);
+  EXPECT_EQ(run.Run({"fleet", "lift", "--reason", "out"}).out, fleet);
+  EXPECT_EQ(run.Run({"history"}).out, ReadTestdata("history.golden"));
+  EXPECT_EQ(run.service().calls(),
+            (Calls{"GetFleet {}",
+                   "FreezeFleet {reason: \"quarter\" end_time { seconds: "
+                   "1715941932 }}",
+                   "FreezeFleet {reason: \"quarter\" end_time { seconds: "
+                   "1716024732 }}",
+                   "UnfreezeFleet {reason: \"done\"}",
+                   "EmergencyStop {reason: \"fire\"}",
+                   "LiftEmergencyStop {reason: \"out\"}", "ListHistory {}"}));
+  for (const char* until : {"tomorrow", "2024-05-18"}) {
+    EXPECT_EQ(
+        run.Run({"fleet", "freeze", "--until", until, "--reason", "x"}).code,
+        2);
+  }
+  EXPECT_EQ(run.Run({"fleet", "freeze", "--reason", "x"}).code, 2);
 }
 
 TEST(AppTest, RolloutViews) {
@@ -190,6 +358,18 @@ TEST(AppTest, WhyTriesRolloutsThenHosts) {
             "error: there is neither a rollout nor a host \"nobody\" "
             "[NO_SUCH_OBJECT]\n"
             "hint: see baton rollout list and baton host list\n");
+}
+
+TEST(AppTest, WhySaysWhatItTakes) {
+  TestRun run;
+  const Ran ran = run.Run({"why", "demo/x"});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_EQ(
+      ran.err,
+      "error: got \"demo/x\", want rollouts/NAME, hosts/NAME or NAME; one "
+      "host's part in a rollout is shown by `update get ROLLOUT/HOST` "
+      "[BAD_NAME]\n");
+  EXPECT_EQ(run.service().calls(), Calls());
 }
 
 TEST(AppTest, WhyDoesNotTakeAnAwayServiceForAMissingRollout) {

@@ -78,6 +78,52 @@ class FakeService::Fleet final : public v1::FleetService::Service {
     return Find(request->name(), response->mutable_host());
   }
 
+#define BATON_FAKE_VERB(Verb)                                              \
+  grpc::Status Verb(grpc::ServerContext* context,                          \
+                    const v1::Verb##Request* request,                      \
+                    v1::Verb##Response* response) override {               \
+    if (auto s = fake_.Note(*context, #Verb, *request); !s.ok()) return s; \
+    return Find(request->name(), response->mutable_host());                \
+  }
+  BATON_FAKE_VERB(ReleaseHost)
+  BATON_FAKE_VERB(LiftQuarantine)
+#undef BATON_FAKE_VERB
+
+  grpc::Status DeleteHost(grpc::ServerContext* context,
+                          const v1::DeleteHostRequest* request,
+                          v1::DeleteHostResponse*) override {
+    if (auto s = fake_.Note(*context, "DeleteHost", *request); !s.ok()) {
+      return s;
+    }
+    v1::Host host;
+    return Find(request->name(), &host);
+  }
+
+#define BATON_FAKE_VERB(Verb)                                              \
+  grpc::Status Verb(grpc::ServerContext* context,                          \
+                    const v1::Verb##Request* request,                      \
+                    v1::Verb##Response* response) override {               \
+    if (auto s = fake_.Note(*context, #Verb, *request); !s.ok()) return s; \
+    *response->mutable_fleet() = Sample<v1::Fleet>("fleet.txtpb");         \
+    return grpc::Status::OK;                                               \
+  }
+  BATON_FAKE_VERB(GetFleet)
+  BATON_FAKE_VERB(FreezeFleet)
+  BATON_FAKE_VERB(UnfreezeFleet)
+  BATON_FAKE_VERB(EmergencyStop)
+  BATON_FAKE_VERB(LiftEmergencyStop)
+#undef BATON_FAKE_VERB
+
+  grpc::Status ListHistory(grpc::ServerContext* context,
+                           const v1::ListHistoryRequest* request,
+                           v1::ListHistoryResponse* response) override {
+    if (auto s = fake_.Note(*context, "ListHistory", *request); !s.ok()) {
+      return s;
+    }
+    *response = Sample<v1::ListHistoryResponse>("history.txtpb");
+    return grpc::Status::OK;
+  }
+
   grpc::Status ExplainHost(grpc::ServerContext* context,
                            const v1::ExplainHostRequest* request,
                            v1::ExplainHostResponse* response) override {
@@ -123,8 +169,63 @@ class FakeService::Rollouts final : public v1::RolloutService::Service {
   BATON_FAKE_VERB(StartRollout, v1::ROLLOUT_STATE_RUNNING)
   BATON_FAKE_VERB(HoldRollout, v1::ROLLOUT_STATE_HELD)
   BATON_FAKE_VERB(ResumeRollout, v1::ROLLOUT_STATE_RUNNING)
-  BATON_FAKE_VERB(AbortRollout, v1::ROLLOUT_STATE_ABORTING)
+  BATON_FAKE_VERB(ApproveRollout, v1::ROLLOUT_STATE_RUNNING)
 #undef BATON_FAKE_VERB
+
+#define BATON_FAKE_STOP(Verb, after)                                       \
+  grpc::Status Verb(grpc::ServerContext* context,                          \
+                    const v1::Verb##Request* request,                      \
+                    v1::Verb##Response* response) override {               \
+    if (auto s = fake_.Note(*context, #Verb, *request); !s.ok()) return s; \
+    *response = Sample<v1::Verb##Response>("stopped.txtpb");               \
+    *response->mutable_rollout() = RolloutIn(                              \
+        request->name(),                                                   \
+        request->validate_only() ? v1::ROLLOUT_STATE_RUNNING : after);     \
+    return Known(request->name());                                         \
+  }
+  BATON_FAKE_STOP(PauseRollout, v1::ROLLOUT_STATE_HELD)
+  BATON_FAKE_STOP(AbortRollout, v1::ROLLOUT_STATE_ABORTING)
+#undef BATON_FAKE_STOP
+
+  grpc::Status RollBackRollout(grpc::ServerContext* context,
+                               const v1::RollBackRolloutRequest* request,
+                               v1::RollBackRolloutResponse* response) override {
+    if (auto s = fake_.Note(*context, "RollBackRollout", *request); !s.ok()) {
+      return s;
+    }
+    v1::Rollout& rollout = *response->mutable_rollout();
+    rollout = RolloutIn(request->name(), v1::ROLLOUT_STATE_ABORTED);
+    if (!request->validate_only()) {
+      rollout.set_rollback("rollouts/r1-rollback");
+    }
+    response->add_hosts("hosts/host-1");
+    return Known(request->name());
+  }
+
+#define BATON_FAKE_VERB(Verb)                                              \
+  grpc::Status Verb(grpc::ServerContext* context,                          \
+                    const v1::Verb##Request* request,                      \
+                    v1::Verb##Response* response) override {               \
+    if (auto s = fake_.Note(*context, #Verb, *request); !s.ok()) return s; \
+    return FindUpdate(request->name(), response->mutable_update());        \
+  }
+  BATON_FAKE_VERB(GetUpdate)
+  BATON_FAKE_VERB(SkipUpdate)
+  BATON_FAKE_VERB(RetryUpdate)
+#undef BATON_FAKE_VERB
+
+  grpc::Status GetCapsule(grpc::ServerContext* context,
+                          const v1::GetCapsuleRequest* request,
+                          v1::GetCapsuleResponse* response) override {
+    if (auto s = fake_.Note(*context, "GetCapsule", *request); !s.ok()) {
+      return s;
+    }
+    *response->mutable_capsule() = Sample<v1::Capsule>("capsule.txtpb");
+    if (response->capsule().update() == request->name()) {
+      return grpc::Status::OK;
+    }
+    return NotFound("CAPSULE_NOT_FOUND", request->name());
+  }
 
   grpc::Status ListRollouts(grpc::ServerContext* context,
                             const v1::ListRolloutsRequest* request,
@@ -145,19 +246,6 @@ class FakeService::Rollouts final : public v1::RolloutService::Service {
     }
     *response = Sample<v1::ListUpdatesResponse>("updates.txtpb");
     return Known(request->parent());
-  }
-
-  grpc::Status GetUpdate(grpc::ServerContext* context,
-                         const v1::GetUpdateRequest* request,
-                         v1::GetUpdateResponse* response) override {
-    if (auto s = fake_.Note(*context, "GetUpdate", *request); !s.ok()) return s;
-    const auto updates = Sample<v1::ListUpdatesResponse>("updates.txtpb");
-    for (const v1::Update& update : updates.updates()) {
-      if (update.name() != request->name()) continue;
-      *response->mutable_update() = update;
-      return grpc::Status::OK;
-    }
-    return NotFound("UPDATE_NOT_FOUND", request->name());
   }
 
   grpc::Status ExplainRollout(grpc::ServerContext* context,
@@ -188,6 +276,16 @@ class FakeService::Rollouts final : public v1::RolloutService::Service {
   static grpc::Status Known(const std::string& name) {
     if (name == "rollouts/r1") return grpc::Status::OK;
     return NotFound("ROLLOUT_NOT_FOUND", name);
+  }
+
+  static grpc::Status FindUpdate(const std::string& name, v1::Update* found) {
+    const auto updates = Sample<v1::ListUpdatesResponse>("updates.txtpb");
+    for (const v1::Update& update : updates.updates()) {
+      if (update.name() != name) continue;
+      *found = update;
+      return grpc::Status::OK;
+    }
+    return NotFound("UPDATE_NOT_FOUND", name);
   }
 
   FakeService& fake_;

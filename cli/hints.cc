@@ -4,6 +4,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "base/reason.h"
 #include "cli/names.h"
 #include "cli/render/words.h"
@@ -29,6 +30,21 @@ constexpr Hint kHints[] = {
     {"FAILURE_TOLERANCE_EXCEEDED",
      "see $B why $N, then $B rollout resume $N --accept-failures, or "
      "$B rollout abort $N --reason TEXT"},
+    {"BLACKOUT_EXCEEDED",
+     "see $B why $N, then $B rollout resume $N --accept-failures, or "
+     "$B rollout abort $N --reason TEXT"},
+    {"OWN_ROLLOUT", "ask somebody else: its author's word does not count"},
+    {"APPROVAL_NOT_NEEDED", "see $B rollout get $N"},
+    {"CAPSULE_NOT_FOUND",
+     "nothing failed there, or it was forgotten since; see $B rollout get $N "
+     "--updates"},
+    {"UPDATE_RUNNING", "it is under way; see $B rollout watch $N"},
+    {"UPDATE_ENDED", "see $B rollout get $N --updates"},
+    {"HOST_CONNECTED", "its agent is there: what it does ends by itself"},
+    {"HOST_IDLE", "no rollout holds it"},
+    {"HOST_UPDATING",
+     "if it will never report again: $B host release $N --reason TEXT"},
+    {"HELD_BY_ROLLOUT", "see $B why $N"},
     {"ROLLOUT_NOT_FOUND", "see $B rollout list"},
     {"ROLLOUT_EXISTS", "choose another name, or see $B rollout get $N"},
     {"ROLLOUT_FINISHED", "it has ended; see $B rollout get $N --updates"},
@@ -87,8 +103,11 @@ std::string HintFor(const absl::Status& status, const HintContext& context) {
 std::string ErrorText(const absl::Status& status, const HintContext& context) {
   std::string reason = Reason(status);
   if (reason.empty()) reason = absl::StatusCodeToString(status.code());
-  std::string text = absl::StrCat("error: ", Printable(status.message()), " [",
-                                  Printable(reason), "]\n");
+  std::string text = "error: ";
+  for (const absl::string_view line : absl::StrSplit(status.message(), '\n')) {
+    absl::StrAppend(&text, text.size() > 7 ? "\n       " : "", Printable(line));
+  }
+  absl::StrAppend(&text, " [", Printable(reason), "]\n");
   const std::string hint = HintFor(status, context);
   if (!hint.empty()) absl::StrAppend(&text, "hint: ", hint, "\n");
   return text;

@@ -43,7 +43,7 @@ TEST(HintsTest, ErrorsHaveReasonAndHint) {
 
 TEST(HintsTest, WithoutAReasonTheCodeStandsIn) {
   EXPECT_EQ(ErrorText(absl::InternalError("a\nb"), {}),
-            "error: a b [INTERNAL]\n");
+            "error: a\n       b [INTERNAL]\n");
 }
 
 }  // namespace

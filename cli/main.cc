@@ -65,6 +65,14 @@ Canvas TerminalCanvas(int columns, Glyphs glyphs) {
   return canvas;
 }
 
+// Anything but a yes is a no.
+bool Ask(const std::string& question) {
+  std::cerr << question << " [y/N] " << std::flush;
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "yes";
+}
+
 Surroundings RealSurroundings() {
   Surroundings real;
   real.out = &std::cout;
@@ -78,6 +86,7 @@ Surroundings RealSurroundings() {
   if (!absl::SimpleAtoi(Environment("COLUMNS"), &columns)) columns = 0;
   const Glyphs glyphs = IsUtf8() ? Glyphs::kUnicode : Glyphs::kAscii;
   real.canvas = [columns, glyphs] { return TerminalCanvas(columns, glyphs); };
+  if (isatty(STDIN_FILENO) != 0) real.ask = Ask;
   real.clock = &RealClock();
   real.random = &RealRandom();
   real.catch_interrupt = CatchInterrupt;

@@ -8,6 +8,10 @@
 
 namespace baton::cli {
 
+// Whether `id` is 1 to 63 of [a-z0-9] and `punctuation`, and does not begin
+// with the latter.
+bool IsId(absl::string_view id, absl::string_view punctuation);
+
 // Resource names as people type them: short, or whole. Pure; any thread.
 //
 // Errors, of all: INVALID_ARGUMENT, reason BAD_NAME
@@ -17,6 +21,9 @@ absl::StatusOr<std::string> HostName(absl::string_view text);
 
 // "r1" or "rollouts/r1" -> "rollouts/r1".
 absl::StatusOr<std::string> RolloutName(absl::string_view text);
+
+// "r1/host-1" or "rollouts/r1/updates/host-1" -> the latter.
+absl::StatusOr<std::string> UpdateName(absl::string_view text);
 
 // "softgpu/2.0" or "drivers/softgpu/versions/2.0" -> the latter.
 absl::StatusOr<std::string> DriverName(absl::string_view text);

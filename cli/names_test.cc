@@ -36,7 +36,8 @@ TEST(NamesTest, RefusesWhatIsNoName) {
 TEST(NamesTest, ErrorsSayGotAndWant) {
   EXPECT_EQ(HostName("A").status().message(),
             "\"A\" is not the name of a host: want \"NAME\" or "
-            "\"hosts/NAME\", each part at most 63 of [a-z0-9.-]");
+            "\"hosts/NAME\", each part at most 63 of [a-z0-9-], of hosts "
+            "and versions also '.'");
 }
 
 TEST(NamesTest, ShortNames) {

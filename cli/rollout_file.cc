@@ -7,8 +7,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/reason.h"
+#include "base/selector.h"
 #include "base/status_macros.h"
 #include "cli/names.h"
+#include "cli/read_policy.h"
+#include "cli/read_waves.h"
 #include "cli/yaml_reader.h"
 
 namespace baton::cli {
@@ -16,25 +19,51 @@ namespace {
 
 using Need = YamlKey::Need;
 
-// Reads one document into a RolloutSpec.
+constexpr size_t kRequestIdBytesMax = 64;
+
+// Reads one document.
 class SpecReader {
  public:
   explicit SpecReader(std::string file) : reader_(std::move(file)) {}
 
-  absl::Status Spec(const YamlField& field, v1::RolloutSpec& spec) const {
+  absl::Status File(const YamlField& field, RolloutFile& file) const {
+    v1::RolloutSpec& spec = file.spec;
     return reader_.Map(
         field,
         {{"driver", [&](auto& f) { return Driver(f, spec); }, Need::kRequired},
-         {"selector", [&](auto& f) { return Selector(f, spec); },
+         {"selector", [&](auto& f) { return Selection(f, spec); },
           Need::kRequired},
-         {"waves", [&](auto& f) { return Waves(f, spec); }},
-         {"limits", [&](auto& f) { return Limits(f, *spec.mutable_limits()); }},
+         {"waves", [&](auto& f) { return ReadWaves(reader_, f, spec); }},
+         {"limits",
+          [&](auto& f) {
+            return ReadLimits(reader_, f, *spec.mutable_limits());
+          }},
          {"failure_tolerance",
           [&](auto& f) {
-            return Tolerance(f, *spec.mutable_failure_tolerance());
+            return ReadTolerance(reader_, f, *spec.mutable_failure_tolerance());
+          }},
+         {"on_exceeded",
+          [&](auto& f) { return ReadOnExceeded(reader_, f, spec); }},
+         {"blackout",
+          [&](auto& f) {
+            return ReadBlackout(reader_, f, *spec.mutable_blackout());
           }},
          {"deadlines",
-          [&](auto& f) { return Deadlines(f, *spec.mutable_deadlines()); }}});
+          [&](auto& f) { return ReadDeadlines(reader_, f, spec); }},
+         {"retry",
+          [&](auto& f) {
+            return ReadRetry(reader_, f, *spec.mutable_retry());
+          }},
+         {"windows", [&](auto& f) { return ReadWindows(reader_, f, spec); }},
+         {"hooks",
+          [&](auto& f) {
+            return ReadHooks(reader_, f, *spec.mutable_hooks());
+          }},
+         {"require",
+          [&](auto& f) {
+            return ReadRequire(reader_, f, *spec.mutable_require());
+          }},
+         {"request_id", [&](auto& f) { return RequestId(f, file); }}});
   }
 
  private:
@@ -48,130 +77,22 @@ class SpecReader {
     return absl::OkStatus();
   }
 
-  absl::Status Selector(const YamlField& field, v1::RolloutSpec& spec) const {
-    ASSIGN_OR_RETURN(
-        *spec.mutable_selector(),
-        reader_.Text(field,
-                     "a label selector like \"zone=a,tier!=gold\", or \"*\" "
-                     "for every host"));
-    return absl::OkStatus();
-  }
-
-  absl::Status Waves(const YamlField& field, v1::RolloutSpec& spec) const {
-    RETURN_IF_ERROR(reader_.Sequence(field, [&](const YamlField& f) {
-      if (spec.waves_size() > 0 && spec.waves().rbegin()->rest()) {
-        return reader_.BadValue(f, "no wave after the one of size \"rest\"");
-      }
-      return Wave(f, *spec.add_waves());
-    }));
-    return spec.waves_size() > 0
-               ? absl::OkStatus()
-               : reader_.BadValue(field, "at least one wave, or no field");
-  }
-
-  absl::Status Wave(const YamlField& field, v1::WaveSpec& wave) const {
-    return reader_.Map(
-        field,
-        {{"name",
-          [&](auto& f) -> absl::Status {
-            ASSIGN_OR_RETURN(*wave.mutable_name(),
-                             reader_.Text(f, "a name of [a-z0-9-]"));
-            return absl::OkStatus();
-          }},
-         {"size", [&](auto& f) { return Size(f, wave); }, Need::kRequired},
-         {"bake", [&](auto& f) -> absl::Status {
-            ASSIGN_OR_RETURN(*wave.mutable_bake(),
-                             reader_.Duration(f, "0", "720h"));
-            return absl::OkStatus();
-          }}});
-  }
-
-  absl::Status Size(const YamlField& field, v1::WaveSpec& wave) const {
+  absl::Status Selection(const YamlField& field, v1::RolloutSpec& spec) const {
     constexpr char kWant[] =
-        "a number of hosts from 1, a percentage from \"1%\" to \"100%\", or "
-        "\"rest\"";
-    if (field.node.IsScalar() && field.node.Scalar() == "rest") {
-      wave.set_rest(true);
-      return absl::OkStatus();
-    }
-    const bool percent = IsPercent(field.node);
-    const absl::StatusOr<uint32_t> size =
-        percent ? reader_.Percent(field, 1) : reader_.Number(field, 1);
-    if (!size.ok()) return reader_.BadValue(field, kWant);
-    if (percent) {
-      wave.set_percent(*size);
-    } else {
-      wave.set_hosts(*size);
-    }
-    return absl::OkStatus();
+        "a label selector like \"zone=a,tier!=gold\", or \"*\" for every host";
+    ASSIGN_OR_RETURN(*spec.mutable_selector(), reader_.Text(field, kWant));
+    const absl::Status parsed = Selector::Parse(spec.selector()).status();
+    if (parsed.ok()) return parsed;
+    return reader_.BadValue(field,
+                            absl::StrCat(kWant, " (", parsed.message(), ")"));
   }
 
-  // Elsewhere one field takes both kinds; here each kind has its own, so that
-  // both can be set and the smaller wins.
-  absl::StatusOr<uint32_t> NotPercent(const YamlField& field, uint32_t least,
-                                      absl::string_view sibling) const {
-    if (IsPercent(field.node)) {
-      return reader_.BadValue(
-          field, absl::StrCat("a number of at least ", least,
-                              "; a percentage goes into ", sibling));
-    }
-    return reader_.Number(field, least);
-  }
-
-  absl::Status Limits(const YamlField& field, v1::LimitsSpec& limits) const {
-    return reader_.Map(
-        field, {{"max_unavailable",
-                 [&](auto& f) -> absl::Status {
-                   ASSIGN_OR_RETURN(
-                       const uint32_t n,
-                       NotPercent(f, 1, "max_unavailable_percent"));
-                   limits.set_max_unavailable(n);
-                   return absl::OkStatus();
-                 }},
-                {"max_unavailable_percent", [&](auto& f) -> absl::Status {
-                   ASSIGN_OR_RETURN(const uint32_t n, reader_.Percent(f, 1));
-                   limits.set_max_unavailable_percent(n);
-                   return absl::OkStatus();
-                 }}});
-  }
-
-  absl::Status Tolerance(const YamlField& field,
-                         v1::FailureTolerance& tolerance) const {
-    return reader_.Map(field, {{"hosts",
-                                [&](auto& f) -> absl::Status {
-                                  ASSIGN_OR_RETURN(const uint32_t n,
-                                                   NotPercent(f, 0, "percent"));
-                                  tolerance.set_hosts(n);
-                                  return absl::OkStatus();
-                                }},
-                               {"percent", [&](auto& f) -> absl::Status {
-                                  ASSIGN_OR_RETURN(const uint32_t n,
-                                                   reader_.Percent(f, 0));
-                                  tolerance.set_percent(n);
-                                  return absl::OkStatus();
-                                }}});
-  }
-
-  absl::Status Deadlines(const YamlField& field,
-                         v1::StepDeadlines& deadlines) const {
-    // Returns the key that fills one field of `deadlines`.
-    const auto step = [&](absl::string_view name, auto mutable_field) {
-      return YamlKey{name,
-                     [&, mutable_field](const YamlField& f) -> absl::Status {
-                       ASSIGN_OR_RETURN(*(deadlines.*mutable_field)(),
-                                        reader_.Duration(f, "1ms", "1h"));
-                       return absl::OkStatus();
-                     }};
-    };
-    using D = v1::StepDeadlines;
-    return reader_.Map(
-        field,
-        {step("prepare", &D::mutable_prepare), step("gate", &D::mutable_gate),
-         step("pause", &D::mutable_pause), step("save", &D::mutable_save),
-         step("unload", &D::mutable_unload),
-         step("restore", &D::mutable_restore),
-         step("verify", &D::mutable_verify), step("resume", &D::mutable_resume),
-         step("confirm", &D::mutable_confirm)});
+  absl::Status RequestId(const YamlField& field, RolloutFile& file) const {
+    constexpr char kWant[] = "a unique string of at most 64 bytes";
+    ASSIGN_OR_RETURN(file.request_id, reader_.Text(field, kWant));
+    return file.request_id.size() <= kRequestIdBytesMax
+               ? absl::OkStatus()
+               : reader_.BadValue(field, kWant);
   }
 
   const YamlReader reader_;
@@ -193,17 +114,17 @@ absl::Status ManyDocumentsError(absl::string_view file,
 
 }  // namespace
 
-absl::StatusOr<v1::RolloutSpec> ParseRolloutFile(const std::string& text,
-                                                 absl::string_view file) {
+absl::StatusOr<RolloutFile> ParseRolloutFile(const std::string& text,
+                                             absl::string_view file) {
   // yaml-cpp throws; nothing leaves this function.
   try {
     const SpecReader reader{std::string(file)};
-    v1::RolloutSpec spec;
+    RolloutFile read;
     const std::vector<YAML::Node> documents = YAML::LoadAll(text);
     if (documents.size() > 1) return ManyDocumentsError(file, documents[1]);
     const YAML::Node root = documents.empty() ? YAML::Node() : documents[0];
-    RETURN_IF_ERROR(reader.Spec(YamlField::At(root, root, ""), spec));
-    return spec;
+    RETURN_IF_ERROR(reader.File(YamlField::At(root, root, ""), read));
+    return read;
   } catch (const YAML::Exception& e) {
     return ErrorWithReason(
         absl::StatusCode::kInvalidArgument, "ROLLOUT_FILE_SYNTAX",
@@ -211,7 +132,7 @@ absl::StatusOr<v1::RolloutSpec> ParseRolloutFile(const std::string& text,
   }
 }
 
-absl::StatusOr<v1::RolloutSpec> LoadRolloutFile(const std::string& path) {
+absl::StatusOr<RolloutFile> LoadRolloutFile(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) return UnreadableError(path, "no such file, or no permission");
   std::string text(kRolloutFileBytesMax + 1, '\0');

@@ -39,6 +39,8 @@ struct Surroundings {
   std::string login = "";  // of whoever runs it
   // The terminal as it is now; its colour is not used.
   std::function<Canvas()> canvas = [] { return Canvas(); };
+  // Asks whoever sits there, who may say no. Null: nobody does.
+  std::function<bool(const std::string& question)> ask = nullptr;
   const Clock* clock = nullptr;
   Random* random = nullptr;
   std::function<std::shared_ptr<grpc::Channel>(const std::string&)> dial = Dial;

@@ -34,6 +34,12 @@ Ran TestRun::Run(const std::vector<std::string>& arguments) {
   surroundings.sink = sink;
   surroundings.environment = environment;
   surroundings.login = "tester";
+  if (!answer.empty()) {
+    surroundings.ask = [this](const std::string& question) {
+      questions.push_back(question);
+      return answer == "yes";
+    };
+  }
   surroundings.clock = &clock;
   surroundings.random = &random;
   surroundings.dial = [this](const std::string&) { return service_.Channel(); };

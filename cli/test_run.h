@@ -26,6 +26,9 @@ class TestRun {
   std::map<std::string, std::string> environment = {};
   Sink sink = Sink::kPipe;
   std::atomic<bool> interrupted = false;
+  // What whoever sits there says; "": nobody does.
+  std::string answer = "";
+  std::vector<std::string> questions = {};  // that were asked
 
   FakeService& service() { return service_; }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -28,6 +29,13 @@ std::string Got(const YAML::Node& node) {
       return "a mapping";
   }
   return "nothing";
+}
+
+// Both errors as one.
+absl::Status And(const absl::Status& first, const absl::Status& second) {
+  if (first.ok() || second.ok()) return first.ok() ? second : first;
+  return ErrorWithReason(first.code(), Reason(first),
+                         absl::StrCat(first.message(), "\n", second.message()));
 }
 
 std::string Below(const YamlField& field, absl::string_view key) {
@@ -67,7 +75,7 @@ absl::Status YamlReader::ErrorAt(const YamlField& field,
 
 absl::Status YamlReader::BadValue(const YamlField& field,
                                   absl::string_view want) const {
-  return ErrorAt(field, "ROLLOUT_FILE_BAD_VALUE",
+  return ErrorAt(field, kBadValue,
                  absl::StrCat("got ", Got(field.node), ", want ", want));
 }
 
@@ -88,41 +96,48 @@ absl::Status YamlReader::Map(const YamlField& field,
   if (!field.node.IsMap()) {
     return BadValue(field, absl::StrCat("a mapping with ", Names(keys)));
   }
+  absl::Status all = MissingKey(field, keys);
   std::set<std::string> seen;
   for (const auto& entry : field.node) {
     const std::string name =
         entry.first.IsScalar() ? entry.first.Scalar() : Got(entry.first);
     const YamlKey* key = Find(keys, name);
     if (key == nullptr) {
-      return ErrorAt(YamlField::At(entry.first, entry.first, field.path),
-                     "ROLLOUT_FILE_UNKNOWN_FIELD",
-                     absl::StrCat("got the unknown field \"", name,
-                                  "\", want one of ", Names(keys)));
+      all =
+          And(all, ErrorAt(YamlField::At(entry.first, entry.first, field.path),
+                           "ROLLOUT_FILE_UNKNOWN_FIELD",
+                           absl::StrCat("got the unknown field \"", name,
+                                        "\", want one of ", Names(keys))));
+      continue;
     }
     if (!seen.insert(name).second) {
-      return ErrorAt(
-          YamlField::At(entry.first, entry.first, Below(field, name)),
-          "ROLLOUT_FILE_REPEATED_FIELD", "got the field twice, want it once");
+      all = And(all, ErrorAt(YamlField::At(entry.first, entry.first,
+                                           Below(field, name)),
+                             "ROLLOUT_FILE_REPEATED_FIELD",
+                             "got the field twice, want it once"));
+      continue;
     }
     // Nothing at all has no place of its own.
     const YAML::Node& where =
         entry.second.IsNull() ? entry.first : entry.second;
-    RETURN_IF_ERROR(
-        key->read(YamlField::At(entry.second, where, Below(field, name))));
+    all = And(
+        all, key->read(YamlField::At(entry.second, where, Below(field, name))));
   }
-  return MissingKey(field, keys);
+  return all;
 }
 
 absl::Status YamlReader::Sequence(
     const YamlField& field,
     const std::function<absl::Status(const YamlField&)>& read) const {
   if (!field.node.IsSequence()) return BadValue(field, "a list");
+  absl::Status all;
   size_t index = 0;
   for (const auto& element : field.node) {
-    RETURN_IF_ERROR(read(YamlField::At(
-        element, element, absl::StrCat(field.path, "[", index++, "]"))));
+    all = And(all,
+              read(YamlField::At(element, element,
+                                 absl::StrCat(field.path, "[", index++, "]"))));
   }
-  return absl::OkStatus();
+  return all;
 }
 
 absl::StatusOr<std::string> YamlReader::Text(const YamlField& field,
@@ -134,13 +149,55 @@ absl::StatusOr<std::string> YamlReader::Text(const YamlField& field,
 }
 
 absl::StatusOr<uint32_t> YamlReader::Number(const YamlField& field,
-                                            uint32_t least) const {
+                                            uint32_t least,
+                                            uint32_t most) const {
   uint32_t number = 0;
   if (!field.node.IsScalar() ||
-      !absl::SimpleAtoi(field.node.Scalar(), &number) || number < least) {
-    return BadValue(field, absl::StrCat("a number of at least ", least));
+      !absl::SimpleAtoi(field.node.Scalar(), &number) || number < least ||
+      number > most) {
+    return BadValue(field, absl::StrCat("a number from ", least, " to ", most));
   }
   return number;
+}
+
+absl::StatusOr<bool> YamlReader::Flag(const YamlField& field) const {
+  const std::string text = field.node.IsScalar() ? field.node.Scalar() : "";
+  if (text != "true" && text != "false") {
+    return BadValue(field, "true or false");
+  }
+  return text == "true";
+}
+
+absl::StatusOr<size_t> YamlReader::OneOf(
+    const YamlField& field, const std::vector<absl::string_view>& words) const {
+  const auto found =
+      field.node.IsScalar()
+          ? std::find(words.begin(), words.end(), field.node.Scalar())
+          : words.end();
+  if (found == words.end()) {
+    return BadValue(field, absl::StrCat("one of ", absl::StrJoin(words, ", ")));
+  }
+  return static_cast<size_t>(found - words.begin());
+}
+
+absl::StatusOr<uint64_t> YamlReader::Bytes(const YamlField& field,
+                                           uint64_t most,
+                                           absl::string_view most_text) const {
+  constexpr std::pair<absl::string_view, int> kUnits[] = {
+      {"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"TiB", 40}};
+  const std::string text = field.node.IsScalar() ? field.node.Scalar() : "";
+  absl::string_view digits = text;
+  int shift = 0;
+  for (const auto& [unit, bits] : kUnits) {
+    if (absl::ConsumeSuffix(&digits, unit)) shift = bits;
+  }
+  uint64_t number = 0;
+  if (!absl::SimpleAtoi(absl::StripAsciiWhitespace(digits), &number) ||
+      number > most >> shift) {
+    return BadValue(
+        field, absl::StrCat("a size like 256MiB or 1GiB, at most ", most_text));
+  }
+  return number << shift;
 }
 
 absl::StatusOr<uint32_t> YamlReader::Percent(const YamlField& field,

@@ -26,6 +26,8 @@ struct YamlField {
   int line = 0;  // where it is, from 1
 };
 
+inline constexpr absl::string_view kBadValue = "ROLLOUT_FILE_BAD_VALUE";
+
 // What to do with one key of a mapping.
 struct YamlKey {
   absl::string_view name = "";
@@ -36,7 +38,9 @@ struct YamlKey {
 // Reads single values strictly. Confined to one thread. yaml-cpp's exceptions
 // do not come from here: kinds are checked before they are used.
 //
-// Errors, of all: as LoadRolloutFile()
+// Errors, of all: as LoadRolloutFile(). Map() and Sequence() go on after one,
+// so that all that is wrong is said at once: a line each, the reason of the
+// first.
 class YamlReader {
  public:
   // `file`  what errors call the document
@@ -55,8 +59,21 @@ class YamlReader {
   absl::StatusOr<std::string> Text(const YamlField& field,
                                    absl::string_view want) const;
 
-  // A number of hosts from `least` on.
-  absl::StatusOr<uint32_t> Number(const YamlField& field, uint32_t least) const;
+  // A number from `least` to `most`.
+  absl::StatusOr<uint32_t> Number(const YamlField& field, uint32_t least,
+                                  uint32_t most) const;
+
+  // "true" or "false".
+  absl::StatusOr<bool> Flag(const YamlField& field) const;
+
+  // One of `words`; returns its index.
+  absl::StatusOr<size_t> OneOf(
+      const YamlField& field,
+      const std::vector<absl::string_view>& words) const;
+
+  // "256MiB", "1GiB" or bytes, at most `most`, which `most_text` is.
+  absl::StatusOr<uint64_t> Bytes(const YamlField& field, uint64_t most,
+                                 absl::string_view most_text) const;
 
   // "25%" or 25, from `least` to 100.
   absl::StatusOr<uint32_t> Percent(const YamlField& field,

@@ -10,8 +10,10 @@ namespace baton::cli {
 // of them was typed, `action` is what to run. `action` outlives `app`.
 void AddAuditCommands(CLI::App& app, Action& action);
 void AddDriverCommands(CLI::App& app, Action& action);
+void AddFleetCommands(CLI::App& app, Action& action);
 void AddHostCommands(CLI::App& app, Action& action);
 void AddRolloutCommands(CLI::App& app, Action& action);
+void AddUpdateCommands(CLI::App& app, Action& action);
 void AddWhyCommand(CLI::App& app, Action& action);
 
 }  // namespace baton::cli

@@ -22,6 +22,7 @@ struct PackArguments {
   std::vector<std::string> pci_ids = {};
   uint32_t writes = 0;
   std::vector<uint32_t> reads = {};
+  std::string guest_driver_min = "";
   std::string out = "";
 };
 
@@ -35,6 +36,7 @@ absl::StatusOr<ExitCode> Pack(const PackArguments& arguments,
   for (const uint32_t format : arguments.reads) {
     manifest.mutable_state_format()->add_reads(format);
   }
+  manifest.set_guest_driver_min(arguments.guest_driver_min);
   ASSIGN_OR_RETURN(manifest,
                    PackDriver(manifest, arguments.image, arguments.out));
   ASSIGN_OR_RETURN(const std::string digest, Sha256OfFile(arguments.out));
@@ -89,6 +91,8 @@ void AddPack(CLI::App& driver, Action& action) {
                    "Formats of state that it restores from, e.g. 1,2")
       ->required()
       ->delimiter(',');
+  pack->add_option("--guest-driver-min", arguments->guest_driver_min,
+                   "Oldest driver that may run inside a guest, e.g. 31.0.15");
   pack->add_option("--out", arguments->out, "File to write")->required();
   pack->callback([&action, arguments] {
     action = [arguments](Session& s) { return Pack(*arguments, s); };

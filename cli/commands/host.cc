@@ -1,11 +1,13 @@
 #include "cli/render/host.h"
 
-#include <memory>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "baton/v1/fleet.grpc.pb.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/verbs.h"
 #include "cli/names.h"
+#include "cli/render/words.h"
 
 namespace baton::cli {
 namespace {
@@ -17,7 +19,19 @@ struct Arguments {
   std::string name = "";
   std::string selector = "";
   std::string reason = "";
+  bool lift = false;
 };
+
+// Returns a request to change the host.
+template <typename Request>
+absl::StatusOr<Request> Change(const Arguments& arguments, Session& session) {
+  Request request;
+  ASSIGN_OR_RETURN(*request.mutable_name(), HostName(arguments.name));
+  session.set_subject(request.name());
+  request.set_reason(arguments.reason);
+  request.set_request_id(session.NewRequestId());
+  return request;
+}
 
 absl::StatusOr<ExitCode> List(const Arguments& arguments, Session& session) {
   v1::ListHostsRequest request;
@@ -47,11 +61,8 @@ absl::StatusOr<ExitCode> Get(const Arguments& arguments, Session& session) {
 }
 
 absl::StatusOr<ExitCode> Cordon(const Arguments& arguments, Session& session) {
-  v1::CordonHostRequest request;
-  ASSIGN_OR_RETURN(*request.mutable_name(), HostName(arguments.name));
-  session.set_subject(request.name());
-  request.set_reason(arguments.reason);
-  request.set_request_id(session.NewRequestId());
+  ASSIGN_OR_RETURN(const auto request,
+                   Change<v1::CordonHostRequest>(arguments, session));
   ASSIGN_OR_RETURN(const v1::CordonHostResponse response,
                    session.Call(session.Stub<Fleet>(),
                                 &Fleet::StubInterface::CordonHost, request));
@@ -82,34 +93,73 @@ absl::StatusOr<ExitCode> Uncordon(const Arguments& arguments,
   return ExitCode::kOk;
 }
 
+absl::StatusOr<ExitCode> Release(const Arguments& arguments, Session& session) {
+  ASSIGN_OR_RETURN(const auto request,
+                   Change<v1::ReleaseHostRequest>(arguments, session));
+  ASSIGN_OR_RETURN(const v1::ReleaseHostResponse response,
+                   session.Call(session.Stub<Fleet>(),
+                                &Fleet::StubInterface::ReleaseHost, request));
+  const std::string name = ShortName(response.host().name());
+  session.Show(response.host(),
+               absl::StrCat("host ", name, " holds no slot any more and is ",
+                            Word(response.host().state()), "\n"),
+               "");
+  return ExitCode::kOk;
+}
+
+absl::StatusOr<ExitCode> Quarantine(const Arguments& arguments,
+                                    Session& session) {
+  ASSIGN_OR_RETURN(const auto request,
+                   Change<v1::LiftQuarantineRequest>(arguments, session));
+  ASSIGN_OR_RETURN(
+      const v1::LiftQuarantineResponse response,
+      session.Call(session.Stub<Fleet>(), &Fleet::StubInterface::LiftQuarantine,
+                   request));
+  session.Show(response.host(),
+               absl::StrCat("host ", ShortName(response.host().name()),
+                            " is no longer quarantined; it is ",
+                            Word(response.host().state()), "\n"),
+               "");
+  return ExitCode::kOk;
+}
+
+absl::StatusOr<ExitCode> Delete(const Arguments& arguments, Session& session) {
+  ASSIGN_OR_RETURN(const auto request,
+                   Change<v1::DeleteHostRequest>(arguments, session));
+  ASSIGN_OR_RETURN(const v1::DeleteHostResponse response,
+                   session.Call(session.Stub<Fleet>(),
+                                &Fleet::StubInterface::DeleteHost, request));
+  session.Show(
+      response,
+      absl::StrCat("host ", ShortName(request.name()), " is forgotten\n"), "");
+  return ExitCode::kOk;
+}
+
 }  // namespace
 
 void AddHostCommands(CLI::App& app, Action& action) {
   CLI::App* host = app.add_subcommand("host", "The hosts of the fleet");
   host->require_subcommand(1);
-  auto arguments = std::make_shared<Arguments>();
-  const auto verb = [&](const char* name, const char* help, auto run) {
-    CLI::App* sub = host->add_subcommand(name, help);
-    sub->callback([&action, arguments, run] {
-      action = [arguments, run](Session& s) { return run(*arguments, s); };
-    });
-    return sub;
-  };
+  Verbs<Arguments> verbs(*host, "Host", action);
+  Arguments& arguments = verbs.arguments();
 
-  verb("list", "List hosts", List)
-      ->add_option("--selector,-l", arguments->selector,
+  verbs.Add("list", "List hosts", List)
+      ->add_option("--selector,-l", arguments.selector,
                    "Label selector, e.g. \"zone=a,tier!=gold\"");
-  verb("get", "Show one host", Get)
-      ->add_option("name", arguments->name, "Host")
+  verbs.AddNamed("get", "Show one host", Get);
+  verbs.AddReasoned("cordon", "Keep rollouts away; what is in flight goes on",
+                    Cordon);
+  verbs.AddNamed("uncordon", "Let rollouts at it again", Uncordon);
+  verbs.AddReasoned("release",
+                    "Free the slot of a host that will never report again",
+                    Release);
+  verbs
+      .AddReasoned("quarantine", "Say that it was looked at and is well",
+                   Quarantine)
+      ->add_flag("--lift", arguments.lift,
+                 "End its quarantine; nobody begins one by hand")
       ->required();
-  CLI::App* cordon =
-      verb("cordon", "Keep rollouts away; what is in flight goes on", Cordon);
-  cordon->add_option("name", arguments->name, "Host")->required();
-  cordon->add_option("--reason", arguments->reason, "Shown to whoever asks why")
-      ->required();
-  verb("uncordon", "Let rollouts at it again", Uncordon)
-      ->add_option("name", arguments->name, "Host")
-      ->required();
+  verbs.AddReasoned("delete", "Forget a host that is gone", Delete);
 }
 
 }  // namespace baton::cli

@@ -1,11 +1,11 @@
 #include "cli/render/rollout.h"
 
-#include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "baton/v1/rollout.grpc.pb.h"
 #include "cli/commands/commands.h"
-#include "cli/names.h"
+#include "cli/commands/rollout_verbs.h"
 #include "cli/render/update.h"
 #include "cli/render/words.h"
 #include "cli/rollout_file.h"
@@ -16,52 +16,26 @@ namespace {
 
 using Rollouts = v1::RolloutService;
 
-// What any of the verbs was told.
-struct Arguments {
-  std::string name = "";
-  std::string file = "";
-  std::string digest = "";
-  std::string reason = "";
-  std::string host = "";
-  bool updates = false;
-  bool accept_failures = false;
-  bool exit_on_hold = false;
-};
+using Arguments = RolloutArguments;
 
-// Fills what the request of every verb has: the rollout's name.
-template <typename Request>
-absl::StatusOr<Request> Named(const Arguments& arguments, Session& session) {
-  Request request;
-  ASSIGN_OR_RETURN(*request.mutable_name(), RolloutName(arguments.name));
-  session.set_subject(request.name());
-  return request;
-}
-
-// The same for a change.
-template <typename Request>
-absl::StatusOr<Request> Change(const Arguments& arguments, Session& session) {
-  ASSIGN_OR_RETURN(Request request, Named<Request>(arguments, session));
-  request.set_request_id(session.NewRequestId());
-  return request;
-}
-
-// One line about a rollout after a change, and what to type next.
 void ShowChanged(const v1::Rollout& rollout, const std::string& next,
                  Session& session) {
-  const std::string name = ShortName(rollout.name());
-  std::string text =
-      absl::StrCat("rollout ", name, " is ", Word(rollout.state()), "\n");
-  if (!next.empty()) {
-    absl::StrAppend(&text, "next: ", session.settings().command, " ", next, " ",
-                    name, "\n");
-  }
-  session.Show(rollout, text, "");
+  session.Show(rollout, ChangedText(rollout, next, session), "");
+}
+
+absl::StatusOr<ExitCode> Lint(const Arguments& arguments, Session& session) {
+  ASSIGN_OR_RETURN(const RolloutFile file, LoadRolloutFile(arguments.file));
+  session.Show(file.spec, absl::StrCat(arguments.file, " is well formed\n"),
+               "");
+  return ExitCode::kOk;
 }
 
 absl::StatusOr<ExitCode> Create(const Arguments& arguments, Session& session) {
   ASSIGN_OR_RETURN(auto request,
                    Change<v1::CreateRolloutRequest>(arguments, session));
-  ASSIGN_OR_RETURN(*request.mutable_spec(), LoadRolloutFile(arguments.file));
+  ASSIGN_OR_RETURN(RolloutFile file, LoadRolloutFile(arguments.file));
+  *request.mutable_spec() = std::move(file.spec);
+  if (!file.request_id.empty()) request.set_request_id(file.request_id);
   ASSIGN_OR_RETURN(
       const v1::CreateRolloutResponse response,
       session.Call(session.Stub<Rollouts>(),
@@ -120,17 +94,21 @@ absl::StatusOr<ExitCode> Resume(const Arguments& arguments, Session& session) {
   return ExitCode::kOk;
 }
 
-absl::StatusOr<ExitCode> Abort(const Arguments& arguments, Session& session) {
+absl::StatusOr<ExitCode> Approve(const Arguments& arguments, Session& session) {
   ASSIGN_OR_RETURN(auto request,
-                   Change<v1::AbortRolloutRequest>(arguments, session));
-  request.set_reason(arguments.reason);
+                   Change<v1::ApproveRolloutRequest>(arguments, session));
+  request.set_digest(arguments.digest);
+  request.set_wave(arguments.wave);
+  request.set_remark(arguments.remark);
   ASSIGN_OR_RETURN(
-      const v1::AbortRolloutResponse response,
+      const v1::ApproveRolloutResponse response,
       session.Call(session.Stub<Rollouts>(),
-                   &Rollouts::StubInterface::AbortRollout, request));
-  const bool ended = HasEnded(response.rollout().state());
-  ShowChanged(response.rollout(), ended ? "rollout get" : "rollout watch",
-              session);
+                   &Rollouts::StubInterface::ApproveRollout, request));
+  const v1::Rollout& rollout = response.rollout();
+  session.Show(rollout,
+               absl::StrCat(ApprovalsText(rollout, session.look()),
+                            ChangedText(rollout, "", session)),
+               "");
   return ExitCode::kOk;
 }
 
@@ -201,56 +179,41 @@ absl::StatusOr<ExitCode> Watch(const Arguments& arguments, Session& session) {
   return WatchRollout(options, session);
 }
 
-using Run = absl::StatusOr<ExitCode> (*)(const Arguments&, Session&);
-
-// Adds verbs that share one set of arguments.
-class Verbs {
- public:
-  Verbs(CLI::App& noun, Action& action) : noun_(noun), action_(action) {}
-
-  CLI::App* Add(const char* name, const char* help, Run run) {
-    CLI::App* verb = noun_.add_subcommand(name, help);
-    verb->callback([&action = action_, arguments = arguments_, run] {
-      action = [arguments, run](Session& s) { return run(*arguments, s); };
-    });
-    return verb;
-  }
-
-  CLI::App* AddNamed(const char* name, const char* help, Run run) {
-    CLI::App* verb = Add(name, help, run);
-    verb->add_option("name", arguments_->name, "Rollout")->required();
-    return verb;
-  }
-
-  CLI::App* AddReasoned(const char* name, const char* help, Run run) {
-    CLI::App* verb = AddNamed(name, help, run);
-    verb->add_option("--reason", arguments_->reason,
-                     "Shown to whoever asks why")
-        ->required();
-    return verb;
-  }
-
-  Arguments& arguments() { return *arguments_; }
-
- private:
-  CLI::App& noun_;
-  Action& action_;
-  const std::shared_ptr<Arguments> arguments_ = std::make_shared<Arguments>();
-};
-
 }  // namespace
+
+std::string ChangedText(const v1::Rollout& rollout, const std::string& next,
+                        const Session& session) {
+  const std::string name = ShortName(rollout.name());
+  std::string text =
+      absl::StrCat("rollout ", name, " is ", Word(rollout.state()), "\n");
+  if (!next.empty()) {
+    absl::StrAppend(&text, "next: ", session.settings().command, " ", next, " ",
+                    name, "\n");
+  }
+  return text;
+}
 
 void AddRolloutCommands(CLI::App& app, Action& action) {
   CLI::App* rollout =
       app.add_subcommand("rollout", "A driver on its way over hosts");
   rollout->require_subcommand(1);
-  Verbs verbs(*rollout, action);
+  Verbs<Arguments> verbs(*rollout, "Rollout", action);
   Arguments& arguments = verbs.arguments();
 
+  verbs.Add("lint", "Check a file; the service is not asked", Lint)
+      ->add_option("file", arguments.file, "Rollout file (YAML)")
+      ->required();
   verbs.AddNamed("create", "Create one from a file; nothing moves", Create)
       ->add_option("--file,-f", arguments.file, "Rollout file (YAML)")
       ->required();
   verbs.AddNamed("plan", "Say what would happen, and its digest", Plan);
+  CLI::App* approve =
+      verbs.AddNamed("approve", "Say that a wave may begin", Approve);
+  approve->add_option("--digest", arguments.digest, "Digest that plan printed")
+      ->required();
+  approve->add_option("--wave", arguments.wave,
+                      "Wave; else the next that wants approvals");
+  approve->add_option("--remark", arguments.remark, "Kept with the approval");
   verbs.AddNamed("start", "Start exactly what was planned", Start)
       ->add_option("--digest", arguments.digest, "Digest that plan printed")
       ->required();
@@ -258,7 +221,7 @@ void AddRolloutCommands(CLI::App& app, Action& action) {
   verbs.AddNamed("resume", "Go on after a hold", Resume)
       ->add_flag("--accept-failures", arguments.accept_failures,
                  "Count failures anew from here");
-  verbs.AddReasoned("abort", "End it: hosts still able to cancel do so", Abort);
+  AddStops(verbs);
   verbs.Add("list", "List rollouts", List);
   CLI::App* get = verbs.AddNamed("get", "Show one rollout", Get);
   CLI::Option* updates =

@@ -68,6 +68,15 @@ absl::StatusOr<ExitCode> WhyEither(const std::string& name, Session& session) {
       absl::StrCat("there is neither a rollout nor a host \"", name, "\""));
 }
 
+absl::Status NoSuchKindError(const std::string& name) {
+  return ErrorWithReason(
+      absl::StatusCode::kInvalidArgument, "BAD_NAME",
+      absl::StrCat("got \"", name,
+                   "\", want rollouts/NAME, hosts/NAME or NAME; "
+                   "one host's part in a rollout is shown by `update get "
+                   "ROLLOUT/HOST`"));
+}
+
 absl::StatusOr<ExitCode> Why(const std::string& name, Session& session) {
   if (absl::StartsWith(name, "rollouts/")) {
     return ShowWhy(name, ExplainRollout(name, session), session);
@@ -75,6 +84,7 @@ absl::StatusOr<ExitCode> Why(const std::string& name, Session& session) {
   if (absl::StartsWith(name, "hosts/")) {
     return ShowWhy(name, ExplainHost(name, session), session);
   }
+  if (absl::StrContains(name, '/')) return NoSuchKindError(name);
   return WhyEither(name, session);
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/names.h"
@@ -17,19 +18,45 @@ std::string SizeText(const v1::WaveSpec& wave) {
   return Count(wave.hosts(), "host");
 }
 
+std::string ToleranceText(const v1::FailureTolerance& tolerance) {
+  std::vector<std::string> parts;
+  if (tolerance.has_hosts()) parts.push_back(Count(tolerance.hosts(), "host"));
+  if (tolerance.has_percent()) {
+    parts.push_back(absl::StrCat(tolerance.percent(), "%"));
+  }
+  return parts.empty() ? "0 hosts" : absl::StrJoin(parts, " or ");
+}
+
+// "bake 5m00s, 2 approvals, then held", whatever of it a wave asks for.
+std::string ConditionsText(const v1::WaveSpec& wave) {
+  std::vector<std::string> parts;
+  if (wave.coverage()) parts.push_back("by coverage");
+  if (wave.has_bake())
+    parts.push_back(absl::StrCat("bake ", Text(wave.bake())));
+  if (wave.approvals() > 0) {
+    parts.push_back(Count(wave.approvals(), "approval"));
+  }
+  if (wave.has_failure_tolerance()) {
+    parts.push_back(
+        absl::StrCat("tolerates ", ToleranceText(wave.failure_tolerance())));
+  }
+  if (wave.hold_after()) parts.push_back("then held");
+  return absl::StrJoin(parts, ", ");
+}
+
 std::string WavesText(const v1::RolloutSpec& spec) {
   if (spec.waves().empty()) return "one wave of all";
-  return absl::StrJoin(
-      spec.waves(), ", ", [](std::string* out, const v1::WaveSpec& wave) {
-        const std::string size = SizeText(wave);
-        if (!wave.name().empty() && wave.name() != size) {
-          absl::StrAppend(out, wave.name(), " ");
-        }
-        absl::StrAppend(out, size);
-        if (wave.has_bake()) {
-          absl::StrAppend(out, " (bake ", Text(wave.bake()), ")");
-        }
-      });
+  return absl::StrJoin(spec.waves(), ", ",
+                       [](std::string* out, const v1::WaveSpec& wave) {
+                         const std::string size = SizeText(wave);
+                         if (!wave.name().empty() && wave.name() != size) {
+                           absl::StrAppend(out, wave.name(), " ");
+                         }
+                         absl::StrAppend(out, size);
+                         const std::string conditions = ConditionsText(wave);
+                         if (!conditions.empty())
+                           absl::StrAppend(out, " (", conditions, ")");
+                       });
 }
 
 std::string LimitText(const v1::LimitsSpec& limits) {
@@ -40,16 +67,67 @@ std::string LimitText(const v1::LimitsSpec& limits) {
   if (limits.has_max_unavailable_percent()) {
     parts.push_back(absl::StrCat(limits.max_unavailable_percent(), "%"));
   }
-  return parts.empty() ? "1 host" : absl::StrJoin(parts, " or ");
+  std::string text = parts.empty() ? "1 host" : absl::StrJoin(parts, " or ");
+  for (const v1::DomainLimit& domain : limits.domains()) {
+    absl::StrAppend(&text, ", ", domain.max_unavailable(), " per ",
+                    domain.label());
+  }
+  return text;
 }
 
-std::string ToleranceText(const v1::FailureTolerance& tolerance) {
-  std::vector<std::string> parts;
-  if (tolerance.has_hosts()) parts.push_back(Count(tolerance.hosts(), "host"));
-  if (tolerance.has_percent()) {
-    parts.push_back(absl::StrCat(tolerance.percent(), "%"));
+std::string DayText(int day) {
+  const std::string name = v1::Weekday_Name(static_cast<v1::Weekday>(day));
+  constexpr size_t kPrefix = sizeof("WEEKDAY_") - 1;
+  return name.size() < kPrefix + 3
+             ? absl::StrCat(day)
+             : absl::AsciiStrToLower(name.substr(kPrefix, 3));
+}
+
+// "mon,tue 22:00-04:00 Europe/Berlin".
+std::string WindowText(const v1::WindowSpec& window) {
+  const std::string days = absl::StrJoin(
+      window.days(), ",",
+      [](std::string* out, int day) { absl::StrAppend(out, DayText(day)); });
+  return absl::StrCat(days, days.empty() ? "" : " ", window.from(), "-",
+                      window.to(), " ", window.time_zone(),
+                      window.cutoff() == v1::WINDOW_CUTOFF_CANCEL_BEFORE_UNLOAD
+                          ? ", then those still able to cancel do so"
+                          : "");
+}
+
+// What the spec asks for beside waves, limits and tolerance.
+void AddPolicy(const v1::RolloutSpec& spec, Table& facts) {
+  if (spec.on_exceeded() == v1::ON_EXCEEDED_ROLL_BACK) {
+    facts.Add({"if exceeded", "its hosts are taken back"});
   }
-  return parts.empty() ? "0 hosts" : absl::StrJoin(parts, " or ");
+  if (spec.blackout().has_per_vgpu_max()) {
+    std::string text = absl::StrCat(
+        "at most ", Text(spec.blackout().per_vgpu_max()), " per vGPU");
+    if (spec.blackout().has_p99_max()) {
+      absl::StrAppend(&text, ", p99 ", Text(spec.blackout().p99_max()));
+    }
+    facts.Add({"blackouts", text});
+  }
+  if (spec.retry().attempts() > 1) {
+    facts.Add({"tries", absl::StrCat(spec.retry().attempts(), ", ",
+                                     Text(spec.retry().backoff()), " apart")});
+  }
+  for (const v1::WindowSpec& window : spec.windows()) {
+    facts.Add({"window", WindowText(window)});
+  }
+  if (!spec.hooks().before().empty()) {
+    facts.Add({"hook before", spec.hooks().before()});
+  }
+  if (!spec.hooks().after().empty()) {
+    facts.Add({"hook after", spec.hooks().after()});
+  }
+  if (spec.require().has_rollback_path() && !spec.require().rollback_path()) {
+    facts.Add({"way back", {"not required", Ink::kWarn}});
+  }
+  if (spec.require().has_spare_memory_bytes()) {
+    facts.Add({"spare memory", BytesText(spec.require().spare_memory_bytes())});
+  }
+  if (spec.has_deadline()) facts.Add({"deadline", Text(spec.deadline())});
 }
 
 std::string PreservedText(const v1::RolloutProgress& progress) {
@@ -71,28 +149,74 @@ std::vector<Cell> Row(const v1::Rollout& rollout, const Look& look) {
   return row;
 }
 
+std::string CoverageText(const v1::PlannedWave& wave) {
+  if (!wave.has_coverage()) return "";
+  const v1::Coverage& coverage = wave.coverage();
+  std::string text =
+      absl::StrCat("  covers ", coverage.met(), " of ",
+                   Count(coverage.combinations(), "combination"),
+                   " of GPU model, vGPU profile and guest driver\n");
+  for (const std::string& missed : coverage.missed()) {
+    absl::StrAppend(&text, "  not covered: ", Printable(missed), "\n");
+  }
+  return text;
+}
+
+// When it would end and how long vGPUs stand still, as far as that is known.
+std::string PredictionText(const v1::RolloutPlan& plan) {
+  std::string text;
+  if (plan.has_predicted_blackout()) {
+    absl::StrAppend(&text, "longest blackout predicted: ",
+                    Text(plan.predicted_blackout()), "\n");
+  }
+  if (plan.has_estimated_duration()) {
+    absl::StrAppend(&text, "takes about ", Text(plan.estimated_duration()));
+    absl::StrAppend(&text,
+                    plan.has_estimated_end_time()
+                        ? absl::StrCat("; started now it ends about ",
+                                       Text(plan.estimated_end_time()), "\n")
+                        : "; its windows never open long enough\n");
+  }
+  return text;
+}
+
 std::string PlannedWaveText(const v1::PlannedWave& wave, const Look& look) {
   std::string text = absl::StrCat(
       "wave ", Paint(Printable(wave.name()), Ink::kBold, look.colour), ": ",
       Count(static_cast<uint64_t>(wave.hosts_size()), "host"));
+  if (wave.approvals() > 0) {
+    absl::StrAppend(&text, ", wants ", Count(wave.approvals(), "approval"));
+  }
+  if (wave.has_failures_max()) {
+    absl::StrAppend(&text, ", holds at its failure number ",
+                    wave.failures_max() + 1);
+  }
   if (wave.has_bake()) {
     absl::StrAppend(&text, ", then bakes ", Text(wave.bake()));
   }
   Table hosts({});
   for (const v1::PlannedHost& host : wave.hosts()) {
-    hosts.Add({ShortName(host.host()),
-               absl::StrCat("from ", host.from_version()),
-               Count(host.vgpus(), "vGPU")});
+    std::vector<Cell> row = {ShortName(host.host()),
+                             {"HOT", Ink::kGood},
+                             absl::StrCat("from ", host.from_version()),
+                             Count(host.vgpus(), "vGPU")};
+    if (host.has_predicted_blackout()) {
+      row.push_back(
+          absl::StrCat("blackout about ", Text(host.predicted_blackout())));
+    }
+    hosts.Add(std::move(row));
   }
-  return absl::StrCat(text, "\n", hosts.ToString(look.colour, "  "));
+  return absl::StrCat(text, "\n", CoverageText(wave),
+                      hosts.ToString(look.colour, "  "));
 }
 
 std::string BlockedText(const v1::RolloutPlan& plan, const Look& look) {
   if (plan.blocked().empty()) return "";
   Table table({});
   for (const v1::BlockedHost& host : plan.blocked()) {
-    table.Add(
-        {ShortName(host.host()), {host.reason(), Ink::kWarn}, host.message()});
+    table.Add({ShortName(host.host()),
+               {absl::StrCat("BLOCKED(", host.reason(), ")"), Ink::kWarn},
+               host.message()});
   }
   return absl::StrCat("will not be updated:\n",
                       table.ToString(look.colour, "  "));
@@ -178,6 +302,13 @@ std::string RolloutText(const v1::Rollout& rollout, const Look& look) {
   facts.Add({"waves", WavesText(spec)});
   facts.Add({"at once", absl::StrCat("at most ", LimitText(spec.limits()))});
   facts.Add({"tolerates", ToleranceText(spec.failure_tolerance())});
+  AddPolicy(spec, facts);
+  if (!spec.rollback_of().empty()) {
+    facts.Add({"takes back", ShortName(spec.rollback_of())});
+  }
+  if (!rollout.rollback().empty()) {
+    facts.Add({"taken back by", ShortName(rollout.rollback())});
+  }
   if (rollout.progress().total() > 0) {
     facts.Add({"progress", ProgressText(rollout.progress())});
     facts.Add({"vGPUs kept", PreservedText(rollout.progress())});
@@ -191,7 +322,20 @@ std::string RolloutText(const v1::Rollout& rollout, const Look& look) {
     facts.Add({"plan", rollout.plan().digest()});
     facts.Add({"etag", rollout.etag()});
   }
-  return facts.ToString(look.colour);
+  return absl::StrCat(facts.ToString(look.colour),
+                      ApprovalsText(rollout, look));
+}
+
+std::string ApprovalsText(const v1::Rollout& rollout, const Look& look) {
+  Table table({});
+  for (const v1::Approval& approval : rollout.approvals()) {
+    table.Add({absl::StrCat("wave ", approval.wave()),
+               absl::StrCat("by ", approval.by()), Text(approval.time()),
+               approval.remark()});
+  }
+  return table.empty()
+             ? ""
+             : absl::StrCat("approved:\n", table.ToString(look.colour, "  "));
 }
 
 std::string PlanText(const v1::Rollout& rollout, const std::string& command,
@@ -207,9 +351,9 @@ std::string PlanText(const v1::Rollout& rollout, const std::string& command,
   for (const v1::PlannedWave& wave : plan.waves()) {
     absl::StrAppend(&text, PlannedWaveText(wave, look));
   }
-  absl::StrAppend(&text, BlockedText(plan, look), "digest ", plan.digest(),
-                  "\nto start it, type:\n  ", command, " rollout start ", name,
-                  " --digest ", plan.digest(), "\n");
+  absl::StrAppend(&text, BlockedText(plan, look), PredictionText(plan),
+                  "digest ", plan.digest(), "\nto start it, type:\n  ", command,
+                  " rollout start ", name, " --digest ", plan.digest(), "\n");
   return text;
 }
 

@@ -30,6 +30,9 @@ std::string RolloutTable(const v1::ListRolloutsResponse& rollouts,
 // Everything of one rollout but its updates.
 std::string RolloutText(const v1::Rollout& rollout, const Look& look);
 
+// Who approved what; empty when nobody did.
+std::string ApprovalsText(const v1::Rollout& rollout, const Look& look);
+
 // Whole plan: waves with hosts, blocked hosts, digest, and what to type next.
 // `command`  how to call this program again, e.g. "baton --server unix:/s"
 std::string PlanText(const v1::Rollout& rollout, const std::string& command,

@@ -27,6 +27,21 @@ TEST(RolloutRenderTest, OneRollout) {
   ExpectGolden("rollout_get_wide", RolloutText(rollout, kWide));
 }
 
+TEST(RolloutRenderTest, AllOfAPolicy) {
+  const auto rollout = Sample<v1::Rollout>("rollout_policy.txtpb");
+  ExpectGolden("rollout_policy", RolloutText(rollout, kTable));
+  ExpectGolden("plan_policy", PlanText(rollout, "baton", kTable));
+}
+
+TEST(RolloutRenderTest, APlanWhoseWindowsNeverOpenLongEnoughSaysSo) {
+  auto rollout = Sample<v1::Rollout>("rollout_policy.txtpb");
+  rollout.mutable_plan()->clear_estimated_end_time();
+  EXPECT_NE(PlanText(rollout, "baton", kTable)
+                .find("takes about 24h02m; its windows never open long "
+                      "enough\n"),
+            std::string::npos);
+}
+
 TEST(RolloutRenderTest, ADraftSaysItsDefaults) {
   v1::Rollout rollout;
   rollout.set_name("rollouts/r2");

@@ -53,6 +53,8 @@ std::string StepOutcome(const v1::StepRecord& step) {
   return text;
 }
 
+}  // namespace
+
 std::string StepTable(const v1::Update& update, const Look& look) {
   if (update.steps().empty()) return "";
   Table table({"STEP", "TOOK", "OUTCOME"});
@@ -76,8 +78,6 @@ std::string VgpuTable(const v1::Update& update, const Look& look) {
   }
   return table.ToString(look.colour);
 }
-
-}  // namespace
 
 std::string LongestBlackout(const v1::Update& update) {
   const google::protobuf::Duration* longest = nullptr;
@@ -126,6 +126,12 @@ std::string UpdateText(const v1::Update& update, const Look& look) {
                              ? "yes: past the point of no return"
                              : "no"});
   facts.Add({"attempt", absl::StrCat(update.attempt())});
+  if (update.tries() > 1) {
+    facts.Add({"tries", absl::StrCat(update.tries(), " by this rollout")});
+  }
+  if (update.has_not_before()) {
+    facts.Add({"not before", Text(update.not_before())});
+  }
   facts.Add({"started", Text(update.start_time())});
   facts.Add({"ended", Text(update.end_time())});
   if (update.has_saved()) {

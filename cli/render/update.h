@@ -20,6 +20,10 @@ std::string BecauseText(const v1::Update& update);
 std::string UpdateTable(const v1::ListUpdatesResponse& updates,
                         const Look& look);
 
+// Each step with its time and status; each vGPU. Empty: there is none.
+std::string StepTable(const v1::Update& update, const Look& look);
+std::string VgpuTable(const v1::Update& update, const Look& look);
+
 // Everything of one update: each step with its time and status, each vGPU.
 std::string UpdateText(const v1::Update& update, const Look& look);
 

@@ -38,7 +38,9 @@ v1::PlannedWave ToProto(const core::PlannedWave& wave) {
     planned.set_from_version(host.from_version);
     planned.set_vgpus(host.vgpus);
     planned.set_to_driver(host.to_driver);
-    *planned.mutable_predicted_blackout() = ToProto(host.predicted_blackout);
+    if (host.predicted_blackout != absl::ZeroDuration()) {
+      *planned.mutable_predicted_blackout() = ToProto(host.predicted_blackout);
+    }
   }
   proto.set_approvals(wave.approvals);
   if (wave.failures_max.has_value()) {
@@ -66,11 +68,15 @@ v1::RolloutPlan ToProto(const core::RolloutPlan& plan) {
   proto.set_hosts(plan.hosts);
   proto.set_max_unavailable(plan.max_unavailable);
   proto.set_failures_max(plan.failures_max);
-  *proto.mutable_estimated_duration() = ToProto(plan.estimated_duration);
+  if (plan.estimated_duration != absl::ZeroDuration()) {
+    *proto.mutable_estimated_duration() = ToProto(plan.estimated_duration);
+  }
   if (plan.estimated_end != absl::InfiniteFuture()) {
     *proto.mutable_estimated_end_time() = ToProto(plan.estimated_end);
   }
-  *proto.mutable_predicted_blackout() = ToProto(plan.predicted_blackout);
+  if (plan.predicted_blackout != absl::ZeroDuration()) {
+    *proto.mutable_predicted_blackout() = ToProto(plan.predicted_blackout);
+  }
   return proto;
 }
 

@@ -94,6 +94,23 @@ absl::Status FillUpdate(const core::Fleet& fleet, const std::string& name,
   return absl::OkStatus();
 }
 
+// Fills `response` with the rollout, and with what a stop means for each of its
+// hosts in flight.
+absl::Status FillStopped(const core::Fleet& fleet, const std::string& name,
+                         v1::AbortRolloutResponse& response) {
+  ASSIGN_OR_RETURN(const core::Rollout* rollout, Find(fleet, name));
+  *response.mutable_rollout() = ToProto(*rollout, WithPlan::kYes);
+  for (const std::string& host : rollout->tally.running) {
+    const core::Update& update = rollout->updates.at(host);
+    v1::HostEffect& effect = *response.add_effects();
+    effect.set_host(host);
+    effect.set_outcome(update.past_no_return ? v1::HostEffect::OUTCOME_FINISH
+                                             : v1::HostEffect::OUTCOME_CANCEL);
+    effect.set_step(static_cast<v1::Step>(update.step));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* RolloutService::CreateRollout(
@@ -168,12 +185,15 @@ grpc::ServerUnaryReactor* RolloutService::AbortRollout(
     grpc::CallbackServerContext* context,
     const v1::AbortRolloutRequest* request,
     v1::AbortRolloutResponse* response) {
+  const auto answer = [=](const core::Fleet& fleet) {
+    return FillStopped(fleet, request->name(), *response);
+  };
+  if (request->validate_only()) return Look(context, *request, loop_, answer);
   core::AbortRollout change = {.name = request->name(),
                                .reason = request->reason(),
                                .etag = request->etag(),
                                .request_id = request->request_id()};
-  return Change(context, *request, std::move(change), loop_,
-                RolloutOf(request, response));
+  return Change(context, *request, std::move(change), loop_, answer);
 }
 
 grpc::ServerUnaryReactor* RolloutService::RollBackRollout(

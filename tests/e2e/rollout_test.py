@@ -50,7 +50,8 @@ class RolloutTest(FleetTest):
         fleet = self.fleet(hosts=1, vgpus=1)
         self.start(fleet)
         self.assertEqual(0, self.watch(fleet))
-        refused = fleet.baton("rollout", "abort", "demo", "--reason=late", check=False)
+        refused = fleet.baton("rollout", "abort", "demo", "--reason=late", "--yes",
+                              check=False)
         self.assertNotEqual(0, refused.returncode)
         self.assertIn("ROLLOUT_FINISHED", refused.stderr)
         self.assert_guests_clean(fleet)
