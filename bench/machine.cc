@@ -72,6 +72,7 @@ Machine::Machine(uint64_t bytes)
     : bytes_(bytes), from_(NewMemory(bytes)), to_(NewMemory(bytes)) {
   CHECK(bytes % kPiece == 0);
   std::memset(from_->data(), 7, bytes);
+  port::WarmDigests();
 }
 
 double Machine::SpeedOf(const std::function<void(uint64_t at)>& work) const {

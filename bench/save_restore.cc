@@ -334,7 +334,7 @@ void PrintBlock(const Block& block, const Times& times,
 }
 
 int Run(const Options& options, const std::string& image) {
-  const Machine machine(std::min(options.most_bytes, kGiB));
+  const Machine machine(std::clamp(options.most_bytes, kJudgedBytes, kGiB));
   PrintMachine(machine, options);
   bool first = true;
   for (const Block& block : Blocks(options.most_bytes)) {
