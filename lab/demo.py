@@ -33,7 +33,7 @@ def arguments():
         prog="./dev demo", formatter_class=argparse.RawDescriptionHelpFormatter,
         description=__doc__, epilog="KIND is one of " + ", ".join(FAULTS) + ".")
     parser.add_argument("--hosts", type=int, default=8, help="1 to 32 (8)")
-    parser.add_argument("--vgpus", type=int, default=4, help="per host, 1 to 16 (4)")
+    parser.add_argument("--vgpus", type=int, default=4, help="per host, 1 to 64 (4)")
     parser.add_argument("--vram-mib", type=int, default=64, help="per vGPU (64)")
     parser.add_argument("--fail", action="append", default=[], metavar="KIND@HOST",
                         help="let a driver misbehave on one host, e.g. start-crashes@host-3")
@@ -47,8 +47,8 @@ def arguments():
     options = parser.parse_args()
     if not 1 <= options.hosts <= 32:
         parser.error(f"--hosts is {options.hosts}, want 1 to 32")
-    if not 1 <= options.vgpus <= 16:
-        parser.error(f"--vgpus is {options.vgpus}, want 1 to 16")
+    if not 1 <= options.vgpus <= 64:
+        parser.error(f"--vgpus is {options.vgpus}, want 1 to 64")
     if not 1 <= options.vram_mib <= 1024:
         parser.error(f"--vram-mib is {options.vram_mib}, want 1 to 1024")
     if options.tolerance < 0:

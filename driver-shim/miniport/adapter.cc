@@ -115,7 +115,7 @@ NTSTATUS Adapter::Rebuild(const VgpuRecord& record) {
   const uint32_t n = record.partition_id;
   if (n >= partition_count_ || vgpus_[n].state != nullptr ||
       !restored_->has_allocations[n] || !restored_->has_contexts[n] ||
-      !IsSound(restored_->states[n], record.window_bytes)) {
+      !IsSound(*restored_->states[n], record.window_bytes)) {
     return STATUS_DATA_ERROR;
   }
   const softgpu_function& function = pf_->functions[n];
@@ -126,7 +126,7 @@ NTSTATUS Adapter::Rebuild(const VgpuRecord& record) {
   }
   GuestState* state = image_.make_state(record.window_bytes);
   if (state == nullptr) return STATUS_NO_MEMORY;
-  state->Import(restored_->states[n]);
+  state->Import(*restored_->states[n]);
   state->ImportStatistics(restored_->statistics[n]);
   vgpus_[n] = {record, state};
   return STATUS_SUCCESS;

@@ -63,7 +63,7 @@ class Adapter {
     bool has_adapter = false;
     bool has_allocations[SOFTGPU_FUNCTIONS_MAX] = {};
     bool has_contexts[SOFTGPU_FUNCTIONS_MAX] = {};
-    Logical states[SOFTGPU_FUNCTIONS_MAX] = {};
+    Logical* states[SOFTGPU_FUNCTIONS_MAX] = {};  // in pool
     Statistics statistics[SOFTGPU_FUNCTIONS_MAX] = {};
     uint32_t allocations_arrived = 0;
   };
@@ -113,6 +113,7 @@ class Adapter {
   void CancelSave();
   NTSTATUS TakeBlock(const BlockMetadata& metadata, const void* bytes,
                      uint64_t length);
+  Logical* RestoredState(uint32_t partition);
   void ForgetRestored();
 
   const Image image_;

@@ -53,7 +53,7 @@ NTSTATUS Adapter::SaveAdapter() {
     if (vgpu.state == nullptr || SkipsInSave(vgpu)) continue;
     state.vgpus[state.adapter.vgpus++] = vgpu.record;
   }
-  // A whole page, so that it shares none with another block.
+  // Whole pages, so that it shares none with another block.
   void* buffer =
       ExAllocatePoolWithTag(NonPagedPoolNx, kAdapterBytesMax, kPoolTag);
   if (buffer == nullptr) return STATUS_NO_MEMORY;
@@ -173,16 +173,17 @@ NTSTATUS Adapter::TakeBlock(const BlockMetadata& metadata, const void* bytes,
                   ? &restored_->has_allocations[n]
                   : &restored_->has_contexts[n];
   if (*has) return STATUS_DATA_ERROR;
+  Logical* const state = RestoredState(n);
+  if (state == nullptr) return STATUS_NO_MEMORY;
   NTSTATUS status = STATUS_DATA_ERROR;
   switch (metadata.kind) {
     case BlockKind::kAllocations:
       status = ReadAllocations(
-          bytes, metadata.frame_bytes, &restored_->states[n],
+          bytes, metadata.frame_bytes, state,
           image_.build.major >= 2 ? &restored_->statistics[n] : nullptr);
       break;
     case BlockKind::kContexts:
-      status = ReadContexts(bytes, metadata.frame_bytes,
-                            &restored_->states[n].table);
+      status = ReadContexts(bytes, metadata.frame_bytes, &state->table);
       break;
     case BlockKind::kAdapter:
       break;
@@ -191,8 +192,22 @@ NTSTATUS Adapter::TakeBlock(const BlockMetadata& metadata, const void* bytes,
   return status;
 }
 
+// Of a virtual GPU of which nothing had been restored, an empty one.
+Logical* Adapter::RestoredState(uint32_t partition) {
+  Logical*& state = restored_->states[partition];
+  if (state != nullptr) return state;
+  void* memory =
+      ExAllocatePoolWithTag(NonPagedPoolNx, sizeof(Logical), kPoolTag);
+  if (memory != nullptr) state = new (memory) Logical();
+  return state;
+}
+
 void Adapter::ForgetRestored() {
-  if (restored_ != nullptr) ExFreePoolWithTag(restored_, kPoolTag);
+  if (restored_ == nullptr) return;
+  for (Logical* state : restored_->states) {
+    if (state != nullptr) ExFreePoolWithTag(state, kPoolTag);
+  }
+  ExFreePoolWithTag(restored_, kPoolTag);
   restored_ = nullptr;
 }
 

@@ -83,7 +83,7 @@ void Adapter::MisbehaveAfterRestore() {
   }
   if (last == nullptr) return;
   if (Fails(Fault::kWrongState)) {
-    Logical& state = restored_->states[last->record.partition_id];
+    Logical& state = *restored_->states[last->record.partition_id];
     if (state.allocations_count != 0) {
       state.allocations[0].bytes += kAllocationAlignment;
     } else {

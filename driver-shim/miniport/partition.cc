@@ -23,7 +23,7 @@ uint32_t PartitionOptions(uint32_t functions, USHORT* options) {
   return count;
 }
 
-constexpr uint32_t kPartitionOptionsMax = 6;
+constexpr uint32_t kPartitionOptionsMax = 8;
 
 }  // namespace
 

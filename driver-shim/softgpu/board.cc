@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <optional>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
@@ -150,6 +151,18 @@ void Board::FollowControl() {
     if (wanted && !there) Enable(n);
     if (!wanted && there) Disable(n);
   }
+  FollowRequests();
+}
+
+// All engines stop, or start, before one of them costs more than that.
+void Board::FollowRequests() {
+  std::vector<Engine*> started;
+  for (const auto& [n, engine] : engines_) {
+    const std::optional<Engine::Change> change = engine->TryFollow();
+    if (!change.has_value()) softgpu_ring(&vf(n)->doorbell);
+    if (change == Engine::Change::kStarted) started.push_back(engine.get());
+  }
+  for (Engine* engine : started) engine->Announce();
 }
 
 void Board::Enable(uint32_t function) {

@@ -47,6 +47,7 @@ class Board {
   void Strap();
   void Run();
   void FollowControl();
+  void FollowRequests();
   void Enable(uint32_t function);
   void Disable(uint32_t function);
   bool WindowIsGood(uint32_t function) const;

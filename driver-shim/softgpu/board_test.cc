@@ -111,7 +111,7 @@ TEST(BoardTest, RefusesOptionsOutOfRange) {
   const Board::Options kCases[] = {
       {.directory = "", .vram_bytes = 4096},
       {.directory = "/dev/shm/x", .functions = 0, .vram_bytes = 4096},
-      {.directory = "/dev/shm/x", .functions = 17, .vram_bytes = 4096},
+      {.directory = "/dev/shm/x", .functions = 65, .vram_bytes = 4096},
       {.directory = "/dev/shm/x", .vram_bytes = 0},
       {.directory = "/dev/shm/x", .vram_bytes = 4095},
       {.directory = "/dev/shm/x",

@@ -195,10 +195,8 @@ absl::Status DeviceControl::ResumeEngines(absl::Duration timeout) {
 void DeviceControl::Request(uint32_t request) const {
   for (uint32_t n = 0; n < vfs_.size(); ++n) {
     softgpu_write32(&pf()->functions[n].run_request, request);
-    if (softgpu_read32(&pf()->functions[n].enabled) != 0) {
-      softgpu_ring(&vf(n)->doorbell);
-    }
   }
+  softgpu_ring(&pf()->control_doorbell);
 }
 
 absl::Status DeviceControl::Await(uint32_t request,
@@ -206,7 +204,9 @@ absl::Status DeviceControl::Await(uint32_t request,
   const uint64_t deadline =
       softgpu_now_ns() + static_cast<uint64_t>(std::max<int64_t>(
                              0, absl::ToInt64Nanoseconds(timeout)));
-  for (uint32_t n = 0; n < vfs_.size(); ++n) {
+  // The last first: when it has followed, most have.
+  for (auto left = static_cast<uint32_t>(vfs_.size()); left > 0; --left) {
+    const uint32_t n = left - 1;
     const softgpu_function& control = pf()->functions[n];
     while (softgpu_read32(&control.enabled) != 0) {
       const uint32_t state = softgpu_read32(&control.run_state);

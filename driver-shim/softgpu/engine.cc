@@ -31,28 +31,43 @@ void Engine::Run() {
   while (!stopping_) {
     // Read before looking: whoever changes anything rings after it.
     const uint32_t doorbell = softgpu_read32(&options_.page->doorbell);
+    // Taken for no longer than it takes to follow a request.
+    while (turn_.test_and_set(std::memory_order_acquire)) {
+      std::this_thread::yield();
+    }
     ForwardMailbox();
-    if (MayRun() && RunSome()) continue;
-    if (!stopping_) softgpu_wait(&options_.page->doorbell, doorbell, -1);
+    if (Follow() == Change::kStarted) InterruptStarted();
+    const bool ran =
+        softgpu_read32(&options_.control->run_state) == SOFTGPU_RUN &&
+        RunSome();
+    turn_.clear(std::memory_order_release);
+    if (!ran && !stopping_) {
+      softgpu_wait(&options_.page->doorbell, doorbell, -1);
+    }
   }
 }
 
-bool Engine::MayRun() {
+std::optional<Engine::Change> Engine::TryFollow() {
+  if (turn_.test_and_set(std::memory_order_acquire)) return std::nullopt;
+  const Change change = Follow();
+  turn_.clear(std::memory_order_release);
+  return change;
+}
+
+void Engine::Announce() {
+  InterruptStarted();
+  softgpu_ring(&options_.page->doorbell);
+}
+
+Engine::Change Engine::Follow() {
   softgpu_function* control = options_.control;
   const uint32_t request = softgpu_read32(&control->run_request);
-  if (softgpu_read32(&control->run_state) == request) {
-    return request == SOFTGPU_RUN;
-  }
-  if (request == SOFTGPU_RUN) {
-    softgpu_write64(&control->started_ns, softgpu_now_ns());
-    softgpu_write_and_wake(&control->run_state, SOFTGPU_RUN);
-    Interrupt(static_cast<uint8_t>(SOFTGPU_INTERRUPT_STARTED |
-                                   options_.page->function));
-    return true;
-  }
-  softgpu_write64(&control->stopped_ns, softgpu_now_ns());
+  if (softgpu_read32(&control->run_state) == request) return Change::kNone;
+  const bool starts = request == SOFTGPU_RUN;
+  softgpu_write64(starts ? &control->started_ns : &control->stopped_ns,
+                  softgpu_now_ns());
   softgpu_write_and_wake(&control->run_state, request);
-  return false;
+  return starts ? Change::kStarted : Change::kStopped;
 }
 
 void Engine::ForwardMailbox() {
@@ -121,6 +136,11 @@ void Engine::Notify(uint64_t completed) {
   if (at == 0 || completed < at) return;
   softgpu_write64(&options_.page->notify_at, 0);
   softgpu_ring(&options_.page->completion_doorbell);
+}
+
+void Engine::InterruptStarted() {
+  Interrupt(static_cast<uint8_t>(SOFTGPU_INTERRUPT_STARTED |
+                                 options_.page->function));
 }
 
 void Engine::Interrupt(uint8_t message) {

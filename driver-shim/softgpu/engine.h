@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <thread>
 
 #include "driver-shim/softgpu/execute.h"
@@ -16,6 +17,9 @@ namespace baton::softgpu {
 // in the registers alone.
 class Engine {
  public:
+  // What became of the host's run request.
+  enum class Change { kNone, kStopped, kStarted };
+
   // Where the engine finds its registers; all outlive it.
   struct Options {
     softgpu_function* control = nullptr;
@@ -29,10 +33,16 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
+  // Follows the host's run request if the engine is between two commands; no
+  // thread has to be woken for it. nullopt: it is not, and follows by itself if
+  // its doorbell is rung. Any thread; does not block.
+  std::optional<Change> TryFollow();
+  // Tells of a start that TryFollow() made, and has the engine look for work.
+  void Announce();
+
  private:
   void Run();
-  // Follows the host's run request. Returns whether commands may be executed.
-  bool MayRun();
+  Change Follow();
   void ForwardMailbox();
   // Executes commands until there are none or it must look up. Returns whether
   // any was executed.
@@ -40,10 +50,13 @@ class Engine {
   void RunOne(uint64_t sequence);
   void RecordFault(uint32_t code, uint64_t sequence);
   void Notify(uint64_t completed);
+  void InterruptStarted();
   void Interrupt(uint8_t message);
 
   const Options options_;
   uint64_t mailbox_seen_ = 0;
+  // Held by whoever executes, or follows a request.
+  std::atomic_flag turn_ = ATOMIC_FLAG_INIT;
   std::atomic<bool> stopping_ = false;
   std::thread thread_;
 };

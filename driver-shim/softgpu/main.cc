@@ -29,7 +29,7 @@ void Declare(CLI::App& app, Flags& flags) {
                  "/dev/shm/baton/gpu0")
       ->required();
   app.add_option("--functions", flags.board.functions,
-                 "virtual functions the board has, 1 to 16");
+                 "virtual functions the board has, 1 to 64");
   app.add_option("--vram-mib", flags.vram_mib,
                  "VRAM of the board per virtual function, in MiB")
       ->check(CLI::Range(1, 65536));

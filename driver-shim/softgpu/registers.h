@@ -23,7 +23,7 @@ enum {
   SOFTGPU_REGISTERS_VERSION = 1,
   SOFTGPU_VENDOR_ID = 0x1b47,
   SOFTGPU_DEVICE_ID = 0x5001,
-  SOFTGPU_FUNCTIONS_MAX = 16,
+  SOFTGPU_FUNCTIONS_MAX = 64,
   SOFTGPU_CONTEXTS = 16,
   SOFTGPU_OWNER_BYTES = 48,
   SOFTGPU_RING_SLOTS = 1024,
@@ -65,8 +65,9 @@ struct softgpu_function {
   uint64_t window_bytes;
   struct softgpu_context contexts[SOFTGPU_CONTEXTS];
 
-  // By the host: SOFTGPU_RUN or SOFTGPU_PAUSE, then the function's doorbell.
-  // The engine stops between two commands and says so in run_state.
+  // By the host: SOFTGPU_RUN or SOFTGPU_PAUSE, of as many functions as it
+  // likes, then control_doorbell. Each engine stops between two commands and
+  // says so in run_state.
   uint32_t run_request;
   uint32_t run_state;
   uint64_t stopped_ns;  // of the last stop and start, CLOCK_MONOTONIC
