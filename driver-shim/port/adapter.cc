@@ -2,10 +2,12 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "base/log.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
@@ -26,10 +28,55 @@ absl::Status Stale(uint64_t attempt, absl::string_view why) {
                          absl::StrCat("attempt ", attempt, " is stale: ", why));
 }
 
-absl::Duration InDriver(const StepReport& report) {
-  absl::Duration sum = absl::ZeroDuration();
-  for (const EntryPointCall& call : report.calls) sum += call.elapsed;
-  return sum;
+// Each entry point with the time of all its calls, as they came first.
+std::string TextOf(const std::vector<EntryPointCall>& calls) {
+  std::vector<EntryPointCall> sums;
+  for (const EntryPointCall& call : calls) {
+    auto sum = std::find_if(sums.begin(), sums.end(), [&](const auto& s) {
+      return s.entry_point == call.entry_point;
+    });
+    if (sum == sums.end()) {
+      sums.push_back(call);
+    } else {
+      sum->elapsed += call.elapsed;
+    }
+  }
+  return absl::StrJoin(sums, ", ", [](std::string* out, const auto& sum) {
+    absl::StrAppend(out, sum.entry_point, " ",
+                    absl::FormatDuration(sum.elapsed));
+  });
+}
+
+std::string TextOf(const StepOrder& order, const StepReport& report,
+                   AdapterState state) {
+  return absl::StrCat(
+      "attempt ", order.attempt, ": ", Name(order.step),
+      report.status.ok() ? " succeeded"
+                         : absl::StrCat(" failed: ", report.status.message()),
+      " in ", absl::FormatDuration(report.elapsed), ", ",
+      absl::FormatDuration(report.driver_time), " of it in the driver (",
+      TextOf(report.calls), "), ", report.shim_faults, " page faults here, ",
+      report.driver_faults, " in the driver's host, adapter is ", Name(state));
+}
+
+// Whether guests stand still in it.
+bool InBlackout(AdapterState state) {
+  switch (state) {
+    case AdapterState::kPaused:
+    case AdapterState::kSaved:
+    case AdapterState::kUnloaded:
+    case AdapterState::kRestored:
+    case AdapterState::kVerified:
+      return true;
+    case AdapterState::kEmpty:
+    case AdapterState::kRunning:
+    case AdapterState::kPrepared:
+    case AdapterState::kResumed:
+    case AdapterState::kConfirmed:
+    case AdapterState::kBroken:
+      return false;
+  }
+  return false;
 }
 
 // Of all threads: digests are taken by several.
@@ -109,20 +156,25 @@ absl::StatusOr<StepReport> DdiAdapter::Take(const StepOrder& order) {
   UpdateSteps::Outcome outcome = Do(order);
   outcome.report.elapsed = clock_.Monotonic() - begin;
   outcome.report.shim_faults = PageFaults() - faults;
-  LogInfo(absl::StrCat(
-      "attempt ", order.attempt, ": ", Name(order.step),
-      outcome.report.status.ok()
-          ? " succeeded"
-          : absl::StrCat(" failed: ", outcome.report.status.message()),
-      " in ", absl::FormatDuration(outcome.report.elapsed), ", ",
-      absl::FormatDuration(InDriver(outcome.report)), " of it in the driver, ",
-      outcome.report.shim_faults, " page faults here, ",
-      outcome.report.driver_faults, " in the driver's host, adapter is ",
-      Name(outcome.state)));
   state_ = outcome.state;
   KeepIncident(order, outcome.report);
   Finish(order, outcome.report);
+  // A log line takes as long as a step.
+  if (InBlackout(state_) && outcome.report.status.ok()) {
+    unlogged_.push_back({order, state_});
+  } else {
+    Log();
+    LogInfo(TextOf(order, outcome.report, state_));
+  }
   return std::move(outcome.report);
+}
+
+// Says what was not said while guests stood still.
+void DdiAdapter::Log() {
+  for (const auto& [order, state] : unlogged_) {
+    LogInfo(TextOf(order, records_.at(order.step), state));
+  }
+  unlogged_.clear();
 }
 
 absl::Status DdiAdapter::CheckAttempt(const StepOrder& order) const {
@@ -191,6 +243,7 @@ void DdiAdapter::Finish(const StepOrder& order, const StepReport& report) {
 }
 
 void DdiAdapter::Watch() {
+  Log();
   const bool alive = steps_->Watch();
   const bool serves =
       state_ == AdapterState::kRunning || state_ == AdapterState::kPrepared ||

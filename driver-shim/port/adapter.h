@@ -5,6 +5,8 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -46,6 +48,7 @@ class DdiAdapter final : public AdapterPort {
   void Finish(const StepOrder& order, const StepReport& report);
   // Keeps the first failure of the attempt.
   void KeepIncident(const StepOrder& order, const StepReport& report);
+  void Log();
 
   const std::string name_;
   const Device& device_;
@@ -58,6 +61,8 @@ class DdiAdapter final : public AdapterPort {
   // last one.
   std::map<AdapterStep, StepReport> records_;
   std::shared_ptr<const Incident> incident_;  // null: the attempt goes well
+  // What succeeded since guests stand still, and where it led.
+  std::vector<std::pair<StepOrder, AdapterState>> unlogged_;
 };
 
 }  // namespace baton::port

@@ -111,6 +111,8 @@ struct StepReport {
   std::string rule = "";  // e.g. "R4"
   std::vector<std::string> driver_log = {};
   std::vector<EntryPointCall> calls = {};
+  // In the driver's own code, calls that are not listed included.
+  absl::Duration driver_time = absl::ZeroDuration();
   uint64_t shim_faults = 0;    // page faults that the shim took, ...
   uint64_t driver_faults = 0;  // ... and the driver's host, driver included
   std::vector<CensusEntry> census = {};      // of kPause and kVerify

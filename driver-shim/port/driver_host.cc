@@ -11,7 +11,9 @@
 #include <array>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -26,9 +28,14 @@
 #include "driver-shim/port/loaded_driver.h"
 #include "driver-shim/port/named_memory.h"
 #include "driver-shim/port/piece_digest.h"
+#include "driver-shim/port/touch.h"
 
 namespace baton::port {
 namespace {
+
+// What a driver is taken to allocate while it is loaded with saved state: few
+// enough to be touched while the driver before it stops.
+constexpr uint64_t kPagesAhead = 512;
 
 constexpr int kFatalSignals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 
@@ -91,6 +98,7 @@ class DriverHost {
                                const std::byte* packet, size_t bytes,
                                std::vector<CensusAnswer>& answers);
   LoadedDriver::Result Open(const std::byte* packet, size_t bytes);
+  LoadedDriver::Result ReserveSaved();
   LoadedDriver::Result LoadSaved();
   LoadedDriver::Result Settle();
   void Run();
@@ -104,6 +112,7 @@ class DriverHost {
   std::unique_ptr<KernelMemory> memory_;
   std::unique_ptr<BlockSaver> saver_;
   std::unique_ptr<LoadedDriver> driver_;
+  std::optional<std::vector<SavedBlock>> saved_;  // once they are reserved
   int interrupts_ = -1;
   bool quiet_ = true;
 };
@@ -217,6 +226,8 @@ LoadedDriver::Result DriverHost::Execute(const HostRequest& request,
       return Open(packet, bytes);
     case HostCommand::kLoad:
       return driver_->Load({});
+    case HostCommand::kReserveSaved:
+      return ReserveSaved();
     case HostCommand::kLoadSaved:
       return LoadSaved();
     case HostCommand::kCreateVirtualGpus:
@@ -282,16 +293,28 @@ LoadedDriver::Result DriverHost::Open(const std::byte* packet, size_t bytes) {
   } else {
     memory_->Touch();
   }
-  return driver_->Open(image);
+  LoadedDriver::Result result = driver_->Open(image);
+  TouchCodeAndStack();
+  return result;
 }
 
-LoadedDriver::Result DriverHost::LoadSaved() {
-  const auto blocks = index_.Read();
+LoadedDriver::Result DriverHost::ReserveSaved() {
+  if (saved_.has_value()) return {};
+  auto blocks = index_.Read();
   if (!blocks.ok()) return Refused(blocks.status().message());
   const absl::Status reserved = memory_->Reserve(*blocks);
   if (!reserved.ok()) return Refused(reserved.message());
+  saved_ = *std::move(blocks);
+  memory_->TouchFree(kPagesAhead);
   bars_.LockVram();
-  return driver_->Load(*blocks);
+  return {};
+}
+
+LoadedDriver::Result DriverHost::LoadSaved() {
+  if (LoadedDriver::Result reserved = ReserveSaved(); !reserved.ok()) {
+    return reserved;
+  }
+  return driver_->Load(*saved_);
 }
 
 LoadedDriver::Result DriverHost::Settle() {

@@ -183,8 +183,17 @@ absl::StatusOr<DriverProcess::Answer> DriverProcess::AwaitLate(
 void DriverProcess::RefuseSaves() { status().refuse_saves = 1; }
 void DriverProcess::AllowSaves() { status().refuse_saves = 0; }
 
+absl::Status DriverProcess::Begin(HostCommand command) {
+  return Send(PacketOf(HostRequest{.command = command}, 0));
+}
+
 absl::StatusOr<DriverProcess::Answer> DriverProcess::Exchange(
     const std::vector<std::byte>& packet, absl::Duration timeout) {
+  RETURN_IF_ERROR(Send(packet));
+  return Await(timeout);
+}
+
+absl::Status DriverProcess::Send(const std::vector<std::byte>& packet) {
   failed_.clear();
   told_ = std::nullopt;
   nt_status_ = std::nullopt;
@@ -200,15 +209,15 @@ absl::StatusOr<DriverProcess::Answer> DriverProcess::Exchange(
                                    " bytes, at most ", kPacketBytesMax));
   }
   if (hostility_ != nullptr) status().hostility = *hostility_;
+  driver_ns_ = status().driver_ns;
   if (send(socket_, out.data(), out.size(), MSG_NOSIGNAL) < 0) return Died();
   busy_ = true;
-  return Await(timeout);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<DriverProcess::Answer> DriverProcess::Await(
     absl::Duration timeout) {
   const absl::Duration begin = clock_.Monotonic();
-  std::vector<std::byte> packet(kPacketBytesMax);
   while (true) {
     const absl::Duration left = timeout - (clock_.Monotonic() - begin);
     const timespec wait =
@@ -217,17 +226,17 @@ absl::StatusOr<DriverProcess::Answer> DriverProcess::Await(
     const int ready = ppoll(&fd, 1, &wait, nullptr);
     if (ready < 0 && errno == EINTR) continue;
     if (ready == 0) return Hung(timeout);
-    const ssize_t bytes = recv(socket_, packet.data(), packet.size(), 0);
+    const ssize_t bytes = recv(socket_, packet_.data(), packet_.size(), 0);
     HostReply reply;
     if (bytes < static_cast<ssize_t>(sizeof reply)) return Died();
-    std::memcpy(&reply, packet.data(), sizeof reply);
+    std::memcpy(&reply, packet_.data(), sizeof reply);
     if (reply.sequence != sequence_) continue;
     busy_ = false;
     std::vector<CensusAnswer> census(std::min<size_t>(
         reply.count,
         (static_cast<size_t>(bytes) - sizeof reply) / sizeof(CensusAnswer)));
     if (!census.empty()) {
-      std::memcpy(census.data(), packet.data() + sizeof reply,
+      std::memcpy(census.data(), packet_.data() + sizeof reply,
                   census.size() * sizeof(CensusAnswer));
     }
     return Judge(reply, std::move(census));
@@ -374,6 +383,17 @@ std::vector<EntryPointCall> DriverProcess::Calls() const {
                      .elapsed = absl::Nanoseconds(call.elapsed_ns)});
   }
   return calls;
+}
+
+std::vector<EntryPoint> DriverProcess::EntryPoints() const {
+  std::vector<EntryPoint> entry_points;
+  const size_t count = std::min<size_t>(status().calls, kCallsMax);
+  for (size_t i = 0; i < count; ++i) {
+    const EntryPoint entry_point = status().call[i].entry_point;
+    // A driver can write there, too.
+    if (entry_point <= kLastEntryPoint) entry_points.push_back(entry_point);
+  }
+  return entry_points;
 }
 
 std::vector<std::string> DriverProcess::LastLines() const {

@@ -80,7 +80,12 @@ class DriverProcess {
   absl::StatusOr<Answer> DestroyVirtualGpus(
       const std::vector<WantedGpu>& unwanted, absl::Duration timeout);
 
-  // Waits for the answer to a call that came to DRIVER_HUNG. Errors as Call().
+  // Has a command carried out without waiting for it: busy() from now on, and
+  // AwaitLate() gets the answer. Errors: ABORTED, as Call()
+  absl::Status Begin(HostCommand command);
+
+  // Waits for the answer to a call that came to DRIVER_HUNG, or to what was
+  // begun. Errors as Call().
   absl::StatusOr<Answer> AwaitLate(absl::Duration timeout);
 
   // From now on no block is saved any more, even inside a Save that hangs.
@@ -105,6 +110,11 @@ class DriverProcess {
   std::optional<uint32_t> failed_nt_status() const { return nt_status_; }
   // Blocks that the driver had saved when it answered last.
   uint32_t saved_blocks() const { return saved_blocks_; }
+  // How long the driver's code has run since the last command was given,
+  // interrupts that were served since then included. Works on the dead.
+  absl::Duration driver_time() const {
+    return absl::Nanoseconds(status().driver_ns - driver_ns_);
+  }
   // Page faults that the last command took.
   uint64_t page_faults() const { return page_faults_; }
   // Waits until it dies, at most `timeout`. Returns whether it did.
@@ -115,8 +125,9 @@ class DriverProcess {
   // before it: by an interrupt or a DPC. The latter fails no command, but is
   // the driver's all the same; failed_entry_point() says where.
   const Verdict& broken_rule() const { return told_; }
-  // The calls of the last command. Works on the dead.
+  // The calls of the last command. Work on the dead.
   std::vector<EntryPointCall> Calls() const;
+  std::vector<EntryPoint> EntryPoints() const;
   // The driver's last lines, oldest first. Works on the dead.
   std::vector<std::string> LastLines() const;
 
@@ -128,6 +139,7 @@ class DriverProcess {
   absl::StatusOr<Answer> CallWith(HostCommand command,
                                   const std::vector<WantedGpu>& gpus,
                                   absl::Duration timeout);
+  absl::Status Send(const std::vector<std::byte>& packet);
   absl::StatusOr<Answer> Exchange(const std::vector<std::byte>& packet,
                                   absl::Duration timeout);
   absl::StatusOr<Answer> Await(absl::Duration timeout);
@@ -149,11 +161,14 @@ class DriverProcess {
   pid_t pid_ = -1;  // -1 once it was waited for
   int exit_status_ = 0;
   int socket_ = -1;
+  // What was received last. One for all: its pages are touched.
+  std::vector<std::byte> packet_ = std::vector<std::byte>(kPacketBytesMax);
   uint64_t sequence_ = 0;
   bool busy_ = false;
   uint64_t lines_logged_ = 0;
   uint32_t saved_blocks_ = 0;
   uint64_t page_faults_ = 0;
+  int64_t driver_ns_ = 0;        // when the last command was given
   Verdict told_ = std::nullopt;  // the broken rule
   std::string failed_ = "";
   std::optional<uint32_t> nt_status_ = std::nullopt;

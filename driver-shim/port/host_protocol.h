@@ -46,13 +46,17 @@ enum class EntryPoint : uint32_t {
   kVirtualGpuDriverEscape,
   kDestroyVirtualGpu,
 };
+inline constexpr EntryPoint kLastEntryPoint = EntryPoint::kDestroyVirtualGpu;
 
 enum class HostCommand : uint32_t {
   // Opens the image; maps what the driver will need. OpenRequest.
   kOpen = 1,
   // DriverEntry, AddDevice, StartDevice, QueryInterface, QueryAdapterInfo.
   kLoad,
-  // The same, with a Restore for each block of the index before StartDevice.
+  // What kLoadSaved begins with, ahead of time: maps the pages of the blocks of
+  // the index. None of the driver's code runs.
+  kReserveSaved,
+  // kLoad, with a Restore for each block of the index before StartDevice.
   // VRAM is read-only from here on. Interrupts wait after both until kRun.
   kLoadSaved,
   // SetGpuPartitionCount, CreateVirtualGpu where missing. CreateRequest.
@@ -158,6 +162,9 @@ struct HostStatus {
   // How it died, if it did in a way that can be caught.
   std::atomic<int32_t> signal = 0;
   uint64_t fault_address = 0;
+
+  // How long the driver's code has run so far, every call counted.
+  std::atomic<int64_t> driver_ns = 0;
 
   // Calls of the command under way, or of the last one. Calls past the end are
   // counted only.

@@ -47,14 +47,22 @@ int64_t HostRecorder::Enter(EntryPoint entry_point) {
   return NowNs();
 }
 
+// Returns how long the call took.
+int64_t HostRecorder::Exit(int64_t begin) {
+  status_.entry_point = EntryPoint::kNone;
+  const int64_t elapsed_ns = NowNs() - begin;
+  status_.driver_ns += elapsed_ns;
+  return elapsed_ns;
+}
+
 void HostRecorder::Leave(EntryPoint entry_point, NTSTATUS nt_status,
                          int64_t begin) {
-  status_.entry_point = EntryPoint::kNone;
+  const int64_t elapsed_ns = Exit(begin);
   const uint32_t index = status_.calls;
   if (index < kCallsMax) {
     status_.call[index] = {.entry_point = entry_point,
                            .nt_status = nt_status,
-                           .elapsed_ns = NowNs() - begin};
+                           .elapsed_ns = elapsed_ns};
   }
   status_.calls = index + 1;
 }

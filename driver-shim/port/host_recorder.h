@@ -35,9 +35,9 @@ class HostRecorder {
   // As Record(), without an entry in the list of calls.
   template <typename Call>
   void Mark(EntryPoint entry_point, Call call) {
-    status_.entry_point = entry_point;
+    const int64_t begin = Enter(entry_point);
     call();
-    status_.entry_point = EntryPoint::kNone;
+    Exit(begin);
   }
 
   // Notes that a rule was broken. Of several the first is kept, but what a
@@ -66,6 +66,7 @@ class HostRecorder {
  private:
   bool Keeps() const;
   int64_t Enter(EntryPoint entry_point);
+  int64_t Exit(int64_t begin);
   void Leave(EntryPoint entry_point, NTSTATUS nt_status, int64_t begin);
 
   HostStatus& status_;

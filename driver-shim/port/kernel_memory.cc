@@ -474,6 +474,12 @@ void KernelMemory::Touch() {
   }
 }
 
+void KernelMemory::TouchFree(uint64_t pages) {
+  for (const PageRun& run : map_.FindFree(pages, map_.all())) {
+    madvise(View(run.first), run.pages * kPageBytes, MADV_POPULATE_WRITE);
+  }
+}
+
 absl::Status KernelMemory::TouchSaved() {
   if (saved_view_ != nullptr) return absl::OkStatus();
   saved_view_ = MapLarge(fd_, bytes(), MAP_PRIVATE);

@@ -92,6 +92,8 @@ class KernelMemory {
   //
   // Errors: RESOURCE_EXHAUSTED, reason MEMORY_UNAVAILABLE
   absl::Status TouchSaved();
+  // Of the pages that are given out next, at most that many.
+  void TouchFree(uint64_t pages);
 
   // Whether every page of `run` belongs to the driver.
   bool OwnsAll(PageRun run) const;

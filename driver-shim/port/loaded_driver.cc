@@ -1,8 +1,6 @@
 #include "driver-shim/port/loaded_driver.h"
 
 #include <dlfcn.h>
-#include <link.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <array>
@@ -36,31 +34,6 @@ LoadedDriver::Result Refused(std::string message) {
   return {.nt_status = STATUS_UNSUCCESSFUL, .message = std::move(message)};
 }
 
-// Takes the page faults of a loaded image now.
-int TouchImage(dl_phdr_info* info, size_t, void* base) {
-  const auto begin = reinterpret_cast<std::byte*>(
-      info->dlpi_addr);  // NOLINT(performance-no-int-to-ptr)
-  if (begin != base) return 0;
-  ElfW(Addr) relocated = 0;  // from there on it is written
-  for (int i = 0; i < info->dlpi_phnum; ++i) {
-    const ElfW(Phdr)& part = info->dlpi_phdr[i];
-    if (part.p_type == PT_GNU_RELRO) relocated = part.p_vaddr + part.p_memsz;
-  }
-  for (int i = 0; i < info->dlpi_phnum; ++i) {
-    const ElfW(Phdr)& part = info->dlpi_phdr[i];
-    if (part.p_type != PT_LOAD) continue;
-    const bool written = (part.p_flags & PF_W) != 0;
-    const ElfW(Addr) from =
-        written ? std::max(part.p_vaddr, relocated) : part.p_vaddr;
-    const ElfW(Addr) first = from / PAGE_SIZE * PAGE_SIZE;
-    const ElfW(Addr) end = part.p_vaddr + part.p_memsz;
-    if (first >= end) continue;
-    madvise(begin + first, end - first,
-            written ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
-  }
-  return 1;
-}
-
 }  // namespace
 
 LoadedDriver* LoadedDriver::current_ = nullptr;
@@ -79,12 +52,6 @@ LoadedDriver::Result LoadedDriver::Open(const std::string& path) {
       reinterpret_cast<PDRIVER_INITIALIZE>(dlsym(image_, "DriverEntry"));
   if (driver_entry_ == nullptr) {
     return Refused(absl::StrCat("image '", path, "' has no DriverEntry"));
-  }
-  link_map* map = nullptr;
-  if (dlinfo(image_, RTLD_DI_LINKMAP, &map) == 0) {
-    dl_iterate_phdr(&TouchImage,
-                    reinterpret_cast<void*>(
-                        map->l_addr));  // NOLINT(performance-no-int-to-ptr)
   }
   stage_ = Stage::kOpened;
   return {};

@@ -11,6 +11,7 @@
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "driver-shim/port/profile.h"
+#include "driver-shim/port/touch.h"
 
 // Start, stop, and the steps before the point of no return; the others are in
 // update_steps_after.cc.
@@ -162,6 +163,7 @@ void UpdateSteps::Note(StepReport& report, const absl::Status& status) {
   if (driver_ != nullptr) {
     const auto calls = driver_->Calls();
     report.calls.insert(report.calls.end(), calls.begin(), calls.end());
+    report.driver_time += driver_->driver_time();
     report.driver_faults += driver_->page_faults();
   }
   if (report.status.ok()) report.status = status;
@@ -194,13 +196,29 @@ UpdateSteps::Outcome UpdateSteps::Broken(StepReport report,
   return {std::move(report), AdapterState::kBroken};
 }
 
-std::unique_ptr<DriverProcess> UpdateSteps::TakeStandby(DriverImage& image) {
+// The driver host that is most likely to be loaded next maps what was saved
+// while the driver before it stops.
+void UpdateSteps::AlertStandby() {
+  for (const Standby& standby : standbys_) {
+    if (standby.process == nullptr || standby.image.digest == image_.digest) {
+      continue;
+    }
+    // If it is dead the Restore finds out.
+    (void)standby.process->Begin(HostCommand::kReserveSaved);
+    return;
+  }
+}
+
+std::unique_ptr<DriverProcess> UpdateSteps::TakeStandby(DriverImage& image,
+                                                        const Budget& budget) {
   for (Standby& standby : standbys_) {
     if (standby.process == nullptr || standby.image.digest != image.digest) {
       continue;
     }
     std::unique_ptr<DriverProcess> process = std::move(standby.process);
-    if (!process->Alive()) continue;
+    // What it cannot reserve now it says again when it is to load it.
+    if (process->busy()) (void)process->AwaitLate(budget.Left());
+    if (process->busy() || !process->Alive()) continue;
     // The same bytes, but the file that was really opened.
     image.path = standby.image.path;
     return process;
@@ -282,6 +300,7 @@ absl::Status UpdateSteps::OpenStandbys(const DriverImage& image,
                      Open(wanted, budget.Left()));
     standbys_.push_back({.image = wanted, .process = std::move(process)});
   }
+  TouchCodeAndStack();
   return absl::OkStatus();
 }
 

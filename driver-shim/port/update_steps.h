@@ -121,7 +121,9 @@ class UpdateSteps {
   absl::Status Recount(absl::Duration timeout);
   absl::Status OpenStandbys(const DriverImage& image, const Budget& budget);
   // Null when none of the same digest lives; else `image` is told its path.
-  std::unique_ptr<DriverProcess> TakeStandby(DriverImage& image);
+  std::unique_ptr<DriverProcess> TakeStandby(DriverImage& image,
+                                             const Budget& budget);
+  void AlertStandby();
   void DropStandbys();
   void EndRetired();
 

@@ -16,21 +16,6 @@ namespace {
 // How often progress is looked for, once the blackout is over.
 constexpr absl::Duration kProgressInterval = absl::Milliseconds(1);
 
-std::vector<EntryPoint> EntryPointsOf(
-    const std::vector<EntryPointCall>& calls) {
-  std::vector<EntryPoint> entry_points;
-  for (const EntryPointCall& call : calls) {
-    for (uint32_t i = 1;
-         i <= static_cast<uint32_t>(EntryPoint::kDestroyVirtualGpu); ++i) {
-      const auto entry_point = static_cast<EntryPoint>(i);
-      if (call.entry_point == EntryPointName(entry_point)) {
-        entry_points.push_back(entry_point);
-      }
-    }
-  }
-  return entry_points;
-}
-
 }  // namespace
 
 // ---- Unload ----
@@ -39,6 +24,7 @@ UpdateSteps::Outcome UpdateSteps::Unload(const StepOrder& order,
                                          AdapterState from) {
   const Budget budget(clock_, order.deadline);
   StepReport report;
+  AlertStandby();
   EndDriver(report, budget);
   if (from == AdapterState::kSaved) {
     const auto functions = device_.Functions();
@@ -95,7 +81,7 @@ UpdateSteps::Outcome UpdateSteps::Restore(const StepOrder& order) {
     return outcome;
   }
   DriverImage image = order.image;
-  std::unique_ptr<DriverProcess> process = TakeStandby(image);
+  std::unique_ptr<DriverProcess> process = TakeStandby(image, budget);
   if (process == nullptr) {
     auto opened = Open(image, budget.Left());
     if (!opened.ok()) {
@@ -122,7 +108,7 @@ UpdateSteps::Outcome UpdateSteps::RestoreInto(
   }
   // One that refused is still there: Unload takes it down in order.
   if (!loaded.ok()) return outcome;
-  const Verdict order = CheckOrder(EntryPointsOf(report.calls));
+  const Verdict order = CheckOrder(driver_->EntryPoints());
   if (order.has_value()) {
     report.rule = absl::StrCat("R", order->rule);
     report.status = ErrorWithReason(absl::StatusCode::kInternal, "RULE_BROKEN",

@@ -272,6 +272,7 @@ v1::StepResult ResultOf(const port::StepReport& report) {
   }
   proto.set_shim_page_faults(report.shim_faults);
   proto.set_driver_page_faults(report.driver_faults);
+  *proto.mutable_driver_elapsed() = ToProto(report.driver_time);
   for (const port::EntryPointCall& call : report.calls) {
     v1::EntryPointCall& added = *proto.add_calls();
     added.set_entry_point(call.entry_point);

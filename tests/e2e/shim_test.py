@@ -9,6 +9,10 @@ from tests.e2e.reflection import Client
 from tests.e2e.scenario import FleetTest
 from tests.support import cases
 
+# Of the protocol's enums.
+STEP_SAVE, STEP_UNLOAD = 4, 6
+ADAPTER_STATE_PAUSED = 4
+
 
 class ShimTest(FleetTest):
     def setUp(self):
@@ -43,6 +47,28 @@ class ShimTest(FleetTest):
         self.assertTrue(self.shim.alive())
         self.step("Commit")
         self.assertEqual(0, self.shim.wait(20))
+
+    def test_each_step_ahead_has_its_own_deadline(self):
+        self.lab.close()
+        self.lab = Fleet(os.getcwd(), hosts=1, vgpus=2, vram_mib=16,
+                         faults={"host-1": "save-hangs"})
+        self.addCleanup(self._assert_nothing_left, self.lab)
+        self.addCleanup(self.lab.close)
+        self.lab.start_service()
+        self.lab.start_hosts()
+        self.client = Client(f"unix:{self.lab.hosts[0].shm}/shim.sock")
+        self.step("Prepare", image=self.image("2.0"))
+        # Pause may take long, the Save that hangs may not.
+        self.client.call("baton.v1.ShimService", "Pause", order={
+            "attempt": 9, "deadline": {"seconds": 600},
+            "ahead": [{"step": STEP_SAVE, "deadline": {"nanos": 300_000_000}},
+                      {"step": STEP_UNLOAD, "deadline": {"seconds": 600}}]})
+        answer = self.client.call("baton.v1.ShimService", "Save",
+                                  order={"attempt": 9, "deadline": {"seconds": 600}})
+        self.assertEqual("DRIVER_HUNG", answer.result.reason)
+        self.assertRegex(answer.result.message, r"within (299\.\d+|300)ms")
+        seen = self.client.call("baton.v1.ShimService", "Inspect")
+        self.assertEqual(ADAPTER_STATE_PAUSED, seen.state)
 
     def test_each_life_has_its_own_instance_and_luids(self):
         lives = []
