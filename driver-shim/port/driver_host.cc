@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <memory>
@@ -33,9 +34,9 @@
 namespace baton::port {
 namespace {
 
-// What a driver is taken to allocate while it is loaded with saved state: few
-// enough to be touched while the driver before it stops.
-constexpr uint64_t kPagesAhead = 512;
+// A driver is taken to allocate twice what was saved while it is loaded with
+// it, but no more is touched than fits while the driver before it stops.
+constexpr uint64_t kPagesAheadMax = 512;
 
 constexpr int kFatalSignals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 
@@ -305,7 +306,9 @@ LoadedDriver::Result DriverHost::ReserveSaved() {
   const absl::Status reserved = memory_->Reserve(*blocks);
   if (!reserved.ok()) return Refused(reserved.message());
   saved_ = *std::move(blocks);
-  memory_->TouchFree(kPagesAhead);
+  uint64_t pages = 0;
+  for (const SavedBlock& block : *saved_) pages += 2 * PageCount(block);
+  memory_->TouchFree(std::min(pages, kPagesAheadMax));
   bars_.LockVram();
   return {};
 }
