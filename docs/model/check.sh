@@ -53,7 +53,7 @@ finds() {
 }
 
 holds safety
-holds ends EPOCHS=2
+holds ends EPOCHS=2 FAULTS=1
 holds finishes EPOCHS=2 FAULTS=1
 for bug in $(grep -o '#ifn*def BUG_[A-Z_]*' "$model" | sed 's/.* //' | sort -u); do
   case "$bug" in

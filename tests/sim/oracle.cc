@@ -215,6 +215,8 @@ void Oracle::Take(const core::Fleet& fleet, const core::Changes& changes) {
   take(changes.hosts, fleet.hosts, committed_.hosts);
   take(changes.drivers, fleet.drivers, committed_.drivers);
   take(changes.rollouts, fleet.rollouts, committed_.rollouts);
+  take(changes.plans, fleet.rollouts, committed_.rollouts);
+  take(changes.started, fleet.rollouts, committed_.rollouts);
   take(changes.requests, fleet.requests, committed_.requests);
   for (const auto& [rollout, host] : changes.updates) {
     const core::Update* update = core::FindUpdate(fleet, rollout, host);
@@ -227,7 +229,10 @@ absl::Status Oracle::CheckRestart(const core::Fleet& fleet) const {
     return Broken("S13", "the epoch did not grow over a restart");
   }
   const auto drop_version = [](std::map<std::string, core::Rollout> rollouts) {
-    for (auto& [name, rollout] : rollouts) rollout.version = 0;
+    for (auto& [name, rollout] : rollouts) {
+      rollout.version = 0;
+      rollout.tally = {};
+    }
     return rollouts;
   };
   if (!Equal(fleet.hosts, committed_.hosts) ||

@@ -18,7 +18,7 @@ namespace {
 
 using agent::core::Step;
 
-constexpr absl::Duration kStorm = absl::Minutes(3);
+constexpr absl::Duration kStorm = absl::Minutes(1);
 constexpr char kRollout[] = "rollouts/r0";
 constexpr int kCommitsMax = 12;  // of the service, at which it may die
 constexpr int kHostsMax = 3;     // in an enumeration
@@ -127,10 +127,11 @@ Verdict RunSeed(uint64_t seed, int hosts, const SimImages& images,
   options.weather.lost = 10 + 40 * (seed % 3);
   options.weather.doubled = 15;
   options.weather.late = 20;
-  options.weather.step_fault = 20 + 60 * (seed % 4);
+  options.weather.step_fault = 60 + 200 * (seed % 4);
   options.weather.service_dies = 60 + 200 * (seed % 5);
   options.weather.host_fault = absl::Seconds(60 + 30 * (seed % 7)) / hosts;
-  options.weather.call = absl::Seconds(2 + static_cast<int>(seed % 3));
+  options.weather.call =
+      absl::Milliseconds(400 + 300 * static_cast<int>(seed % 3));
   Simulation simulation(options);
   // So that there is something to do from the first second.
   (void)simulation.CallNow(

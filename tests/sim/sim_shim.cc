@@ -124,13 +124,16 @@ Outcome SimShim::RunOne(const ShimStep& step) {
         absl::StrCat("the adapter is '", Name(state_), "'");
     return outcome;
   }
-  if (step.step == Step::kPrepare && image_.has_value()) {
-    old_digest_ = image_->digest;
-  }
+  if (step.step == Step::kPrepare) restored_ = false;
   if (fault == StepFault::kFails || fault == StepFault::kHangs ||
       fault == StepFault::kBreaks || fault == StepFault::kLosesVgpu) {
     attempt_ = step.attempt;
     return Fail(step, fault);
+  }
+  // However often it is asked: who is missing stays so until a driver is given
+  // the blocks again.
+  if (step.step == Step::kVerify && vgpu_missing_) {
+    return Fail(step, StepFault::kLosesVgpu);
   }
   attempt_ = step.attempt;
   last_ = step.step;
@@ -184,9 +187,7 @@ void SimShim::BreakDown(Step step, StepFault fault) {
   }
   if (step == Step::kUnload) {
     // The driver's host is killed: it is out all the same.
-    if (image_.has_value() && image_->digest == old_digest_) {
-      ++unloads_[attempt_];
-    }
+    if (image_.has_value() && !restored_) ++unloads_[attempt_];
     image_ = std::nullopt;
     state_ = State::kUnloaded;
     unconfirmed_ = true;
@@ -254,8 +255,7 @@ Outcome SimShim::Carry(const ShimStep& step) {
       if (engines_run_ || saved_generation_ != generation_) {
         Note("S2: unloaded with guests that were not saved");
       }
-      if (image_.has_value() && image_->digest == old_digest_ &&
-          ++unloads_[step.attempt] > 1) {
+      if (image_.has_value() && !restored_ && ++unloads_[step.attempt] > 1) {
         Note("S5: one attempt unloaded the old driver twice");
       }
       image_ = std::nullopt;
@@ -267,6 +267,7 @@ Outcome SimShim::Carry(const ShimStep& step) {
         Note("S4: blocks were given back that guests have left behind");
       }
       image_ = step.image;
+      restored_ = true;
       vgpu_missing_ = false;
       state_ = State::kRestored;
       break;

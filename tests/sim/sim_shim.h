@@ -80,8 +80,8 @@ class SimShim final : public agent::Shim {
   bool vgpu_missing_ = false;             // in the driver that is loaded
   bool vgpu_lost_ = false;                // and its guest knows
   bool unconfirmed_ = false;              // unloaded, and not confirmed since
-  std::map<uint64_t, int> unloads_ = {};  // of the old driver, by attempt
-  std::string old_digest_ = "";           // when the attempt began
+  std::map<uint64_t, int> unloads_ = {};  // of the first driver, by attempt
+  bool restored_ = false;                 // another one, in this attempt
 
   std::map<Step, agent::core::Outcome> records_ = {};
   Step last_ = Step::kInspect;  // that succeeded

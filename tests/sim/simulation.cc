@@ -78,6 +78,10 @@ class Simulation::SimStore final : public runtime::Store {
       const runtime::AuditQuery& query) override {
     return store_->ScanAudit(query);
   }
+  absl::StatusOr<std::optional<core::Capsule>> LoadCapsule(
+      const std::string& update, absl::Time now) override {
+    return store_->LoadCapsule(update, now);
+  }
 
  private:
   static absl::Status Died() {
@@ -128,7 +132,6 @@ Simulation::Simulation(const Options& options)
     : options_(options),
       random_(options.seed),
       clock_(std::make_unique<SimClock>(*this)),
-      planned_(options.planned),
       oracle_(
           [this](const std::string& host, uint64_t attempt) {
             const int number = std::stoi(host.substr(host.rfind('-') + 1));
@@ -143,9 +146,10 @@ Simulation::Simulation(const Options& options)
     hosts_.push_back(std::make_unique<SimHost>(number, options.images, *clock_,
                                                random_, *this));
   }
-  commits_ = 0;
   Run(absl::Seconds(5));
+  // From here on.
   commits_ = 0;
+  planned_ = options.planned;
   weather_ = options.weather;
   if (weather_.host_fault < absl::InfiniteDuration()) HostFault();
   if (weather_.call < absl::InfiniteDuration()) AnyCall();
@@ -556,7 +560,7 @@ bool Simulation::AtRest() const {
 void Simulation::Settle() {
   int quiet = 0;
   const absl::Duration until = now_ + kSettleMax;
-  while (violation.ok() && now_ < until && quiet < 12) {
+  while (violation.ok() && now_ < until && quiet < 6) {
     Run(absl::Seconds(5));
     quiet = AtRest() ? quiet + 1 : 0;
   }

@@ -9,7 +9,7 @@ namespace {
 using support::HostName;
 
 std::string AnyRollout(const VerbContext& context) {
-  return absl::StrCat("rollouts/r", context.random.Below(3));
+  return absl::StrCat("rollouts/r", context.random.Below(6));
 }
 
 int AnyNumber(const VerbContext& context) {
@@ -28,6 +28,38 @@ std::string DigestOf(const VerbContext& context, const std::string& name) {
                                               : "sha256:none";
 }
 
+// What somebody would ask who wants the work to go on: the next verb of a
+// rollout that is not finished.
+DrawnCall Drive(const VerbContext& context) {
+  for (const auto& [name, rollout] : context.fleet.rollouts) {
+    switch (rollout.state) {
+      case core::RolloutState::kDraft:
+        return {.body = core::PlanRollout{name}};
+      case core::RolloutState::kPlanned:
+        return {.body = core::StartRollout{name, rollout.plan->digest}};
+      case core::RolloutState::kHeld:
+        return {.body = core::ResumeRollout{name, true}};
+      case core::RolloutState::kRunning:
+      case core::RolloutState::kAborting:
+        // Let it go on; once in a while begin another one beside it.
+        if (context.random.OneIn(8)) break;
+        return {.body = core::UncordonHost{HostName(AnyNumber(context))}};
+      case core::RolloutState::kAwaitingApproval:
+      case core::RolloutState::kSucceeded:
+      case core::RolloutState::kFailed:
+      case core::RolloutState::kAborted:
+      case core::RolloutState::kRolledBack:
+        break;
+    }
+  }
+  const std::string name =
+      absl::StrCat("rollouts/r", context.fleet.rollouts.size());
+  core::RolloutSpec spec = DrawSpec(context.random, context.hosts);
+  // To and fro.
+  if (context.fleet.rollouts.size() % 2 == 1) spec.driver = support::kOldDriver;
+  return {.body = core::CreateRollout{name, spec}};
+}
+
 using Draw = DrawnCall (*)(const VerbContext&);
 
 struct Verb {
@@ -38,6 +70,7 @@ struct Verb {
 
 // ---- One line each: name, weight, what is asked.
 const Verb kVerbs[] = {
+    {"drive", 60, Drive},
     {"create", 6,
      [](const VerbContext& c) {
        return DrawnCall{.body = core::CreateRollout{
@@ -96,12 +129,11 @@ core::RolloutSpec DrawSpec(support::SeededRandom& random, int hosts) {
   core::RolloutSpec spec = support::MakeSpec();
   if (random.OneIn(4)) spec.driver = support::kOldDriver;
   spec.waves = {{"canary", core::WaveSize::kHosts, 1,
-                 absl::Seconds(static_cast<int64_t>(random.Below(20)))},
+                 absl::Seconds(static_cast<int64_t>(random.Below(4)))},
                 {"", core::WaveSize::kRest}};
   spec.limits.max_unavailable =
-      static_cast<uint32_t>(1 + random.Below(1 + hosts / 4));
-  spec.failure_tolerance.hosts =
-      static_cast<uint32_t>(random.Below(2 + hosts / 4));
+      static_cast<uint32_t>(1 + random.Below(1 + hosts / 3));
+  spec.failure_tolerance.hosts = static_cast<uint32_t>(random.Below(2 + hosts));
   return spec;
 }
 
