@@ -58,6 +58,35 @@ void TryBadOrder(Session& session, Check& check, const BadOrder& bad) {
   check.Stands(session, v1::ADAPTER_STATE_RUNNING, 0, "after all of them");
 }
 
+// ---- steps ahead that cannot be ----
+
+struct BadAhead {
+  const char* name = "";
+  v1::Step step = v1::STEP_SAVE;
+  int64_t seconds = 1;  // of its deadline
+  bool image = false;   // whether it has one
+};
+
+constexpr BadAhead kBadAheads[] = {
+    {"itself", v1::STEP_PAUSE},
+    {"a-step-left-out", v1::STEP_UNLOAD},
+    {"no-step", v1::STEP_UNSPECIFIED},
+    {"a-deadline-of-0", v1::STEP_SAVE, 0},
+    {"a-deadline-over-1h", v1::STEP_SAVE, 3601},
+    {"an-image-for-Save", v1::STEP_SAVE, 1, true},
+};
+
+void TryBadAhead(Session& session, Check& check, const BadAhead& bad) {
+  Call call = session.Draft(Verb::kPause);
+  v1::NextStep& next = *call.order.add_ahead();
+  next.set_step(bad.step);
+  next.mutable_deadline()->set_seconds(bad.seconds);
+  if (bad.image) *next.mutable_image() = session.next();
+  check.Refused(session.Make(call), absl::StatusCode::kInvalidArgument,
+                "BAD_ORDER", absl::StrCat("Pause with ", bad.name, " ahead"));
+  check.Stands(session, v1::ADAPTER_STATE_RUNNING, 0, "after that");
+}
+
 // ---- images that are no images ----
 
 struct BadImage {
@@ -201,6 +230,17 @@ std::vector<Case> RequestCases() {
                 "at least 1, a deadline 1 ms to 1 h",
          .run = [&bad](Session& session, Check& check) {
            TryBadOrder(session, check, bad);
+         }});
+  }
+  for (const BadAhead& bad : kBadAheads) {
+    cases.push_back(
+        {.name = absl::StrCat("request/ahead-", bad.name),
+         .promise = absl::StrCat("Pause with ", bad.name, " ahead is refused"),
+         .fix = "answer INVALID_ARGUMENT with reason BAD_ORDER: each step "
+                "ahead follows the one before, has a deadline of 1 ms to 1 h, "
+                "and an image if it is Restore",
+         .run = [&bad](Session& session, Check& check) {
+           TryBadAhead(session, check, bad);
          }});
   }
   for (const BadImage& bad : kBadImages) {

@@ -141,6 +141,78 @@ Case CancelledReverse(v1::AdapterState origin, const std::vector<V>& steps) {
           }};
 }
 
+// ---- steps ahead ----
+
+// What can follow Pause, in order.
+struct Follower {
+  V verb = V::kSave;
+  v1::Step step = v1::STEP_SAVE;
+};
+constexpr Follower kFollowers[] = {{V::kSave, v1::STEP_SAVE},
+                                   {V::kUnload, v1::STEP_UNLOAD},
+                                   {V::kRestore, v1::STEP_RESTORE},
+                                   {V::kVerify, v1::STEP_VERIFY},
+                                   {V::kResume, v1::STEP_RESUME}};
+
+// Pause, with all followers up to `last` ahead.
+Call PauseUpTo(const Session& session, V last) {
+  Call call = session.Draft(V::kPause);
+  for (const Follower& follower : kFollowers) {
+    v1::NextStep& next = *call.order.add_ahead();
+    next.set_step(follower.step);
+    *next.mutable_deadline() = call.order.deadline();
+    if (follower.verb == V::kRestore) *next.mutable_image() = session.next();
+    if (follower.verb == last) break;
+  }
+  return call;
+}
+
+void TryAhead(Session& session, Check& check, V last) {
+  const auto before = session.Inspect();
+  if (!check.Ok(before.status(), "Inspect")) return;
+  if (!check.Done(session.Take(V::kPrepare), "Prepare")) return;
+  if (!check.Done(session.Make(PauseUpTo(session, last)), "Pause")) return;
+  // Each is still asked for, whether it was taken ahead or not.
+  for (const Follower& follower : kFollowers) {
+    if (!check.Done(session.Take(follower.verb), Name(follower.verb))) return;
+  }
+  if (!check.Ok(session.Walk({V::kConfirm, V::kCommit}), "after Resume")) {
+    return;
+  }
+  Serves(session, check, session.next(), *before);
+}
+
+void TryCancelAhead(Session& session, Check& check) {
+  const auto before = session.Inspect();
+  if (!check.Ok(before.status(), "Inspect")) return;
+  if (!check.Done(session.Take(V::kPrepare), "Prepare")) return;
+  if (!check.Done(session.Make(PauseUpTo(session, V::kSave)), "Pause")) return;
+  if (!check.Done(session.Take(V::kSave), "Save")) return;
+  if (!check.Done(session.Take(V::kCancel), "Cancel")) return;
+  Serves(session, check, session.found(), *before);
+}
+
+void AddAheadCases(std::vector<Case>& cases) {
+  constexpr char kFix[] =
+      "go on with each step of `ahead` while the one before succeeds, and "
+      "answer the call of each from what it did";
+  for (const Follower& follower : kFollowers) {
+    const V last = follower.verb;
+    cases.push_back(
+        {.name = absl::StrCat("update/ahead-to-", Name(last)),
+         .promise = absl::StrCat("a Pause that says to go on up to ",
+                                 Name(last), " ends with the next driver"),
+         .fix = kFix,
+         .run = [last](Session& session, Check& check) {
+           TryAhead(session, check, last);
+         }});
+  }
+  cases.push_back({.name = "update/ahead-cancelled",
+                   .promise = "a Save that was taken ahead can be cancelled",
+                   .fix = kFix,
+                   .run = TryCancelAhead});
+}
+
 }  // namespace
 
 std::vector<Case> UpdateCases() {
@@ -197,6 +269,7 @@ std::vector<Case> UpdateCases() {
     cases.push_back(CancelledReverse(origin, {V::kPause}));
     cases.push_back(CancelledReverse(origin, {V::kPause, V::kSave}));
   }
+  AddAheadCases(cases);
   return cases;
 }
 
