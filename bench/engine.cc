@@ -44,6 +44,7 @@ constexpr char kNewDriver[] = "drivers/softgpu/versions/2.0";
 constexpr int kHostsOfARack = 20;
 constexpr int kUnavailableMax = 1000;
 constexpr int kVirtualGpus = 4;
+constexpr int kConnectingMax = 10'000;
 constexpr absl::Duration kBetweenCalls = absl::Milliseconds(5);
 
 double CpuSeconds() {
@@ -135,7 +136,10 @@ class Bench {
     auto store = store::OpenSqliteStore({path});
     CHECK(store.ok());
     store_ = *std::move(store);
-    auto loop = FleetLoop::Create({}, {clock_, *store_});
+    // Agents that report at once have nothing to say in between.
+    FleetLoop::Options options;
+    options.lost_after = absl::Hours(1);
+    auto loop = FleetLoop::Create(options, {clock_, *store_});
     CHECK(loop.ok());
     loop_ = *std::move(loop);
     thread_ = std::thread([this] { CHECK(loop_->Run().ok()); });
@@ -172,6 +176,7 @@ class Bench {
   absl::Duration Call(core::EventBody body);
   absl::Duration Read(FleetLoop::Done done);
   void Connect();
+  void AwaitHosts(int hosts);
   void Finish(int number, uint64_t stream, const core::Order& order);
   // Posts a call every few milliseconds until the rollout has ended; each is
   // timed from when it was due.
@@ -232,12 +237,15 @@ void Bench::Connect() {
                     {"pool", "inference"}};
     hello.inventory = MakeInventory(number, "1.0");
     const auto agent = std::make_shared<Agent>(*this, number, hello.stream);
-    while (!loop_->Connect(hello, agent, nullptr).ok()) {
-      (void)Read([](const absl::Status&, const core::Fleet&) {});
-    }
+    CHECK(loop_->Connect(hello, agent, nullptr).ok());
+    if (number % kConnectingMax == 0) AwaitHosts(number - kConnectingMax);
   }
+  AwaitHosts(hosts_);
+}
+
+void Bench::AwaitHosts(int hosts) {
   int known = 0;
-  while (known < hosts_) {
+  while (known < hosts) {
     (void)Read([&](const absl::Status&, const core::Fleet& fleet) {
       known = static_cast<int>(fleet.hosts.size());
     });

@@ -77,7 +77,7 @@ std::string DifferenceOf(const Host* host, const HostConnected& event) {
   if (host->agent_version != event.agent_version) {
     changed.push_back("agent_version");
   }
-  if (host->agent_labels != event.labels) changed.push_back("labels");
+  if (LabelsIn(host->agent_labels) != event.labels) changed.push_back("labels");
   if (host->inventory != event.inventory) changed.push_back("inventory");
   if (host->attempt < event.finished_attempt) changed.push_back("attempt");
   return absl::StrJoin(changed, ",");
@@ -312,8 +312,8 @@ void KeepCapsule(const UpdateReported& event, const Update& update,
   capsule.message = update.message;
   capsule.from_version = update.from_version;
   capsule.to_version = std::string(ShortName(DriverNameOf(rollout, planned)));
-  capsule.steps = update.steps;
-  capsule.vgpus = update.vgpus;
+  capsule.steps = update.steps.Get();
+  capsule.vgpus = update.vgpus.Get();
   capsule.saved = update.saved;
   capsule.incident = report.incident;
   capsule.expire_time = editor.at() + editor.fleet().settings.capsule_retention;
@@ -362,7 +362,7 @@ absl::Status On(const HostConnected& event, Editor& editor) {
                                : editor.EditHost(event.host);
   host.boot_id = event.boot_id;
   host.agent_version = event.agent_version;
-  host.agent_labels = event.labels;
+  host.agent_labels = PackedLabels(event.labels);
   host.inventory = event.inventory;
   host.attempt = std::max(host.attempt, event.finished_attempt);
   host.stream = event.stream;

@@ -90,9 +90,9 @@ absl::Status On(const UpdateHostLabels& event, Editor& editor) {
   RETURN_IF_ERROR(CheckLabels(event.labels));
   ASSIGN_OR_RETURN(const Host* found,
                    Find(editor.fleet(), event.host, event.etag));
-  if (found->operator_labels == event.labels) return absl::OkStatus();
+  if (LabelsIn(found->operator_labels) == event.labels) return absl::OkStatus();
   // Nothing below this line can fail.
-  editor.EditHost(event.host).operator_labels = event.labels;
+  editor.EditHost(event.host).operator_labels = PackedLabels(event.labels);
   std::string detail;
   for (const auto& [key, value] : event.labels) {
     absl::StrAppend(&detail, detail.empty() ? "" : ",", key, "=", value);

@@ -563,7 +563,7 @@ TEST(ApplyTest, EndsAnAttemptThatTheAgentsJournalRulesOut) {
     HostConnected hello;
     hello.host = HostName(1);
     hello.stream = 1000;
-    hello.inventory = stage.host(1).inventory;
+    hello.inventory = stage.host(1).inventory.Get();
     hello.finished_attempt = row.attempt;
     hello.finished_rollout = row.rollout;
     stage.Do(hello);

@@ -22,6 +22,74 @@ std::string FaultOf(const Host& host) {
 
 }  // namespace
 
+void Pack(const Adapter& adapter, Packer& to) {
+  for (const std::string* text :
+       {&adapter.name, &adapter.model, &adapter.pci_id, &adapter.driver,
+        &adapter.driver_version, &adapter.image_digest, &adapter.fault}) {
+    to.Text(*text);
+  }
+  to.Number(adapter.hot_update_capable ? 1 : 0);
+  to.Number(adapter.vgpus.size());
+  for (const VirtualGpu& vgpu : adapter.vgpus) {
+    to.Number(vgpu.partition_id);
+    to.Number(vgpu.vram_bytes);
+    for (const std::string* text :
+         {&vgpu.luid, &vgpu.profile, &vgpu.guest, &vgpu.guest_driver}) {
+      to.Text(*text);
+    }
+  }
+}
+
+void Unpack(Unpacker& from, Adapter& adapter) {
+  for (std::string* text :
+       {&adapter.name, &adapter.model, &adapter.pci_id, &adapter.driver,
+        &adapter.driver_version, &adapter.image_digest, &adapter.fault}) {
+    *text = from.Text();
+  }
+  adapter.hot_update_capable = from.Number() != 0;
+  adapter.vgpus.resize(from.Number());
+  for (VirtualGpu& vgpu : adapter.vgpus) {
+    vgpu.partition_id = static_cast<uint32_t>(from.Number());
+    vgpu.vram_bytes = from.Number();
+    for (std::string* text :
+         {&vgpu.luid, &vgpu.profile, &vgpu.guest, &vgpu.guest_driver}) {
+      *text = from.Text();
+    }
+  }
+}
+
+KeptInventory::KeptInventory(const Inventory& inventory)
+    : adapters(inventory.adapters),
+      fault(inventory.fault),
+      available_memory_bytes(inventory.available_memory_bytes),
+      hooks(inventory.hooks) {}
+
+Inventory KeptInventory::Get() const {
+  return {adapters.Get(), fault, available_memory_bytes, hooks};
+}
+
+void Pack(const Label& label, Packer& to) {
+  to.Text(label.key);
+  to.Text(label.value);
+}
+
+void Unpack(Unpacker& from, Label& label) {
+  label.key = from.Text();
+  label.value = from.Text();
+}
+
+Packed<Label> PackedLabels(const Labels& labels) {
+  std::vector<Label> list;
+  for (const auto& [key, value] : labels) list.push_back({key, value});
+  return list;
+}
+
+Labels LabelsIn(const Packed<Label>& labels) {
+  Labels found;
+  for (const auto& [key, value] : labels) found[key] = value;
+  return found;
+}
+
 HostState StateOf(const Host& host) {
   if (host.quarantine.has_value()) return HostState::kQuarantined;
   if (!host.rollout.empty()) return HostState::kUpdating;
@@ -50,15 +118,17 @@ std::string StateMessageOf(const Host& host) {
 }
 
 Labels LabelsOf(const Host& host) {
-  Labels labels = host.agent_labels;
+  Labels labels = LabelsIn(host.agent_labels);
   for (const auto& [key, value] : host.operator_labels) labels[key] = value;
   return labels;
 }
 
 std::string LabelOf(const Host& host, const std::string& key) {
-  for (const Labels* labels : {&host.operator_labels, &host.agent_labels}) {
-    const auto found = labels->find(key);
-    if (found != labels->end()) return found->second;
+  for (const Packed<Label>* labels :
+       {&host.operator_labels, &host.agent_labels}) {
+    for (const Label& label : *labels) {
+      if (label.key == key) return label.value;
+    }
   }
   return "";
 }

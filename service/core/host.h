@@ -9,6 +9,8 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "service/core/packed.h"
+#include "service/core/rare.h"
 
 namespace baton::core {
 
@@ -51,6 +53,34 @@ struct Inventory {
   bool operator==(const Inventory&) const = default;
 };
 
+void Pack(const Adapter& adapter, Packer& to);
+void Unpack(Unpacker& from, Adapter& adapter);
+
+// An inventory as a host keeps it.
+struct KeptInventory {
+  Packed<Adapter> adapters = {};
+  std::string fault = "";
+  std::optional<uint64_t> available_memory_bytes = std::nullopt;
+  std::vector<std::string> hooks = {};
+
+  KeptInventory() = default;
+  KeptInventory(const Inventory& inventory);  // NOLINT: it is the same
+  Inventory Get() const;
+
+  bool operator==(const KeptInventory&) const = default;
+};
+
+// One label as a host keeps it.
+struct Label {
+  std::string key = "";
+  std::string value = "";
+};
+void Pack(const Label& label, Packer& to);
+void Unpack(Unpacker& from, Label& label);
+
+Packed<Label> PackedLabels(const Labels& labels);
+Labels LabelsIn(const Packed<Label>& labels);
+
 struct Cordon {
   std::string by = "";
   std::string reason = "";
@@ -78,14 +108,14 @@ enum class HostState : uint8_t {
 };
 
 struct Host {
-  std::string name = "";  // "hosts/{host}"
-  Labels agent_labels = {};
-  Labels operator_labels = {};
+  std::string name = "";               // "hosts/{host}"
+  Packed<Label> agent_labels = {};     // by key
+  Packed<Label> operator_labels = {};  // by key
   std::string boot_id = "";
   std::string agent_version = "";
-  Inventory inventory = {};
-  std::optional<Cordon> cordon = std::nullopt;
-  std::optional<Quarantine> quarantine = std::nullopt;
+  KeptInventory inventory = {};
+  Rare<Cordon> cordon = std::nullopt;
+  Rare<Quarantine> quarantine = std::nullopt;
   std::string rollout = "";  // that holds the slot; empty: the slot is free
   uint64_t attempt = 0;      // the last one given out
   uint64_t version = 0;      // the fleet's revision at the last visible change

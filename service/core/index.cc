@@ -75,6 +75,17 @@ void FileAll(Fleet& fleet, Rollout& rollout) {
   }
 }
 
+void CloseLanes(Fleet& fleet, Rollout& rollout) {
+  for (size_t i = 0; i < rollout.tally.waves.size(); ++i) {
+    WaveTally& wave = rollout.tally.waves[i];
+    const std::vector<PlannedHost>& hosts = rollout.plan->waves[i].hosts;
+    for (const auto& [position, time] : wave.later) {
+      fleet.alarms.erase({time, rollout.name, hosts[position].host});
+    }
+    wave = {wave.hosts, wave.ended, wave.failures};
+  }
+}
+
 // Notes who waits for the host or has it.
 void Claim(Fleet& fleet, const Rollout& rollout, const std::string& name,
            const Update& update) {
@@ -195,23 +206,29 @@ void IndexEdit::FinishUpdates() {
 }
 
 void IndexEdit::FinishRollouts() {
+  bool closed = false;
   for (const std::string& name : entered_) {
     Rollout& rollout = fleet_.rollouts.at(name);
     const bool active = IsActive(rollout.state);
     const bool changed = active ? fleet_.active.insert(name).second
                                 : fleet_.active.erase(name) > 0;
     if (!changed) continue;
+    if (!active) {
+      // All of its updates have ended: nothing is claimed any more.
+      CloseLanes(fleet_, rollout);
+      closed = true;
+      continue;
+    }
     for (const auto& [host, update] : rollout.updates) {
       Claim(fleet_, rollout, host, update);
     }
-    // Their lanes open or close.
-    started_.insert(name);
+    started_.insert(name);  // its lanes open
   }
   for (const auto& [key, before] : updates_) {
     const Rollout& rollout = fleet_.rollouts.at(key.first);
     Claim(fleet_, rollout, key.second, rollout.updates.at(key.second));
   }
-  if (!started_.empty()) {
+  if (closed || !started_.empty()) {
     fleet_.ledger.SetLabels(LabelsInUse(fleet_), fleet_.hosts);
   }
 }

@@ -13,7 +13,7 @@ Host MakeHost(const std::string& name, const std::string& rack) {
   Host host;
   host.name = name;
   host.stream = 1;
-  if (!rack.empty()) host.agent_labels["rack"] = rack;
+  if (!rack.empty()) host.agent_labels = {{"rack", rack}};
   return host;
 }
 
@@ -50,7 +50,7 @@ TEST(LedgerTest, KeepsAnAccountOfEachDomain) {
               ElementsAre("hosts/a", "hosts/b"));
 
   // A label moves a host, and a state changes what it counts as.
-  hosts["hosts/b"].operator_labels["rack"] = "r2";
+  hosts["hosts/b"].operator_labels = {{"rack", "r2"}};
   hosts["hosts/b"].rollout = "rollouts/r";
   ledger.Enter(hosts["hosts/b"]);
   EXPECT_EQ(ledger.fleet().count, (Unavailable{.slots = 1, .offline = 2}));
@@ -64,8 +64,8 @@ TEST(LedgerTest, KeepsAnAccountOfEachDomain) {
 
 TEST(LedgerTest, BuildsTheDomainsOfANewLabel) {
   std::map<std::string, Host> hosts;
-  hosts["hosts/a"] = MakeHost("hosts/a", "r1");
-  hosts["hosts/a"].agent_labels["zone"] = "z";
+  hosts["hosts/a"] = MakeHost("hosts/a", "");
+  hosts["hosts/a"].agent_labels = {{"rack", "r1"}, {"zone", "z"}};
   hosts["hosts/a"].stream = 0;
   Ledger late;
   late.Enter(hosts["hosts/a"]);

@@ -16,7 +16,7 @@ namespace baton::core {
 // may be asked again after a restart, or twice in a row.
 
 // An answer of Decide() has at most so many events, so that a turn stays short.
-inline constexpr size_t kDecisionsMax = 128;
+inline constexpr size_t kDecisionsMax = 64;
 
 // Returns what the service should do now by itself. Each event stands on its
 // own: apply them in order, then ask again, until nothing is left. An event

@@ -84,12 +84,13 @@ TEST(UpdateTest, TellsTheCauseWithTheDriversOwnStatus) {
   update.state = UpdateState::kCancelled;
   update.reason = "SAVE_FAILED";
   update.message = "the driver refused";
-  update.steps.resize(2);
-  update.steps[1].step = Step::kSave;
-  update.steps[1].code = 13;
-  update.steps[1].nt_status = 0xC0000001;
-  update.steps[1].entry_point = "DxgkDdiSaveMemoryForHotUpdate";
-  update.steps[1].rule = "R4";
+  StepRecord failed;
+  failed.step = Step::kSave;
+  failed.code = 13;
+  failed.nt_status = 0xC0000001;
+  failed.entry_point = "DxgkDdiSaveMemoryForHotUpdate";
+  failed.rule = "R4";
+  update.steps = {StepRecord(), failed};
   EXPECT_EQ(CauseOf(update),
             "CANCELLED: SAVE_FAILED at SAVE: DxgkDdiSaveMemoryForHotUpdate "
             "returned 0xC0000001, rule R4; the driver refused");

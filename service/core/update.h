@@ -8,6 +8,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "service/core/packed.h"
 
 namespace baton::core {
 
@@ -65,6 +66,11 @@ struct VirtualGpuResult {
 
   bool operator==(const VirtualGpuResult&) const = default;
 };
+
+void Pack(const StepRecord& step, Packer& to);
+void Unpack(Unpacker& from, StepRecord& step);
+void Pack(const VirtualGpuResult& vgpu, Packer& to);
+void Unpack(Unpacker& from, VirtualGpuResult& vgpu);
 
 struct SavedState {
   uint32_t blocks = 0;
@@ -140,8 +146,8 @@ struct Update {
   uint64_t sequence = 0;
   Step step = Step::kNone;
   bool past_no_return = false;
-  std::vector<StepRecord> steps = {};
-  std::vector<VirtualGpuResult> vgpus = {};
+  Packed<StepRecord> steps = {};
+  Packed<VirtualGpuResult> vgpus = {};
   std::optional<SavedState> saved = std::nullopt;
 
   // Why it ended other than DONE; of one that is to try again, why its last

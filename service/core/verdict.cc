@@ -14,7 +14,7 @@ bool Contains(const std::vector<T>& values, const T& value) {
 }
 
 bool IsAtVersion(const Host& host, const DriverManifest& manifest) {
-  const std::vector<Adapter>& adapters = host.inventory.adapters;
+  const Packed<Adapter>& adapters = host.inventory.adapters;
   return !adapters.empty() &&
          std::all_of(adapters.begin(), adapters.end(), [&](const Adapter& a) {
            return a.driver == manifest.driver &&

@@ -9,6 +9,12 @@
 namespace baton::core {
 namespace {
 
+void ChangeAdapter(Host& host, const std::function<void(Adapter&)>& change) {
+  Adapter adapter = host.inventory.adapters.at(0);
+  change(adapter);
+  host.inventory.adapters = {adapter};
+}
+
 TEST(VerdictTest, NamesWhatStandsAgainstAHost) {
   struct Row {
     std::function<void(Fleet&, Host&, Driver&)> spoil;
@@ -36,9 +42,11 @@ TEST(VerdictTest, NamesWhatStandsAgainstAHost) {
       {[](Fleet&, Host& h, Driver&) { h.stream = 0; }, "HOST_OFFLINE", true},
       {[](Fleet&, Host& h, Driver&) { h.inventory.fault = "no shim"; },
        "HOST_UNHEALTHY", true},
-      {[](Fleet&, Host& h, Driver&) { h.inventory.adapters[0].fault = "hung"; },
+      {[](Fleet&, Host& h, Driver&) {
+         ChangeAdapter(h, [](Adapter& a) { a.fault = "hung"; });
+       },
        "HOST_UNHEALTHY", true},
-      {[](Fleet&, Host& h, Driver&) { h.inventory.adapters.clear(); },
+      {[](Fleet&, Host& h, Driver&) { h.inventory.adapters = {}; },
        "NO_ADAPTER", true},
       {[](Fleet&, Host& h, Driver&) {
          h.cordon = Cordon{"bob", "disk"};
@@ -47,10 +55,12 @@ TEST(VerdictTest, NamesWhatStandsAgainstAHost) {
       {[](Fleet&, Host&, Driver& d) { d.manifest.pci_ids = {"1b70:0002"}; },
        "DEVICE_NOT_SUPPORTED", false},
       {[](Fleet&, Host& h, Driver&) {
-         h.inventory.adapters[0].hot_update_capable = false;
+         ChangeAdapter(h, [](Adapter& a) { a.hot_update_capable = false; });
        },
        "HOT_UPDATE_UNSUPPORTED", false},
-      {[](Fleet&, Host& h, Driver&) { h.inventory.adapters[0].driver = ""; },
+      {[](Fleet&, Host& h, Driver&) {
+         ChangeAdapter(h, [](Adapter& a) { a.driver = ""; });
+       },
        "HOT_UPDATE_UNSUPPORTED", false},
       {[](Fleet&, Host&, Driver& d) { d.manifest.state_format_reads = {2}; },
        "STATE_FORMAT_UNREADABLE", false},

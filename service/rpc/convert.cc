@@ -158,8 +158,8 @@ v1::Host ToProto(const core::Host& host) {
   proto.set_name(host.name);
   const core::Labels labels = core::LabelsOf(host);
   *proto.mutable_labels() = {labels.begin(), labels.end()};
-  *proto.mutable_operator_labels() = {host.operator_labels.begin(),
-                                      host.operator_labels.end()};
+  const core::Labels own = core::LabelsIn(host.operator_labels);
+  *proto.mutable_operator_labels() = {own.begin(), own.end()};
   proto.set_state(ToProto(core::StateOf(host)));
   proto.set_connected(host.connected());
   if (host.last_heard != absl::InfinitePast()) {

@@ -20,8 +20,8 @@ constexpr absl::Duration kLongestWait = absl::Seconds(1);
 // requests of callers, requests of agents, and decisions past which it decides
 // no further.
 constexpr size_t kCallersMax = 128;
-constexpr size_t kAgentsMax = 128;
-constexpr size_t kDecidedMax = 128;
+constexpr size_t kAgentsMax = 64;
+constexpr size_t kDecidedMax = 64;
 
 absl::Status StoppingError() {
   return ErrorWithReason(absl::StatusCode::kUnavailable, "SERVICE_STOPPING",

@@ -1,5 +1,6 @@
 #include "service/runtime/outbox.h"
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,7 @@ void Outbox::Attach(const std::string& host, uint64_t stream,
                         absl::StrCat("'", host, "' opened another stream")));
   }
   slot = Stream{stream, std::move(link)};
+  sent_.erase(host);
 }
 
 void Outbox::Flush(const core::Fleet& fleet, const core::Changes& changes) {
@@ -27,12 +29,11 @@ void Outbox::Flush(const core::Fleet& fleet, const core::Changes& changes) {
 void Outbox::Repeat(const core::Fleet& fleet) {
   if (fleet.now - repeated_at_ < repeat_) return;
   repeated_at_ = fleet.now;
-  for (auto& [host, stream] : streams_) {
-    if (!stream.sent.has_value()) continue;
-    if (fleet.now - stream.sent_at < repeat_) continue;
-    if (core::OrderFor(fleet, host) != stream.sent) continue;
-    stream.link->Send(*stream.sent);
-    stream.sent_at = fleet.now;
+  for (auto& [host, sent] : sent_) {
+    if (fleet.now - sent.at < repeat_) continue;
+    if (core::OrderFor(fleet, host) != sent.order) continue;
+    streams_.at(host).link->Send(sent.order);
+    sent.at = fleet.now;
   }
 }
 
@@ -46,13 +47,18 @@ void Outbox::FlushHost(const core::Fleet& fleet, const std::string& host) {
         absl::StatusCode::kDeadlineExceeded, "HEARTBEAT_LOST",
         absl::StrCat("nothing was heard of '", host, "' for too long")));
     streams_.erase(found);
+    sent_.erase(host);
     return;
   }
   std::optional<core::Order> order = core::OrderFor(fleet, host);
-  if (order == stream.sent) return;
-  stream.sent = std::move(order);
-  stream.sent_at = fleet.now;
-  if (stream.sent.has_value()) stream.link->Send(*stream.sent);
+  if (!order.has_value()) {
+    sent_.erase(host);
+    return;
+  }
+  Sent& sent = sent_[host];
+  if (*order == sent.order) return;
+  sent = {*std::move(order), fleet.now};
+  stream.link->Send(sent.order);
 }
 
 }  // namespace baton::runtime

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "absl/time/time.h"
@@ -37,17 +36,20 @@ class Outbox {
   void Repeat(const core::Fleet& fleet);
 
  private:
+  struct Sent {
+    core::Order order = {};
+    absl::Time at = absl::InfinitePast();
+  };
   struct Stream {
     uint64_t number = 0;
     std::shared_ptr<Link> link = nullptr;
-    std::optional<core::Order> sent = std::nullopt;
-    absl::Time sent_at = absl::InfinitePast();
   };
 
   void FlushHost(const core::Fleet& fleet, const std::string& host);
 
   const absl::Duration repeat_;
-  std::map<std::string, Stream> streams_;
+  std::map<std::string, Stream> streams_;  // by host
+  std::map<std::string, Sent> sent_;       // what stands, by host
   absl::Time repeated_at_ = absl::InfinitePast();
 };
 

@@ -225,13 +225,17 @@ void AttemptToProto(const Record& from, Proto& to) {
 
 template <typename Proto, typename Record>
 absl::Status AttemptFromProto(const Proto& from, Record& to) {
+  std::vector<core::StepRecord> steps;
   for (const v1::StepRecord& step : from.steps()) {
     ASSIGN_OR_RETURN(core::StepRecord decoded, FromProto(step));
-    to.steps.push_back(std::move(decoded));
+    steps.push_back(std::move(decoded));
   }
+  to.steps = std::move(steps);
+  std::vector<core::VirtualGpuResult> vgpus;
   for (const v1::VirtualGpuResult& vgpu : from.vgpus()) {
-    to.vgpus.push_back(FromProto(vgpu));
+    vgpus.push_back(FromProto(vgpu));
   }
+  to.vgpus = std::move(vgpus);
   if (from.has_saved()) {
     to.saved =
         core::SavedState{from.saved().blocks(), from.saved().size_bytes()};
@@ -268,13 +272,13 @@ absl::Status DecodeMeta(absl::string_view bytes, core::Fleet& fleet) {
 
 std::string Encode(const core::Host& host) {
   v1::Host to;
-  to.mutable_agent_labels()->insert(host.agent_labels.begin(),
-                                    host.agent_labels.end());
-  to.mutable_operator_labels()->insert(host.operator_labels.begin(),
-                                       host.operator_labels.end());
+  const core::Labels agent = core::LabelsIn(host.agent_labels);
+  to.mutable_agent_labels()->insert(agent.begin(), agent.end());
+  const core::Labels own = core::LabelsIn(host.operator_labels);
+  to.mutable_operator_labels()->insert(own.begin(), own.end());
   to.set_boot_id(host.boot_id);
   to.set_agent_version(host.agent_version);
-  ToProto(host.inventory, *to.mutable_inventory());
+  ToProto(host.inventory.Get(), *to.mutable_inventory());
   if (host.cordon.has_value()) {
     to.mutable_cordon()->set_by(host.cordon->by);
     to.mutable_cordon()->set_reason(host.cordon->reason);
@@ -296,9 +300,10 @@ absl::StatusOr<core::Host> DecodeHost(const std::string& name,
   ASSIGN_OR_RETURN(const v1::Host from, Parse<v1::Host>(bytes, name));
   core::Host host;
   host.name = name;
-  host.agent_labels = {from.agent_labels().begin(), from.agent_labels().end()};
-  host.operator_labels = {from.operator_labels().begin(),
-                          from.operator_labels().end()};
+  host.agent_labels = core::PackedLabels(
+      {from.agent_labels().begin(), from.agent_labels().end()});
+  host.operator_labels = core::PackedLabels(
+      {from.operator_labels().begin(), from.operator_labels().end()});
   host.boot_id = from.boot_id();
   host.agent_version = from.agent_version();
   host.inventory = FromProto(from.inventory());
