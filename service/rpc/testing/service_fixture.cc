@@ -54,6 +54,7 @@ v1::ConnectRequest FakeAgent::Hello() const {
   adapter.set_driver_version("1.0");
   adapter.set_image_digest(Sha256Of("1.0"));
   adapter.set_hot_update_capable(true);
+  said.mutable_inventory()->set_available_memory_bytes(uint64_t{1} << 40);
   v1::VirtualGpu& vgpu = *adapter.add_vgpus();
   vgpu.set_partition_id(1);
   vgpu.set_guest("guest-1");
