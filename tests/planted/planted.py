@@ -69,7 +69,7 @@ def run_tests(tree, base, patch):
               f'--test_timeout={SECONDS_MAX}', *patch.tests)
   seconds = time.monotonic() - started
   # 3: it was built, and a test failed.
-  return seconds, ran.stdout if ran.returncode == 3 else None
+  return seconds, ran.stdout + ran.stderr if ran.returncode == 3 else None
 
 
 def failures(output):

@@ -24,12 +24,13 @@ struct Arguments {
   int hosts = 30;
   int faults = -1;           // combinations of up to so many; -1: seeds
   uint64_t combination = 0;  // one alone, from 1; 0: all
+  uint64_t every = 1;        // of the combinations, one in so many
 };
 
 int Usage() {
   std::fputs(
       "usage: sim [--seeds N] [--hosts N] [--seed S]\n"
-      "       sim --triples | --pairs [--combination N]\n",
+      "       sim --triples | --pairs [--combination N | --every N]\n",
       stderr);
   return 2;
 }
@@ -51,11 +52,13 @@ bool Parse(int argc, char** argv, Arguments& arguments) {
         (flag == "--seeds" && absl::SimpleAtoi(value, &arguments.seeds)) ||
         (flag == "--seed" && absl::SimpleAtoi(value, &arguments.seed)) ||
         (flag == "--hosts" && absl::SimpleAtoi(value, &arguments.hosts)) ||
+        (flag == "--every" && absl::SimpleAtoi(value, &arguments.every)) ||
         (flag == "--combination" &&
          absl::SimpleAtoi(value, &arguments.combination));
     if (!known) return false;
   }
-  return arguments.hosts >= 1 && arguments.hosts <= 100'000;
+  return arguments.every >= 1 && arguments.hosts >= 1 &&
+         arguments.hosts <= 100'000;
 }
 
 void Print(const Verdict& verdict, const std::string& again) {
@@ -105,7 +108,7 @@ int RunSeeds(const Arguments& arguments, const SimImages& images) {
 int RunCombinations(const Arguments& arguments, const SimImages& images) {
   Tally tally;
   const std::vector<std::vector<Planned>> all = Combinations(arguments.faults);
-  for (uint64_t i = 1; i <= all.size(); ++i) {
+  for (uint64_t i = 1; i <= all.size(); i += arguments.every) {
     if (arguments.combination != 0 && arguments.combination != i) continue;
     const std::vector<Planned>& planned = all[i - 1];
     const Verdict verdict = RunPlanned(planned, 3, images, Tracing::kOff);
