@@ -58,6 +58,7 @@ void Changes::Merge(Changes other) {
   plans.merge(other.plans);
   updates.merge(other.updates);
   requests.merge(other.requests);
+  history.merge(other.history);
   started.merge(other.started);
   seen_hosts.merge(other.seen_hosts);
   for (auto& [name, capsule] : other.capsules) {

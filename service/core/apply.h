@@ -25,6 +25,7 @@ struct Changes {
   std::set<std::string> plans = {};     // by name of the rollout
   std::set<std::pair<std::string, std::string>> updates = {};  // rollout, host
   std::set<std::string> requests = {};
+  std::set<HistoryKey> history = {};
   // Rollouts whose updates were all made. They follow from the plan: they are
   // not stored, nor listed above.
   std::set<std::string> started = {};
@@ -52,17 +53,23 @@ struct Changes {
 // Errors, each with a reason:
 //   INVALID_ARGUMENT     the event itself is wrong; never retry it. BAD_NAME,
 //                        BAD_SPEC, BAD_SELECTOR, WAVES_EXCEED_WHOLE,
-//                        WAVES_LEAVE_HOSTS, BAD_REASON, BAD_LABELS,
-//                        BAD_REQUEST_ID, REQUEST_ID_REUSED, BAD_REPORT,
-//                        BAD_DRIVER
+//                        WAVES_LEAVE_HOSTS, BAD_REASON, BAD_REMARK, BAD_LABELS,
+//                        BAD_END_TIME, BAD_REQUEST_ID, REQUEST_ID_REUSED,
+//                        BAD_REPORT, BAD_DRIVER
+//   PERMISSION_DENIED    OWN_ROLLOUT
 //   NOT_FOUND            HOST_NOT_FOUND, DRIVER_NOT_FOUND, ROLLOUT_NOT_FOUND,
-//                        UPDATE_NOT_FOUND
-//   ALREADY_EXISTS       ROLLOUT_EXISTS, DRIVER_EXISTS
+//                        UPDATE_NOT_FOUND, WAVE_NOT_FOUND
+//   ALREADY_EXISTS       ROLLOUT_EXISTS, DRIVER_EXISTS, ALREADY_APPROVED
 //   FAILED_PRECONDITION  it does not fit the state: ROLLOUT_NOT_PLANNED,
 //                        ROLLOUT_NOT_STARTED, ROLLOUT_STARTED, ROLLOUT_HELD,
 //                        ROLLOUT_ABORTING, ROLLOUT_FINISHED, EMPTY_SELECTION,
-//                        FAILURE_TOLERANCE_EXCEEDED, HOST_CORDONED,
-//                        HOST_NOT_CORDONED, DRIVER_IN_USE, UPDATE_ENDED,
+//                        FAILURE_TOLERANCE_EXCEEDED, BLACKOUT_EXCEEDED,
+//                        APPROVAL_NOT_NEEDED, ROLLBACK_STARTED,
+//                        ROLLBACK_OF_ROLLBACK, UPDATE_PENDING, UPDATE_RUNNING,
+//                        UPDATE_ENDED, WAVE_ENDED, HELD_BY_ROLLOUT,
+//                        HOST_CORDONED, HOST_NOT_CORDONED, HOST_CONNECTED,
+//                        HOST_IDLE, HOST_UPDATING, HOST_NOT_QUARANTINED,
+//                        FLEET_NOT_FROZEN, FLEET_NOT_STOPPED, DRIVER_IN_USE,
 //                        ATTEMPT_UNKNOWN, SERVICE_BEHIND, DECISION_OVERTAKEN
 //   ABORTED              a race was lost; read again: ETAG_MISMATCH,
 //                        PLAN_CHANGED, STALE_ATTEMPT, STREAM_REPLACED

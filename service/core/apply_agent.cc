@@ -321,6 +321,15 @@ void KeepCapsule(const UpdateReported& event, const Update& update,
                      std::move(capsule));
 }
 
+// What an update that ended DONE cost is what later plans predict from.
+void Remember(const Host& host, const Rollout& rollout, const Update& update,
+              Editor& editor) {
+  const std::string& driver = DriverNameOf(
+      rollout, rollout.plan->waves[update.wave].hosts[update.position]);
+  editor.AddToHistory(
+      CostOf(host, update, WithVersion(driver, update.from_version), driver));
+}
+
 void End(const UpdateReported& event, Update& update, Editor& editor) {
   UpdateReport report = event.report;
   report.past_no_return = update.past_no_return;
@@ -341,6 +350,10 @@ void End(const UpdateReported& event, Update& update, Editor& editor) {
       FindRollout(editor.fleet(), report.rollout)->spec.retry;
   if (update.state == UpdateState::kCancelled && GoesBack(update, retry)) {
     GoBack(retry, editor.at(), update);
+  }
+  if (update.state == UpdateState::kDone) {
+    Remember(host, *FindRollout(editor.fleet(), report.rollout), update,
+             editor);
   }
   if (update.state != UpdateState::kQuarantined) return;
   host.quarantine = Quarantine{report.rollout, update.reason, update.message};

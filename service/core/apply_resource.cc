@@ -1,4 +1,4 @@
-// What operators ask of hosts and drivers.
+// What operators ask of the fleet, of hosts and of drivers.
 
 #include "absl/strings/str_cat.h"
 #include "base/digest.h"
@@ -7,18 +7,12 @@
 #include "service/core/editor.h"
 #include "service/core/errors.h"
 #include "service/core/names.h"
+#include "service/core/verb.h"
 
 namespace baton::core {
 namespace {
 
-absl::StatusOr<const Host*> Find(const Fleet& fleet, const std::string& name,
-                                 const std::string& etag) {
-  RETURN_IF_ERROR(CheckHostName(name));
-  const Host* host = FindHost(fleet, name);
-  if (host == nullptr) return HostNotFoundError(name);
-  RETURN_IF_ERROR(CheckEtag(name, etag, host->version));
-  return host;
-}
+constexpr absl::Duration kFreezeMax = absl::Hours(24 * 365);
 
 absl::Status BadDriverError(absl::string_view field, absl::string_view got,
                             absl::string_view want) {
@@ -55,10 +49,41 @@ absl::Status CheckDriver(const Driver& driver) {
 
 }  // namespace
 
+absl::Status On(const FreezeFleet& event, Editor& editor) {
+  RETURN_IF_ERROR(CheckReason(event.reason));
+  if (event.end <= editor.at() || event.end > editor.at() + kFreezeMax) {
+    return ErrorWithReason(
+        absl::StatusCode::kInvalidArgument, "BAD_END_TIME",
+        absl::StrCat("field 'end_time' is ",
+                     absl::FormatTime(event.end, absl::UTCTimeZone()),
+                     ", want one in the future and at most 365 days ahead"));
+  }
+  // Nothing below this line can fail.
+  editor.SetFreeze(
+      Freeze{editor.actor(), event.reason, editor.at(), event.end});
+  editor.Audit(
+      "fleet.freeze", "fleet",
+      absl::StrCat("until ", absl::FormatTime(event.end, absl::UTCTimeZone()),
+                   ": ", event.reason));
+  return absl::OkStatus();
+}
+
+absl::Status On(const UnfreezeFleet& event, Editor& editor) {
+  RETURN_IF_ERROR(CheckReason(event.reason));
+  const std::optional<Freeze>& freeze = editor.fleet().freeze;
+  if (!freeze.has_value() || freeze->end <= editor.at()) {
+    return RefusedError("FLEET_NOT_FROZEN", "the fleet is not frozen");
+  }
+  // Nothing below this line can fail.
+  editor.SetFreeze(std::nullopt);
+  editor.Audit("fleet.unfreeze", "fleet", event.reason);
+  return absl::OkStatus();
+}
+
 absl::Status On(const CordonHost& event, Editor& editor) {
   RETURN_IF_ERROR(CheckReason(event.reason));
   ASSIGN_OR_RETURN(const Host* found,
-                   Find(editor.fleet(), event.host, event.etag));
+                   FindFor(editor.fleet(), event.host, event.etag));
   if (found->cordon.has_value()) {
     return ErrorWithReason(
         absl::StatusCode::kFailedPrecondition, "HOST_CORDONED",
@@ -74,7 +99,7 @@ absl::Status On(const CordonHost& event, Editor& editor) {
 
 absl::Status On(const UncordonHost& event, Editor& editor) {
   ASSIGN_OR_RETURN(const Host* found,
-                   Find(editor.fleet(), event.host, event.etag));
+                   FindFor(editor.fleet(), event.host, event.etag));
   if (!found->cordon.has_value()) {
     return ErrorWithReason(absl::StatusCode::kFailedPrecondition,
                            "HOST_NOT_CORDONED",
@@ -89,7 +114,7 @@ absl::Status On(const UncordonHost& event, Editor& editor) {
 absl::Status On(const UpdateHostLabels& event, Editor& editor) {
   RETURN_IF_ERROR(CheckLabels(event.labels));
   ASSIGN_OR_RETURN(const Host* found,
-                   Find(editor.fleet(), event.host, event.etag));
+                   FindFor(editor.fleet(), event.host, event.etag));
   if (LabelsIn(found->operator_labels) == event.labels) return absl::OkStatus();
   // Nothing below this line can fail.
   editor.EditHost(event.host).operator_labels = PackedLabels(event.labels);

@@ -1,67 +1,24 @@
 // What operators ask of a rollout.
 
-#include <set>
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
+#include "service/core/approval.h"
+#include "service/core/canonical.h"
 #include "service/core/compile.h"
 #include "service/core/editor.h"
 #include "service/core/errors.h"
 #include "service/core/names.h"
 #include "service/core/policy.h"
+#include "service/core/verb.h"
 
 namespace baton::core {
 namespace {
 
-// The error of a verb that wants the rollout in another state.
-absl::Status StateError(const Rollout& rollout, absl::string_view reason,
-                        absl::string_view want) {
-  return ErrorWithReason(absl::StatusCode::kFailedPrecondition, reason,
-                         absl::StrCat("'", rollout.name, "' is ",
-                                      Name(rollout.state), ", want ", want));
-}
-
-// Returns the reason for which a rollout in `state` refuses a verb.
-absl::string_view RefusalOf(RolloutState state) {
-  switch (state) {
-    case RolloutState::kDraft:
-      return "ROLLOUT_NOT_PLANNED";
-    case RolloutState::kPlanned:
-      return "ROLLOUT_NOT_STARTED";
-    case RolloutState::kAwaitingApproval:
-    case RolloutState::kRunning:
-      return "ROLLOUT_STARTED";
-    case RolloutState::kHeld:
-      return "ROLLOUT_HELD";
-    case RolloutState::kAborting:
-      return "ROLLOUT_ABORTING";
-    case RolloutState::kSucceeded:
-    case RolloutState::kFailed:
-    case RolloutState::kAborted:
-    case RolloutState::kRolledBack:
-      return "ROLLOUT_FINISHED";
-  }
-  return "";
-}
-
-// Returns the rollout that a verb is for: there, as its caller saw it, and in
-// one of the states `want`.
-absl::StatusOr<const Rollout*> Find(const Fleet& fleet, const std::string& name,
-                                    const std::string& etag,
-                                    const std::set<RolloutState>& want) {
-  RETURN_IF_ERROR(CheckRolloutName(name));
-  const Rollout* rollout = FindRollout(fleet, name);
-  if (rollout == nullptr) return RolloutNotFoundError(name);
-  RETURN_IF_ERROR(CheckEtag(name, etag, rollout->version));
-  if (want.count(rollout->state) > 0) return rollout;
-  std::string names;
-  for (const RolloutState state : want) {
-    absl::StrAppend(&names, names.empty() ? "" : " or ", Name(state));
-  }
-  return StateError(*rollout, RefusalOf(rollout->state), names);
-}
+constexpr size_t kRemarkBytesMax = 1024;
 
 absl::Status PlanChangedError(const Rollout& rollout,
                               absl::string_view difference) {
@@ -79,10 +36,70 @@ absl::Status CheckDrift(const Fleet& fleet, const Rollout& rollout,
                             absl::StrCat("got digest '", digest, "', it is '",
                                          rollout.plan->digest, "'"));
   }
-  const absl::StatusOr<RolloutPlan> now = CompilePlan(fleet, rollout);
+  const absl::StatusOr<RolloutPlan> now = CompileAgain(fleet, rollout);
   if (!now.ok()) return PlanChangedError(rollout, now.status().message());
   if (now->digest == digest) return absl::OkStatus();
   return PlanChangedError(rollout, PlanDifference(*rollout.plan, *now));
+}
+
+absl::Status CheckApprover(const Rollout& rollout, uint32_t wave,
+                           const ApproveRollout& event,
+                           const std::string& actor) {
+  if (actor == rollout.author) {
+    return ErrorWithReason(absl::StatusCode::kPermissionDenied, "OWN_ROLLOUT",
+                           absl::StrCat("'", event.name, "' was created by '",
+                                        actor, "', want somebody else's word"));
+  }
+  const std::string name = WaveNameOf(rollout, wave);
+  for (const Approval& approval : rollout.approvals) {
+    if (approval.by != actor || approval.wave != name ||
+        approval.digest != event.digest) {
+      continue;
+    }
+    return ErrorWithReason(
+        absl::StatusCode::kAlreadyExists, "ALREADY_APPROVED",
+        absl::StrCat("'", actor, "' approved wave '", name, "' of '",
+                     event.name, "' already, want somebody else's word"));
+  }
+  if (LacksApprovals(rollout, wave)) return absl::OkStatus();
+  return RefusedError(
+      "APPROVAL_NOT_NEEDED",
+      absl::StrCat(ApprovalsText(rollout, wave), ", want one that lacks some"));
+}
+
+// Returns the index of the wave that `actor` may approve.
+absl::StatusOr<uint32_t> FindWave(const Rollout& rollout,
+                                  const ApproveRollout& event,
+                                  const std::string& actor) {
+  if (event.remark.size() > kRemarkBytesMax) {
+    return ErrorWithReason(
+        absl::StatusCode::kInvalidArgument, "BAD_REMARK",
+        absl::StrCat("field 'remark' has ", event.remark.size(),
+                     " bytes, want at most ", kRemarkBytesMax));
+  }
+  if (event.digest != rollout.plan->digest) {
+    return PlanChangedError(
+        rollout, absl::StrCat("got digest '", event.digest, "', it is '",
+                              rollout.plan->digest, "'"));
+  }
+  const auto waves = static_cast<uint32_t>(rollout.plan->waves.size());
+  for (uint32_t wave = 0; wave < waves; ++wave) {
+    const bool asked =
+        event.wave.empty()
+            ? wave >= rollout.wave && LacksApprovals(rollout, wave)
+            : event.wave == WaveNameOf(rollout, wave);
+    if (!asked) continue;
+    RETURN_IF_ERROR(CheckApprover(rollout, wave, event, actor));
+    return wave;
+  }
+  if (event.wave.empty()) {
+    return RefusedError(
+        "APPROVAL_NOT_NEEDED",
+        absl::StrCat("no wave of '", event.name, "' lacks approvals"));
+  }
+  return ErrorWithReason(
+      absl::StatusCode::kNotFound, "WAVE_NOT_FOUND",
+      absl::StrCat("'", event.name, "' has no wave '", event.wave, "'"));
 }
 
 }  // namespace
@@ -113,102 +130,67 @@ absl::Status On(const CreateRollout& event, Editor& editor) {
 
 absl::Status On(const PlanRollout& event, Editor& editor) {
   ASSIGN_OR_RETURN(const Rollout* found,
-                   Find(editor.fleet(), event.name, event.etag,
-                        {RolloutState::kDraft, RolloutState::kPlanned}));
+                   FindFor(editor.fleet(), event.name, event.etag,
+                           {RolloutState::kDraft, RolloutState::kPlanned}));
   ASSIGN_OR_RETURN(RolloutPlan plan, CompilePlan(editor.fleet(), *found));
   // Nothing below this line can fail.
   plan.time = editor.at();
   Rollout& rollout = editor.EditRollout(event.name);
   rollout.plan = std::move(plan);
+  // What was said of another plan counts for nothing.
+  rollout.approvals.erase(
+      std::remove_if(rollout.approvals.begin(), rollout.approvals.end(),
+                     [&](const Approval& approval) {
+                       return approval.digest != rollout.plan->digest;
+                     }),
+      rollout.approvals.end());
   editor.Enter(rollout, RolloutState::kPlanned);
   editor.Audit("rollout.plan", event.name, rollout.plan->digest);
   return absl::OkStatus();
 }
 
 absl::Status On(const StartRollout& event, Editor& editor) {
-  ASSIGN_OR_RETURN(
-      const Rollout* found,
-      Find(editor.fleet(), event.name, event.etag, {RolloutState::kPlanned}));
+  ASSIGN_OR_RETURN(const Rollout* found,
+                   FindFor(editor.fleet(), event.name, event.etag,
+                           {RolloutState::kPlanned}));
   RETURN_IF_ERROR(CheckDrift(editor.fleet(), *found, event.digest));
   // Nothing below this line can fail.
   Rollout& rollout = editor.EditRollout(event.name);
   rollout.start_time = editor.at();
-  editor.Enter(rollout, RolloutState::kRunning);
+  rollout.deadline_time = editor.at() + rollout.spec.deadline;
+  EnterStarted(rollout, editor);
   editor.MakeUpdates(rollout);
   editor.Audit("rollout.start", event.name, event.digest);
   return absl::OkStatus();
 }
 
-absl::Status On(const HoldRollout& event, Editor& editor) {
-  RETURN_IF_ERROR(CheckReason(event.reason));
-  RETURN_IF_ERROR(
-      Find(editor.fleet(), event.name, event.etag, {RolloutState::kRunning})
-          .status());
-  // Nothing below this line can fail.
-  Rollout& rollout = editor.EditRollout(event.name);
-  editor.Enter(rollout, RolloutState::kHeld);
-  rollout.reason = "HELD_BY_OPERATOR";
-  rollout.message =
-      absl::StrCat("held by '", editor.actor(), "': ", event.reason);
-  editor.Audit("rollout.hold", event.name, event.reason);
-  return absl::OkStatus();
-}
-
-absl::Status On(const ResumeRollout& event, Editor& editor) {
+absl::Status On(const ApproveRollout& event, Editor& editor) {
   ASSIGN_OR_RETURN(
       const Rollout* found,
-      Find(editor.fleet(), event.name, event.etag, {RolloutState::kHeld}));
-  if (ExceedsTolerance(*found) && !event.accept_failures) {
-    return ErrorWithReason(
-        absl::StatusCode::kFailedPrecondition, "FAILURE_TOLERANCE_EXCEEDED",
-        absl::StrCat("'", event.name, "' has ", found->tally.failures,
-                     " failed hosts, ", found->failures_accepted,
-                     " accepted and ", found->plan->failures_max,
-                     " tolerated: accept the failures to go on"));
-  }
+      FindFor(editor.fleet(), event.name, event.etag,
+              {RolloutState::kPlanned, RolloutState::kAwaitingApproval,
+               RolloutState::kRunning, RolloutState::kHeld}));
+  ASSIGN_OR_RETURN(const uint32_t wave,
+                   FindWave(*found, event, editor.actor()));
   // Nothing below this line can fail.
   Rollout& rollout = editor.EditRollout(event.name);
-  if (event.accept_failures) rollout.failures_accepted = rollout.tally.failures;
-  rollout.reason.clear();
-  rollout.message.clear();
-  editor.Enter(rollout, RolloutState::kRunning);
-  editor.Audit(
-      "rollout.resume", event.name,
-      event.accept_failures
-          ? absl::StrCat("accepted ", rollout.failures_accepted, " failures")
-          : "");
+  rollout.approvals.push_back({editor.actor(), WaveNameOf(rollout, wave),
+                               event.digest, event.remark, editor.at()});
+  if (rollout.state == RolloutState::kAwaitingApproval) {
+    EnterStarted(rollout, editor);
+  }
+  editor.Audit("rollout.approve", event.name,
+               absl::StrCat(ApprovalsText(rollout, wave),
+                            event.remark.empty() ? "" : ": ", event.remark));
   return absl::OkStatus();
 }
 
-absl::Status On(const AbortRollout& event, Editor& editor) {
-  RETURN_IF_ERROR(CheckReason(event.reason));
-  RETURN_IF_ERROR(Find(editor.fleet(), event.name, event.etag,
-                       {RolloutState::kDraft, RolloutState::kPlanned,
-                        RolloutState::kRunning, RolloutState::kHeld})
-                      .status());
-  // Nothing below this line can fail.
-  Rollout& rollout = editor.EditRollout(event.name);
-  rollout.reason = "ABORTED_BY_OPERATOR";
-  rollout.message =
-      absl::StrCat("aborted by '", editor.actor(), "': ", event.reason);
-  bool in_flight = false;
-  for (auto& [host, update] : rollout.updates) {
-    if (HasEnded(update.state)) continue;
-    Update& edited = editor.EditUpdate(event.name, host);
-    if (update.state == UpdateState::kRunning) {
-      edited.cancel = Cancel::kEnds;
-      in_flight = true;
-      continue;
-    }
-    edited.state = UpdateState::kSkipped;
-    edited.reason = "ROLLOUT_ABORTED";
-    edited.end_time = editor.at();
-  }
-  editor.Enter(rollout,
-               in_flight ? RolloutState::kAborting : RolloutState::kAborted);
-  if (!in_flight) rollout.end_time = editor.at();
-  editor.Audit("rollout.abort", event.name, event.reason);
-  return absl::OkStatus();
+void EnterStarted(Rollout& rollout, Editor& editor) {
+  const bool awaits = rollout.wave == 0 && LacksApprovals(rollout, 0);
+  rollout.reason = awaits ? "APPROVAL_MISSING" : "";
+  rollout.message = awaits ? ApprovalsText(rollout, 0) : "";
+  editor.Enter(rollout, awaits ? RolloutState::kAwaitingApproval
+                               : RolloutState::kRunning);
 }
 
 }  // namespace baton::core

@@ -11,8 +11,9 @@
 #include "service/core/budget.h"
 #include "service/core/editor.h"
 #include "service/core/errors.h"
+#include "service/core/gates.h"
 #include "service/core/names.h"
-#include "service/core/verdict.h"
+#include "service/core/tolerance.h"
 #include "service/core/wave.h"
 
 namespace baton::core {
@@ -49,14 +50,23 @@ absl::StatusOr<const Update*> FindPending(const Rollout& rollout,
       absl::StrCat("'", host, "' is not waiting in '", rollout.name, "'"));
 }
 
-absl::Status CheckBudget(const Rollout& rollout,
-                         const std::vector<BudgetGate>& gates) {
-  if (std::none_of(gates.begin(), gates.end(),
-                   [](const BudgetGate& gate) { return gate.full(); })) {
-    return absl::OkStatus();
+absl::Status CheckGates(const AdmitHost& event,
+                        const std::vector<Gate>& gates) {
+  for (const Gate& gate : gates) {
+    if (gate.verdict == GateVerdict::kPass) continue;
+    return OvertakenError(absl::StrCat("'", event.rollout, "' may not start '",
+                                       event.host, "': ", gate.reason, ", ",
+                                       gate.message));
   }
-  return OvertakenError(
-      absl::StrCat("'", rollout.name, "' has no room: ", BudgetText(gates)));
+  return absl::OkStatus();
+}
+
+// What `rollback` took back is over.
+void EndTakenBack(const Rollout& rollback, Editor& editor) {
+  Rollout& original = editor.EditRollout(rollback.spec.rollback_of);
+  original.reason = "TAKEN_BACK";
+  original.message = absl::StrCat("'", rollback.name, "' took it back");
+  editor.Enter(original, RolloutState::kRolledBack);
 }
 
 }  // namespace
@@ -85,28 +95,20 @@ absl::Status On(const AdmitHost& event, Editor& editor) {
   const Fleet& fleet = editor.fleet();
   ASSIGN_OR_RETURN(const Rollout* rollout,
                    FindIn(fleet, event.rollout, {RolloutState::kRunning}));
-  ASSIGN_OR_RETURN(const Update* pending, FindPending(*rollout, event.host));
-  if (ExceedsTolerance(*rollout)) {
-    return OvertakenError(
-        absl::StrCat("'", event.rollout, "' failed too often"));
-  }
+  RETURN_IF_ERROR(FindPending(*rollout, event.host).status());
   const Host* found = FindHost(fleet, event.host);
   if (found == nullptr) return HostNotFoundError(event.host);
-  const std::string& driver_name = DriverNameOf(
-      *rollout, rollout->plan->waves[pending->wave].hosts[pending->position]);
-  const Driver* driver = FindDriver(fleet, driver_name);
-  if (driver == nullptr) return DriverNotFoundError(driver_name);
-  const Verdict verdict = VerdictOf(fleet, *found, *driver, event.rollout);
-  if (!verdict.hot()) {
-    return OvertakenError(absl::StrCat("'", event.host, "': ", verdict.reason));
+  if (!LetsStart(fleet, *rollout)) {
+    return OvertakenError(
+        absl::StrCat("'", event.rollout, "' starts no host now"));
   }
+  RETURN_IF_ERROR(CheckGates(event, HostGates(fleet, *rollout, *found)));
   if (event.attempt != found->attempt + 1) {
     return OvertakenError(absl::StrCat("'", event.host, "' is at attempt ",
                                        found->attempt, ", got ",
                                        event.attempt));
   }
-  const std::vector<BudgetGate> gates = BudgetGates(fleet, *rollout, *found);
-  RETURN_IF_ERROR(CheckBudget(*rollout, gates));
+  const std::string budget = BudgetText(BudgetGates(fleet, *rollout, *found));
   // Nothing below this line can fail.
   Host& host = editor.EditHost(event.host);
   host.rollout = event.rollout;
@@ -121,9 +123,8 @@ absl::Status On(const AdmitHost& event, Editor& editor) {
   fresh.from_version = DriverVersionsOf(host);
   fresh.start_time = editor.at();
   update = std::move(fresh);
-  editor.Audit(
-      "update.admit", UpdateName(event.rollout, event.host),
-      absl::StrCat("attempt ", event.attempt, "; ", BudgetText(gates)));
+  editor.Audit("update.admit", UpdateName(event.rollout, event.host),
+               absl::StrCat("attempt ", event.attempt, "; ", budget));
   return absl::OkStatus();
 }
 
@@ -142,25 +143,11 @@ absl::Status On(const SkipHost& event, Editor& editor) {
   return absl::OkStatus();
 }
 
-absl::Status On(const HoldForFailures& event, Editor& editor) {
-  ASSIGN_OR_RETURN(const Rollout* found, FindIn(editor.fleet(), event.rollout,
-                                                {RolloutState::kRunning}));
-  if (!ExceedsTolerance(*found)) {
-    return OvertakenError(absl::StrCat("'", event.rollout, "' tolerates it"));
-  }
-  // Nothing below this line can fail.
-  Rollout& rollout = editor.EditRollout(event.rollout);
-  editor.Enter(rollout, RolloutState::kHeld);
-  rollout.reason = "FAILURE_TOLERANCE_EXCEEDED";
-  rollout.message = FailuresText(rollout);
-  editor.Audit("rollout.hold", event.rollout, rollout.message);
-  return absl::OkStatus();
-}
-
 absl::Status On(const EndWave& event, Editor& editor) {
   ASSIGN_OR_RETURN(const Rollout* found,
                    FindIn(editor.fleet(), event.rollout,
-                          {RolloutState::kRunning, RolloutState::kHeld}));
+                          {RolloutState::kAwaitingApproval,
+                           RolloutState::kRunning, RolloutState::kHeld}));
   if (found->wave_ended != absl::InfinitePast() || !WaveHasEnded(*found)) {
     return OvertakenError(absl::StrCat("wave ", found->wave, " of '",
                                        event.rollout, "' goes on"));
@@ -176,25 +163,37 @@ absl::Status On(const EndWave& event, Editor& editor) {
 absl::Status On(const AdvanceWave& event, Editor& editor) {
   ASSIGN_OR_RETURN(const Rollout* found, FindIn(editor.fleet(), event.rollout,
                                                 {RolloutState::kRunning}));
-  if (ExceedsTolerance(*found) || !MayAdvance(*found) ||
-      BakeEnd(*found) > editor.at()) {
+  if (ExceededBy(*found, absl::InfinitePast()).has_value() ||
+      !MayAdvance(*found) || BakeEnd(*found) > editor.at()) {
     return OvertakenError(absl::StrCat("wave ", found->wave, " of '",
                                        event.rollout, "' has not baked"));
   }
   // Nothing below this line can fail.
   Rollout& rollout = editor.EditRollout(event.rollout);
+  const std::string ended = WaveNameOf(rollout, rollout.wave);
+  const bool holds = !rollout.plan->waves[rollout.wave].hosts.empty() &&
+                     rollout.spec.waves[rollout.wave].hold_after;
   ++rollout.wave;
   rollout.wave_ended = absl::InfinitePast();
-  editor.Audit("rollout.advance", event.rollout,
-               WaveNameOf(rollout, rollout.wave));
+  rollout.wave_failures_accepted = 0;
+  if (holds) {
+    editor.Enter(rollout, RolloutState::kHeld);
+    rollout.reason = "HOLD_AFTER_WAVE";
+    rollout.message =
+        absl::StrCat("wave '", ended, "' has ended, and its policy holds then");
+  }
+  editor.Audit(
+      "rollout.advance", event.rollout,
+      absl::StrCat(WaveNameOf(rollout, rollout.wave), holds ? ", held" : ""));
   return absl::OkStatus();
 }
 
 absl::Status On(const FinishRollout& event, Editor& editor) {
-  ASSIGN_OR_RETURN(const Rollout* found,
-                   FindIn(editor.fleet(), event.rollout,
-                          {RolloutState::kRunning, RolloutState::kHeld,
-                           RolloutState::kAborting}));
+  ASSIGN_OR_RETURN(
+      const Rollout* found,
+      FindIn(editor.fleet(), event.rollout,
+             {RolloutState::kAwaitingApproval, RolloutState::kRunning,
+              RolloutState::kHeld, RolloutState::kAborting}));
   const bool ended = found->tally.Count(UpdateState::kPending) +
                          found->tally.Count(UpdateState::kRunning) ==
                      0;
@@ -204,16 +203,22 @@ absl::Status On(const FinishRollout& event, Editor& editor) {
   // Nothing below this line can fail.
   Rollout& rollout = editor.EditRollout(event.rollout);
   rollout.end_time = editor.at();
+  const std::optional<Exceeded> exceeded =
+      ExceededBy(rollout, absl::InfinitePast());
   if (rollout.state == RolloutState::kAborting) {
     editor.Enter(rollout, RolloutState::kAborted);
-  } else if (ExceedsTolerance(rollout)) {
+  } else if (exceeded.has_value()) {
+    rollout.reason = exceeded->reason;
+    rollout.message = exceeded->message;
+    if (exceeded->then == OnExceeded::kRollBack) {
+      rollout.take_back = TakeBack{editor.actor(), exceeded->message};
+    }
     editor.Enter(rollout, RolloutState::kFailed);
-    rollout.reason = "FAILURE_TOLERANCE_EXCEEDED";
-    rollout.message = FailuresText(rollout);
   } else {
-    editor.Enter(rollout, RolloutState::kSucceeded);
     rollout.reason.clear();
     rollout.message.clear();
+    editor.Enter(rollout, RolloutState::kSucceeded);
+    if (!rollout.spec.rollback_of.empty()) EndTakenBack(rollout, editor);
   }
   editor.Audit("rollout.finish", event.rollout, Name(rollout.state));
   return absl::OkStatus();

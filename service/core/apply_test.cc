@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,121 +21,6 @@ using support::MakeSpec;
 using support::Stage;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-constexpr RolloutState kRolloutStates[] = {
-    RolloutState::kDraft,  RolloutState::kPlanned,  RolloutState::kRunning,
-    RolloutState::kHeld,   RolloutState::kAborting, RolloutState::kSucceeded,
-    RolloutState::kFailed, RolloutState::kAborted};
-
-// Brings a rollout of one host to `state`, through events alone.
-void BringTo(RolloutState state, Stage& stage) {
-  if (state == RolloutState::kDraft || state == RolloutState::kPlanned ||
-      state == RolloutState::kAborted) {
-    stage.Do(CreateRollout{kRollout, MakeSpec()});
-  } else {
-    stage.Start(MakeSpec());
-  }
-  switch (state) {
-    case RolloutState::kDraft:
-    case RolloutState::kRunning:
-      break;
-    case RolloutState::kPlanned:
-      stage.Plan();
-      break;
-    case RolloutState::kHeld:
-      stage.Do(HoldRollout{kRollout, "wait"});
-      break;
-    case RolloutState::kAborting:
-    case RolloutState::kAborted:
-      stage.Do(AbortRollout{kRollout, "enough"});
-      break;
-    case RolloutState::kSucceeded:
-      stage.Report(1, UpdateState::kDone);
-      break;
-    case RolloutState::kFailed:
-      stage.Report(1, UpdateState::kCancelled);
-      break;
-    case RolloutState::kAwaitingApproval:
-    case RolloutState::kRolledBack:
-      break;
-  }
-  ASSERT_EQ(stage.rollout().state, state);
-}
-
-TEST(ApplyTest, AnswersEachVerbInEachRolloutState) {
-  struct Verb {
-    const char* name;
-    std::function<EventBody(const Rollout&)> make;
-    // What it comes to where it is taken; everywhere else it is refused.
-    std::map<RolloutState, RolloutState> taken;
-    std::map<RolloutState, std::string> refused;
-  };
-  const std::map<RolloutState, std::string> kEnds = {
-      {RolloutState::kAborting, "ROLLOUT_ABORTING"},
-      {RolloutState::kSucceeded, "ROLLOUT_FINISHED"},
-      {RolloutState::kFailed, "ROLLOUT_FINISHED"},
-      {RolloutState::kAborted, "ROLLOUT_FINISHED"}};
-  const auto with_ends = [&](std::map<RolloutState, std::string> refused) {
-    refused.insert(kEnds.begin(), kEnds.end());
-    return refused;
-  };
-  const Verb verbs[] = {
-      {"plan",
-       [](const Rollout&) { return PlanRollout{kRollout}; },
-       {{RolloutState::kDraft, RolloutState::kPlanned},
-        {RolloutState::kPlanned, RolloutState::kPlanned}},
-       with_ends({{RolloutState::kRunning, "ROLLOUT_STARTED"},
-                  {RolloutState::kHeld, "ROLLOUT_HELD"}})},
-      {"start",
-       [](const Rollout& r) {
-         return StartRollout{kRollout, r.plan ? r.plan->digest : ""};
-       },
-       {{RolloutState::kPlanned, RolloutState::kRunning}},
-       with_ends({{RolloutState::kDraft, "ROLLOUT_NOT_PLANNED"},
-                  {RolloutState::kRunning, "ROLLOUT_STARTED"},
-                  {RolloutState::kHeld, "ROLLOUT_HELD"}})},
-      {"hold",
-       [](const Rollout&) {
-         return HoldRollout{kRollout, "wait"};
-       },
-       {{RolloutState::kRunning, RolloutState::kHeld}},
-       with_ends({{RolloutState::kDraft, "ROLLOUT_NOT_PLANNED"},
-                  {RolloutState::kPlanned, "ROLLOUT_NOT_STARTED"},
-                  {RolloutState::kHeld, "ROLLOUT_HELD"}})},
-      {"resume",
-       [](const Rollout&) { return ResumeRollout{kRollout}; },
-       {{RolloutState::kHeld, RolloutState::kRunning}},
-       with_ends({{RolloutState::kDraft, "ROLLOUT_NOT_PLANNED"},
-                  {RolloutState::kPlanned, "ROLLOUT_NOT_STARTED"},
-                  {RolloutState::kRunning, "ROLLOUT_STARTED"}})},
-      {"abort",
-       [](const Rollout&) {
-         return AbortRollout{kRollout, "enough"};
-       },
-       {{RolloutState::kDraft, RolloutState::kAborted},
-        {RolloutState::kPlanned, RolloutState::kAborted},
-        {RolloutState::kRunning, RolloutState::kAborting},
-        {RolloutState::kHeld, RolloutState::kAborting}},
-       kEnds},
-  };
-  for (const Verb& verb : verbs) {
-    for (const RolloutState state : kRolloutStates) {
-      SCOPED_TRACE(testing::Message() << verb.name << " in " << Name(state));
-      Stage stage(1);
-      BringTo(state, stage);
-      const absl::Status status = stage.Try(verb.make(stage.rollout()));
-      const auto taken = verb.taken.find(state);
-      if (taken != verb.taken.end()) {
-        EXPECT_EQ(status, absl::OkStatus());
-        EXPECT_EQ(stage.rollout().state, taken->second);
-      } else {
-        EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-        ASSERT_EQ(verb.refused.count(state), 1u);
-        EXPECT_EQ(Reason(status), verb.refused.at(state));
-      }
-    }
-  }
-}
 
 TEST(ApplyTest, AnswersEachReportInEachUpdateState) {
   constexpr UpdateState kStates[] = {
@@ -361,47 +245,9 @@ TEST(ApplyTest, LetsNoTwoRolloutsHoldOneHost) {
   EXPECT_EQ(Reason(stage.Try(PlanRollout{other})), "EMPTY_SELECTION");
 }
 
-TEST(ApplyTest, RefusesAStaleEtagOfEachKind) {
+TEST(ApplyTest, RefusesARequestIdOfAnotherRequest) {
   Stage stage(1);
-  stage.Do(CreateRollout{kRollout, MakeSpec()});
-  stage.Plan();
-  const std::string digest = stage.rollout().plan->digest;
-  const std::string stale = EtagOf(1);
-  const std::vector<EventBody> events = {
-      PlanRollout{kRollout, stale},
-      StartRollout{kRollout, digest, stale},
-      AbortRollout{kRollout, "enough", stale},
-      CordonHost{HostName(1), "disk", stale},
-      UncordonHost{HostName(1), stale},
-      UpdateHostLabels{HostName(1), {}, stale},
-      DriverDeleted{kNewDriver, stale}};
-  for (const EventBody& event : events) {
-    const absl::Status status = stage.Try(event);
-    EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
-    EXPECT_EQ(Reason(status), "ETAG_MISMATCH") << event.index();
-  }
-  const std::string etag = EtagOf(stage.rollout().version);
-  stage.Do(StartRollout{kRollout, digest, etag});
-  EXPECT_NE(EtagOf(stage.rollout().version), etag);
-}
-
-TEST(ApplyTest, DoesARequestOnceHoweverOftenItIsRepeated) {
-  Stage stage(1);
-  const EventBody requests[] = {
-      CreateRollout{kRollout, MakeSpec(), "id-1"},
-      PlanRollout{kRollout, "", "id-2"},
-      CordonHost{HostName(1), "disk", "", "id-3"},
-      UncordonHost{HostName(1), "", "id-4"},
-      UpdateHostLabels{HostName(1), {{"tier", "gold"}}, "", "id-5"},
-      AbortRollout{kRollout, "enough", "", "id-6"},
-      DriverDeleted{kNewDriver, "", "id-7"},
-  };
-  for (const EventBody& request : requests) {
-    EXPECT_FALSE(stage.Do(request).empty());
-    const Fleet before = stage.fleet();
-    EXPECT_TRUE(stage.Do(request).empty());
-    EXPECT_EQ(stage.fleet(), before);
-  }
+  stage.Do(CordonHost{HostName(1), "disk", "", "id-3"});
   const absl::Status status =
       stage.Try(CordonHost{HostName(1), "another reason", "", "id-3"});
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
@@ -621,7 +467,7 @@ TEST(ApplyTest, ChecksTheServicesOwnDecisionsToo) {
       AdmitHost{kRollout, HostName(2), 1},   // a wave too early
       AdmitHost{kRollout, HostName(1), 2},   // runs already
       SkipHost{kRollout, HostName(1), "X"},  // runs already
-      HoldForFailures{kRollout},
+      EnforceLimits{kRollout},
       EndWave{kRollout},
       AdvanceWave{kRollout},
       FinishRollout{kRollout},

@@ -2,39 +2,115 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "base/digest.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "service/core/budget.h"
+#include "service/core/canonical.h"
+#include "service/core/coverage.h"
+#include "service/core/errors.h"
+#include "service/core/names.h"
+#include "service/core/predict.h"
 #include "service/core/selector.h"
 #include "service/core/verdict.h"
 
 namespace baton::core {
 namespace {
 
-struct Selection {
-  std::vector<PlannedHost> hot = {};  // ordered by name
-  std::vector<BlockedHost> blocked = {};
+// A host that can be updated.
+struct Candidate {
+  const Host* host = nullptr;
+  PlannedHost planned = {};
+  absl::Duration duration = absl::ZeroDuration();
 };
 
-Selection Select(const Fleet& fleet, const Rollout& rollout,
-                 const Selector& selector, const Driver& driver) {
+struct Selection {
+  std::vector<Candidate> hot = {};        // in the order of waves
+  std::vector<BlockedHost> blocked = {};  // ordered by name
+};
+
+// Judges one host that is selected.
+void Judge(const Fleet& fleet, const Rollout& rollout, const Driver& driver,
+           const Host& host, Selection& selection) {
+  const Prediction prediction = Predict(fleet.history, host, driver.name);
+  Verdict verdict = VerdictOf(fleet, host, driver, rollout);
+  const bool takes_back = !rollout.spec.rollback_of.empty();
+  if (takes_back && IsPassing(verdict.reason)) verdict = {};
+  if (verdict.hot() && !takes_back) {
+    verdict = MemoryVerdict(host, prediction.saved_bytes, rollout.spec.require);
+  }
+  if (!verdict.hot()) {
+    selection.blocked.push_back(
+        {host.name, std::move(verdict.reason), std::move(verdict.message)});
+    return;
+  }
+  Candidate& candidate = selection.hot.emplace_back();
+  candidate.host = &host;
+  candidate.planned = {host.name, DriverVersionsOf(host), VirtualGpusOf(host),
+                       takes_back ? driver.name : "", prediction.blackout};
+  candidate.duration = prediction.duration;
+}
+
+absl::StatusOr<Selection> SelectByLabels(const Fleet& fleet,
+                                         const Rollout& rollout) {
+  const Driver* driver = FindDriver(fleet, rollout.spec.driver);
+  if (driver == nullptr) return DriverNotFoundError(rollout.spec.driver);
+  ASSIGN_OR_RETURN(const Selector selector,
+                   Selector::Parse(rollout.spec.selector));
   Selection selection;
   for (const auto& [name, host] : fleet.hosts) {
     if (!selector.Matches(LabelsOf(host))) continue;
-    Verdict verdict = VerdictOf(fleet, host, driver, rollout.name);
-    if (verdict.hot()) {
-      selection.hot.push_back(
-          {name, DriverVersionsOf(host), VirtualGpusOf(host)});
-    } else {
-      selection.blocked.push_back(
-          {name, std::move(verdict.reason), std::move(verdict.message)});
-    }
+    Judge(fleet, rollout, *driver, host, selection);
+  }
+  return selection;
+}
+
+// Whether every adapter of `host` runs `driver`.
+bool Runs(const Host& host, const std::string& driver) {
+  return std::all_of(host.inventory.adapters.begin(),
+                     host.inventory.adapters.end(), [&](const Adapter& a) {
+                       return DriverName(a.driver, a.driver_version) == driver;
+                     });
+}
+
+// Judges one host that `original` brought to its driver.
+void JudgeToTakeBack(const Fleet& fleet, const Rollout& rollout,
+                     const Rollout& original, const std::string& name,
+                     Selection& selection) {
+  const Host* host = FindHost(fleet, name);
+  if (host == nullptr) return;  // it was deleted
+  const std::string old_driver =
+      WithVersion(original.spec.driver, original.updates.at(name).from_version);
+  const Driver* driver = FindDriver(fleet, old_driver);
+  if (driver == nullptr) {
+    selection.blocked.push_back(
+        {name, "DRIVER_NOT_FOUND",
+         absl::StrCat("driver '", old_driver, "' is not known")});
+  } else if (!Runs(*host, original.spec.driver) && !Runs(*host, old_driver)) {
+    selection.blocked.push_back(
+        {name, "NOT_AT_VERSION",
+         absl::StrCat("it runs ", DriverVersionsOf(*host), ", not what '",
+                      original.name, "' brought")});
+  } else {
+    Judge(fleet, rollout, *driver, *host, selection);
+  }
+}
+
+absl::StatusOr<Selection> SelectToTakeBack(const Fleet& fleet,
+                                           const Rollout& rollout) {
+  const Rollout* original = FindRollout(fleet, rollout.spec.rollback_of);
+  if (original == nullptr) {
+    return RolloutNotFoundError(rollout.spec.rollback_of);
+  }
+  Selection selection;
+  for (const auto& [host, update] : original->updates) {
+    if (update.state != UpdateState::kDone) continue;
+    JudgeToTakeBack(fleet, rollout, *original, host, selection);
   }
   return selection;
 }
@@ -67,22 +143,89 @@ uint32_t Asked(const WaveSpec& wave, uint32_t hosts) {
   return 0;
 }
 
-std::vector<PlannedWave> CutIntoWaves(const RolloutSpec& spec,
-                                      const std::vector<PlannedHost>& hosts) {
-  std::vector<WaveSpec> specs = spec.waves;
-  if (specs.empty()) specs.push_back({.size = WaveSize::kRest});
-  std::vector<PlannedWave> waves;
-  auto next = hosts.begin();
-  for (const WaveSpec& wave : specs) {
-    const auto left = static_cast<uint32_t>(hosts.end() - next);
-    const uint32_t take =
-        std::min(left, Asked(wave, static_cast<uint32_t>(hosts.size())));
-    waves.push_back({wave.name.empty() ? absl::StrCat("wave-", waves.size() + 1)
-                                       : wave.name,
-                     wave.bake, std::vector<PlannedHost>(next, next + take)});
-    next += take;
+// Cuts hosts, known by their places in `hot`, into waves.
+class Cutter {
+ public:
+  // `plan`  whose order the hosts keep; null: of their names, and by coverage
+  Cutter(const std::vector<WaveSpec>& waves, const std::vector<Candidate>& hot,
+         const RolloutPlan* plan)
+      : hot_(hot) {
+    for (size_t i = 0; i < hot.size(); ++i) left_.push_back(i);
+    if (plan != nullptr) {
+      Reorder(*plan);
+    } else if (std::any_of(waves.begin(), waves.end(),
+                           [](const auto& wave) { return wave.coverage; })) {
+      coverage_.emplace(HostsOf(hot));
+    }
   }
-  return waves;
+
+  // Takes the next wave's hosts.
+  std::vector<size_t> Take(const WaveSpec& wave) {
+    const auto most = std::min<size_t>(
+        left_.size(), Asked(wave, static_cast<uint32_t>(hot_.size())));
+    if (wave.coverage && coverage_.has_value()) {
+      const std::vector<size_t> picked = coverage_->Pick(left_, most);
+      std::vector<bool> is_picked(hot_.size());
+      for (const size_t host : picked) is_picked[host] = true;
+      left_.erase(std::remove_if(left_.begin(), left_.end(),
+                                 [&](size_t host) { return is_picked[host]; }),
+                  left_.end());
+      left_.insert(left_.begin(), picked.begin(), picked.end());
+    }
+    const auto end = left_.begin() + static_cast<ptrdiff_t>(most);
+    std::vector<size_t> taken(left_.begin(), end);
+    left_.erase(left_.begin(), end);
+    if (coverage_.has_value()) {
+      for (const size_t host : taken) coverage_->Meet(host);
+    }
+    return taken;
+  }
+
+  // Only where one of the waves asks for coverage.
+  Coverage Sum() const { return coverage_->Sum(); }
+  size_t left() const { return left_.size(); }
+
+ private:
+  static std::vector<const Host*> HostsOf(const std::vector<Candidate>& hot) {
+    std::vector<const Host*> hosts;
+    hosts.reserve(hot.size());
+    for (const Candidate& candidate : hot) hosts.push_back(candidate.host);
+    return hosts;
+  }
+
+  void Reorder(const RolloutPlan& plan) {
+    std::map<std::string, size_t> places;
+    for (const PlannedWave& wave : plan.waves) {
+      for (const PlannedHost& host : wave.hosts) {
+        places.emplace(host.host, places.size());
+      }
+    }
+    std::vector<std::pair<size_t, size_t>> order;
+    for (const size_t host : left_) {
+      const auto found = places.find(hot_[host].planned.host);
+      order.push_back(
+          {found == places.end() ? places.size() : found->second, host});
+    }
+    std::sort(order.begin(), order.end());
+    for (size_t i = 0; i < order.size(); ++i) left_[i] = order[i].second;
+  }
+
+  const std::vector<Candidate>& hot_;
+  std::optional<CoverageMap> coverage_;
+  std::vector<size_t> left_;
+};
+
+// What the plan says of a wave beside its hosts.
+PlannedWave WaveOf(const WaveSpec& spec, size_t index, size_t hosts) {
+  PlannedWave wave;
+  wave.name = spec.name.empty() ? absl::StrCat("wave-", index + 1) : spec.name;
+  wave.bake = spec.bake;
+  wave.approvals = spec.approvals;
+  if (spec.failure_tolerance.has_value()) {
+    wave.failures_max =
+        FailuresMax(*spec.failure_tolerance, static_cast<uint32_t>(hosts));
+  }
+  return wave;
 }
 
 absl::Status WavesLeaveHostsError(size_t covered, size_t hosts) {
@@ -92,148 +235,61 @@ absl::Status WavesLeaveHostsError(size_t covered, size_t hosts) {
                    " hosts, want all of them: end with a wave of the rest"));
 }
 
-// ---- Canonical text.
-
-void Line(std::string& text, absl::string_view name, absl::string_view value) {
-  absl::StrAppend(&text, name, " ", value.size(), " ", value, "\n");
-}
-
-void Line(std::string& text, absl::string_view name, absl::Duration value) {
-  Line(text, name, absl::StrCat(absl::ToInt64Nanoseconds(value), "ns"));
-}
-
-void Line(std::string& text, absl::string_view name, uint32_t value) {
-  Line(text, name, absl::StrCat(value));
-}
-
-void Line(std::string& text, absl::string_view name,
-          const std::optional<uint32_t>& value) {
-  Line(text, name, value.has_value() ? absl::StrCat(*value) : "none");
-}
-
-void DeadlineLines(std::string& text, const StepDeadlines& deadlines) {
-  Line(text, "prepare", deadlines.prepare);
-  Line(text, "gate", deadlines.gate);
-  Line(text, "pause", deadlines.pause);
-  Line(text, "save", deadlines.save);
-  Line(text, "unload", deadlines.unload);
-  Line(text, "restore", deadlines.restore);
-  Line(text, "verify", deadlines.verify);
-  Line(text, "resume", deadlines.resume);
-  Line(text, "confirm", deadlines.confirm);
-}
-
-// ---- Differences.
-
-// Where a plan has a host, for people: "in wave 'x' from 1.0" or "blocked: Y".
-std::map<std::string, std::string> PlacesOf(const RolloutPlan& plan) {
-  std::map<std::string, std::string> places;
-  for (const PlannedWave& wave : plan.waves) {
-    for (const PlannedHost& host : wave.hosts) {
-      places[host.host] =
-          absl::StrCat("in wave '", wave.name, "' from ", host.from_version);
+// Fills the plan's waves, and its estimates.
+absl::Status Cut(const RolloutSpec& spec, std::vector<Candidate> hot,
+                 const RolloutPlan* before, RolloutPlan& plan) {
+  std::vector<WaveSpec> specs = spec.waves;
+  if (specs.empty()) specs.push_back({.size = WaveSize::kRest});
+  std::vector<std::vector<absl::Duration>> durations;
+  Cutter cutter(specs, hot, before);
+  for (size_t i = 0; i < specs.size(); ++i) {
+    const std::vector<size_t> taken = cutter.Take(specs[i]);
+    PlannedWave& wave =
+        plan.waves.emplace_back(WaveOf(specs[i], i, taken.size()));
+    std::vector<absl::Duration>& times = durations.emplace_back();
+    for (const size_t host : taken) {
+      wave.hosts.push_back(std::move(hot[host].planned));
+      times.push_back(hot[host].duration);
     }
+    if (!specs[i].coverage) continue;
+    wave.coverage =
+        before == nullptr ? cutter.Sum() : before->waves[i].coverage;
   }
-  for (const BlockedHost& host : plan.blocked) {
-    places[host.host] = absl::StrCat("blocked: ", host.reason);
+  if (cutter.left() > 0) {
+    return WavesLeaveHostsError(hot.size() - cutter.left(), hot.size());
   }
-  return places;
+  Estimate(spec, durations, plan.time, plan);
+  return absl::OkStatus();
 }
 
-std::string PlaceIn(const std::map<std::string, std::string>& places,
-                    const std::string& host) {
-  const auto found = places.find(host);
-  return found == places.end() ? "not selected" : found->second;
+absl::StatusOr<RolloutPlan> Compile(const Fleet& fleet, const Rollout& rollout,
+                                    const RolloutPlan* before) {
+  const RolloutSpec& spec = rollout.spec;
+  ASSIGN_OR_RETURN(Selection selection, spec.rollback_of.empty()
+                                            ? SelectByLabels(fleet, rollout)
+                                            : SelectToTakeBack(fleet, rollout));
+  if (selection.hot.empty()) return EmptySelectionError(rollout, selection);
+  RolloutPlan plan;
+  plan.time = fleet.now;
+  plan.hosts = static_cast<uint32_t>(selection.hot.size());
+  plan.max_unavailable = MaxUnavailable(spec.limits, plan.hosts);
+  plan.failures_max = FailuresMax(spec.failure_tolerance, plan.hosts);
+  plan.blocked = std::move(selection.blocked);
+  RETURN_IF_ERROR(Cut(spec, std::move(selection.hot), before, plan));
+  plan.digest = PlanDigest(spec, plan);
+  return plan;
 }
 
 }  // namespace
 
 absl::StatusOr<RolloutPlan> CompilePlan(const Fleet& fleet,
                                         const Rollout& rollout) {
-  const Driver* driver = FindDriver(fleet, rollout.spec.driver);
-  if (driver == nullptr) {
-    return ErrorWithReason(
-        absl::StatusCode::kNotFound, "DRIVER_NOT_FOUND",
-        absl::StrCat("driver '", rollout.spec.driver, "' is not known"));
-  }
-  ASSIGN_OR_RETURN(const Selector selector,
-                   Selector::Parse(rollout.spec.selector));
-  Selection selection = Select(fleet, rollout, selector, *driver);
-  if (selection.hot.empty()) return EmptySelectionError(rollout, selection);
-
-  RolloutPlan plan;
-  plan.time = fleet.now;
-  plan.hosts = static_cast<uint32_t>(selection.hot.size());
-  plan.max_unavailable = MaxUnavailable(rollout.spec.limits, plan.hosts);
-  plan.failures_max = FailuresMax(rollout.spec.failure_tolerance, plan.hosts);
-  plan.waves = CutIntoWaves(rollout.spec, selection.hot);
-  plan.blocked = std::move(selection.blocked);
-  size_t covered = 0;
-  for (const PlannedWave& wave : plan.waves) covered += wave.hosts.size();
-  if (covered < plan.hosts) return WavesLeaveHostsError(covered, plan.hosts);
-  plan.digest = PlanDigest(rollout.spec, plan);
-  return plan;
+  return Compile(fleet, rollout, nullptr);
 }
 
-std::string CanonicalText(const RolloutSpec& spec) {
-  std::string text;
-  Line(text, "driver", spec.driver);
-  Line(text, "selector", spec.selector);
-  for (const WaveSpec& wave : spec.waves) {
-    Line(text, "wave", wave.name);
-    Line(text, "size", static_cast<uint32_t>(wave.size));
-    Line(text, "number", wave.number);
-    Line(text, "bake", wave.bake);
-  }
-  Line(text, "max_unavailable", spec.limits.max_unavailable);
-  Line(text, "max_unavailable_percent", spec.limits.max_unavailable_percent);
-  Line(text, "tolerated_hosts", spec.failure_tolerance.hosts);
-  Line(text, "tolerated_percent", spec.failure_tolerance.percent);
-  DeadlineLines(text, spec.deadlines);
-  return text;
-}
-
-std::string PlanDigest(const RolloutSpec& spec, const RolloutPlan& plan) {
-  std::string text = CanonicalText(spec);
-  for (const PlannedWave& wave : plan.waves) {
-    Line(text, "planned_wave", wave.name);
-    Line(text, "bake", wave.bake);
-    for (const PlannedHost& host : wave.hosts) {
-      Line(text, "host", host.host);
-      Line(text, "from", host.from_version);
-    }
-  }
-  for (const BlockedHost& host : plan.blocked) {
-    Line(text, "blocked", host.host);
-    Line(text, "reason", host.reason);
-  }
-  Line(text, "hosts", plan.hosts);
-  Line(text, "max_unavailable", plan.max_unavailable);
-  Line(text, "failures_max", plan.failures_max);
-  return Sha256Of(text);
-}
-
-std::string PlanDifference(const RolloutPlan& before,
-                           const RolloutPlan& after) {
-  constexpr size_t kSpelledMax = 10;
-  const std::map<std::string, std::string> was = PlacesOf(before);
-  const std::map<std::string, std::string> is = PlacesOf(after);
-  std::set<std::string> hosts;
-  for (const auto& [host, place] : was) hosts.insert(host);
-  for (const auto& [host, place] : is) hosts.insert(host);
-  std::vector<std::string> differences;
-  for (const std::string& host : hosts) {
-    const std::string old_place = PlaceIn(was, host);
-    const std::string new_place = PlaceIn(is, host);
-    if (old_place == new_place) continue;
-    differences.push_back(
-        absl::StrCat("'", host, "' is ", new_place, ", was ", old_place));
-  }
-  const size_t more =
-      differences.size() - std::min(differences.size(), kSpelledMax);
-  differences.resize(differences.size() - more);
-  if (more > 0) differences.push_back(absl::StrCat("and ", more, " more"));
-  return absl::StrJoin(differences, "; ");
+absl::StatusOr<RolloutPlan> CompileAgain(const Fleet& fleet,
+                                         const Rollout& rollout) {
+  return Compile(fleet, rollout, &*rollout.plan);
 }
 
 }  // namespace baton::core

@@ -1,18 +1,21 @@
 #ifndef SERVICE_CORE_COMPILE_H_
 #define SERVICE_CORE_COMPILE_H_
 
-#include <string>
-
 #include "absl/status/statusor.h"
 #include "service/core/fleet.h"
 
 namespace baton::core {
 
 // Compiles the rollout against the fleet as it is: hosts that can be updated in
-// the order of their names, cut into waves; the others with a reason each.
+// the order of their names, cut into waves; the others with a reason each. A
+// wave that asks for coverage begins with the hosts that give it most of it.
 //
 // A wave's percentage is of the hosts that can be updated, rounded up. A wave
 // that asks for more than is left takes what is left; later ones stay empty.
+//
+// The hosts of a rollout that takes another one back are those that are DONE
+// there and still run what it brought. One that is away for now is planned all
+// the same, and waits.
 //
 // Errors:
 //   NOT_FOUND            DRIVER_NOT_FOUND
@@ -22,17 +25,13 @@ namespace baton::core {
 absl::StatusOr<RolloutPlan> CompilePlan(const Fleet& fleet,
                                         const Rollout& rollout);
 
-// Returns "sha256:…" over the spec and the plan but for its digest, its time
-// and the counts of vGPUs, which change by themselves.
-std::string PlanDigest(const RolloutSpec& spec, const RolloutPlan& plan);
-
-// Returns what differs between two plans of one rollout, for people, e.g.
-// "'hosts/b' is now blocked: HOST_OFFLINE; 'hosts/d' joins wave 'rest'". At
-// most ten differences are spelled out.
-std::string PlanDifference(const RolloutPlan& before, const RolloutPlan& after);
-
-// Returns all of `spec`, one field a line, equal for equal specs only.
-std::string CanonicalText(const RolloutSpec& spec);
+// Compiles it again, to see whether its plan still holds: hosts that are in the
+// plan keep its order, since what gives coverage changes with every guest that
+// comes or goes. The rollout must have a plan.
+//
+// Errors: as CompilePlan()
+absl::StatusOr<RolloutPlan> CompileAgain(const Fleet& fleet,
+                                         const Rollout& rollout);
 
 }  // namespace baton::core
 

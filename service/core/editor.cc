@@ -6,14 +6,12 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/reason.h"
-#include "service/core/errors.h"
 #include "service/core/selector.h"
 
 namespace baton::core {
 namespace {
 
 constexpr int kEpochShift = 32;
-constexpr size_t kReasonBytesMax = 1024;
 constexpr size_t kLabelsMax = 64;
 
 // What tells one plan of a rollout from another.
@@ -62,6 +60,26 @@ Update& Editor::EditUpdate(const std::string& rollout,
   index_.BeforeUpdate(rollout, host);
   changes_.updates.insert({rollout, host});
   return fleet_.rollouts.at(rollout).updates.at(host);
+}
+
+void Editor::SetFreeze(std::optional<Freeze> freeze) {
+  fleet_.freeze = std::move(freeze);
+}
+
+void Editor::SetEmergencyStop(std::optional<EmergencyStopRecord> stop) {
+  fleet_.emergency_stop = std::move(stop);
+}
+
+void Editor::AddToHistory(const History& costs) {
+  for (const auto& [key, cost] : costs) {
+    Add(cost, fleet_.history[key]);
+    changes_.history.insert(key);
+  }
+  while (fleet_.history.size() > kHistoryMax) {
+    const HistoryKey oldest = LeastRecent(fleet_.history);
+    changes_.history.insert(oldest);
+    fleet_.history.erase(oldest);
+  }
 }
 
 void Editor::MakeUpdates(Rollout& rollout) {
@@ -151,21 +169,6 @@ Changes Editor::Finish() {
   }
   if (!changes_.empty()) fleet_.revision = revision_;
   return std::move(changes_);
-}
-
-absl::Status CheckEtag(absl::string_view name, absl::string_view etag,
-                       uint64_t version) {
-  if (etag.empty() || etag == EtagOf(version)) return absl::OkStatus();
-  return EtagMismatchError(name, etag, EtagOf(version));
-}
-
-absl::Status CheckReason(absl::string_view reason) {
-  if (!reason.empty() && reason.size() <= kReasonBytesMax) {
-    return absl::OkStatus();
-  }
-  return ErrorWithReason(absl::StatusCode::kInvalidArgument, "BAD_REASON",
-                         absl::StrCat("field 'reason' has ", reason.size(),
-                                      " bytes, want 1 to ", kReasonBytesMax));
 }
 
 absl::Status CheckLabels(const Labels& labels) {

@@ -2,6 +2,7 @@
 #define SERVICE_CORE_EDITOR_H_
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -33,6 +34,10 @@ class Editor {
   Driver& EditDriver(const std::string& name);
   Rollout& EditRollout(const std::string& name);
   Update& EditUpdate(const std::string& rollout, const std::string& host);
+  void SetFreeze(std::optional<Freeze> freeze);
+  void SetEmergencyStop(std::optional<EmergencyStopRecord> stop);
+  // Adds to what is remembered of updates, and forgets the rest past the bound.
+  void AddToHistory(const History& costs);
   void EraseDriver(const std::string& name);
   void EraseHost(const std::string& name);
 
@@ -75,14 +80,27 @@ class Editor {
   Changes changes_;
 };
 
-// The handlers, in three files by whose word it is. Each changes nothing unless
-// it returns OK.
+// The handlers, in files by whose word it is, and on what. Each changes nothing
+// unless it returns OK.
 absl::Status On(const CreateRollout& event, Editor& editor);
 absl::Status On(const PlanRollout& event, Editor& editor);
 absl::Status On(const StartRollout& event, Editor& editor);
 absl::Status On(const HoldRollout& event, Editor& editor);
 absl::Status On(const ResumeRollout& event, Editor& editor);
 absl::Status On(const AbortRollout& event, Editor& editor);
+absl::Status On(const PauseRollout& event, Editor& editor);
+absl::Status On(const ApproveRollout& event, Editor& editor);
+absl::Status On(const RollBackRollout& event, Editor& editor);
+absl::Status On(const SkipUpdate& event, Editor& editor);
+absl::Status On(const RetryUpdate& event, Editor& editor);
+
+absl::Status On(const FreezeFleet& event, Editor& editor);
+absl::Status On(const UnfreezeFleet& event, Editor& editor);
+absl::Status On(const EmergencyStop& event, Editor& editor);
+absl::Status On(const LiftEmergencyStop& event, Editor& editor);
+absl::Status On(const ReleaseHost& event, Editor& editor);
+absl::Status On(const LiftQuarantine& event, Editor& editor);
+absl::Status On(const DeleteHost& event, Editor& editor);
 
 absl::Status On(const CordonHost& event, Editor& editor);
 absl::Status On(const UncordonHost& event, Editor& editor);
@@ -100,16 +118,18 @@ absl::Status On(const ServiceStarted& event, Editor& editor);
 absl::Status On(const LoseHost& event, Editor& editor);
 absl::Status On(const AdmitHost& event, Editor& editor);
 absl::Status On(const SkipHost& event, Editor& editor);
-absl::Status On(const HoldForFailures& event, Editor& editor);
+absl::Status On(const EnforceLimits& event, Editor& editor);
+absl::Status On(const RecallHosts& event, Editor& editor);
+absl::Status On(const CreateRollback& event, Editor& editor);
 absl::Status On(const EndWave& event, Editor& editor);
 absl::Status On(const AdvanceWave& event, Editor& editor);
 absl::Status On(const FinishRollout& event, Editor& editor);
 
-// Checks that handlers share.
-absl::Status CheckEtag(absl::string_view name, absl::string_view etag,
-                       uint64_t version);
-// An operator's reason: 1 to 1024 bytes. INVALID_ARGUMENT (BAD_REASON).
-absl::Status CheckReason(absl::string_view reason);
+// What handlers share.
+
+// Moves a rollout that was started, or that goes on, to where it belongs:
+// AWAITING_APPROVAL while its first wave lacks approvals, else RUNNING.
+void EnterStarted(Rollout& rollout, Editor& editor);
 // At most 64, in Kubernetes' syntax. INVALID_ARGUMENT (BAD_LABELS).
 absl::Status CheckLabels(const Labels& labels);
 

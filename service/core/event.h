@@ -228,7 +228,18 @@ struct SkipHost {
   std::string message = "";
 };
 
-struct HoldForFailures {
+// Holds a rollout that exceeds what it may, or has it taken back.
+struct EnforceLimits {
+  std::string rollout = "";
+};
+
+// Has hosts in flight cancel and come again: their window closed.
+struct RecallHosts {
+  std::string rollout = "";
+};
+
+// Makes, plans and starts the rollout that takes this one back.
+struct CreateRollback {
   std::string rollout = "";
 };
 
@@ -250,8 +261,11 @@ using EventBody =
                  HoldRollout, ResumeRollout, AbortRollout, CordonHost,
                  UncordonHost, UpdateHostLabels, DriverStored, DriverDeleted,
                  HostConnected, HostHeard, HostDisconnected, UpdateReported,
-                 LoseHost, AdmitHost, SkipHost, HoldForFailures, EndWave,
-                 AdvanceWave, FinishRollout>;
+                 LoseHost, AdmitHost, SkipHost, EnforceLimits, EndWave,
+                 AdvanceWave, FinishRollout, PauseRollout, ApproveRollout,
+                 RollBackRollout, SkipUpdate, RetryUpdate, FreezeFleet,
+                 UnfreezeFleet, EmergencyStop, LiftEmergencyStop, ReleaseHost,
+                 LiftQuarantine, DeleteHost, RecallHosts, CreateRollback>;
 
 // Who the service is in its own decisions.
 inline constexpr char kServiceActor[] = "batond";

@@ -5,66 +5,15 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "service/core/budget.h"
+#include "base/reason.h"
+#include "base/status_macros.h"
 #include "service/core/errors.h"
-#include "service/core/verdict.h"
 #include "service/core/wave.h"
 
 namespace baton::core {
 namespace {
 
 constexpr size_t kSpelledMax = 10;
-
-std::string Hosts(size_t number) {
-  return absl::StrCat(number, number == 1 ? " host" : " hosts");
-}
-
-// What an operator can do about a rollout that is at rest.
-Gate StateGate(const Rollout& rollout) {
-  Gate gate{.name = "state", .value = std::string(Name(rollout.state))};
-  switch (rollout.state) {
-    case RolloutState::kRunning:
-    case RolloutState::kSucceeded:
-      gate.message = absl::StrCat(
-          "'", rollout.name, "' ",
-          rollout.state == RolloutState::kRunning ? "runs" : "succeeded");
-      return gate;
-    case RolloutState::kDraft:
-      gate.reason = "ROLLOUT_NOT_PLANNED";
-      gate.message = "it is not planned yet: plan it";
-      break;
-    case RolloutState::kPlanned:
-      gate.reason = "ROLLOUT_NOT_STARTED";
-      gate.message = "it is not started yet: start it with its plan's digest";
-      break;
-    case RolloutState::kAwaitingApproval:
-    case RolloutState::kHeld:
-    case RolloutState::kFailed:
-    case RolloutState::kAborted:
-    case RolloutState::kAborting:
-    case RolloutState::kRolledBack:
-      gate.reason = rollout.reason;
-      gate.message = rollout.message;
-      break;
-  }
-  gate.verdict = rollout.state == RolloutState::kAborting ? GateVerdict::kWait
-                                                          : GateVerdict::kStop;
-  return gate;
-}
-
-Gate ToleranceGate(const Rollout& rollout) {
-  const RolloutProgress progress = ProgressOf(rollout);
-  Gate gate{
-      .name = "failure_tolerance",
-      .value = absl::StrCat(Hosts(progress.failures), " failed"),
-      .limit = Hosts(rollout.plan->failures_max + rollout.failures_accepted)};
-  if (progress.failures > 0) gate.message = FailuresText(rollout);
-  if (!ExceedsTolerance(rollout)) return gate;
-  gate.verdict = GateVerdict::kStop;
-  gate.reason = "FAILURE_TOLERANCE_EXCEEDED";
-  return gate;
-}
 
 std::string FlightText(const Fleet& fleet, const std::string& name,
                        const Update& update) {
@@ -82,7 +31,7 @@ std::string FlightText(const Fleet& fleet, const std::string& name,
 
 Gate InFlightGate(const Fleet& fleet, const Rollout& rollout) {
   const std::set<std::string>& running = rollout.tally.running;
-  Gate gate{.name = "in_flight", .value = Hosts(running.size())};
+  Gate gate{.name = "in_flight", .value = HostsText(running.size())};
   if (running.empty()) return gate;
   gate.verdict = GateVerdict::kWait;
   gate.reason = "UPDATE_RUNNING";
@@ -96,51 +45,11 @@ Gate InFlightGate(const Fleet& fleet, const Rollout& rollout) {
   return gate;
 }
 
-// Whether one more host of the fleet may go out of service.
-Gate FleetGate(const Fleet& fleet, const Rollout& rollout) {
-  const Unavailable count = CountUnavailable(fleet);
-  Gate gate{.name = "max_unavailable",
-            .value = absl::StrCat(Hosts(count.total()), " out of service"),
-            .limit = Hosts(rollout.plan->max_unavailable)};
-  if (count.total() == 0) return gate;
-  const std::vector<std::string> hosts = UnavailableHosts(fleet, kSpelledMax);
-  gate.message = absl::StrCat(count.slots, " updating, ", count.quarantined,
-                              " quarantined, ", count.offline, " offline, ",
-                              count.unhealthy, " unhealthy, ", count.cordoned,
-                              " cordoned: ", absl::StrJoin(hosts, ", "));
-  if (count.total() < rollout.plan->max_unavailable) return gate;
-  gate.reason = "MAX_UNAVAILABLE_REACHED";
-  gate.holder = hosts.front();
-  const bool moves = count.slots + count.offline > 0;
-  gate.verdict = moves ? GateVerdict::kWait : GateVerdict::kStop;
-  return gate;
-}
-
-Gate BlockedHostGate(const std::string& host, Verdict verdict) {
-  const bool alone =
-      verdict.reason == "HOST_OFFLINE" || verdict.reason == "HELD_BY_ROLLOUT";
-  Gate gate{.name = "host", .holder = host};
-  gate.verdict = alone ? GateVerdict::kWait : GateVerdict::kStop;
-  gate.reason = std::move(verdict.reason);
-  gate.message = absl::StrCat(host, ": ", verdict.message);
-  return gate;
-}
-
-// One gate for each host of the wave that waits on account of itself.
-void AddHostGates(const Fleet& fleet, const Rollout& rollout,
-                  std::vector<Gate>& gates) {
+// Whether the wave that is worked on has hosts that wait for a slot.
+bool HasWaiting(const Rollout& rollout) {
   const WaveTally& wave = rollout.tally.waves[rollout.wave];
-  for (const std::string& name : HostsOf(rollout, wave.waiting, kSpelledMax)) {
-    const Host* host = FindHost(fleet, name);
-    const Update& update = rollout.updates.at(name);
-    const Driver* driver = FindDriver(
-        fleet,
-        DriverNameOf(rollout,
-                     rollout.plan->waves[update.wave].hosts[update.position]));
-    if (host == nullptr || driver == nullptr) continue;
-    gates.push_back(
-        BlockedHostGate(name, VerdictOf(fleet, *host, *driver, rollout.name)));
-  }
+  return !(wave.ready.empty() && wave.later.empty() && wave.waiting.empty() &&
+           wave.unfit.empty());
 }
 
 // Hosts that try again, but not yet.
@@ -159,51 +68,42 @@ Gate RetryGate(const Fleet& fleet, const Rollout& rollout) {
           .message =
               absl::StrCat(name, " tries again in ", absl::FormatDuration(wait),
                            ", after ", update.reason),
-          .value = absl::StrCat(Hosts(later.size()), " backing off"),
+          .value = absl::StrCat(HostsText(later.size()), " backing off"),
           .limit = absl::StrCat(rollout.spec.retry.attempts, " attempts"),
           .holder = name,
           .next_check = wait};
 }
 
-Gate BakeGate(const Fleet& fleet, const Rollout& rollout) {
-  Gate gate{.name = "bake",
-            .value = absl::StrCat("wave '", WaveNameOf(rollout, rollout.wave),
-                                  "' has ended")};
-  gate.limit = absl::FormatDuration(rollout.plan->waves[rollout.wave].bake);
-  const absl::Time end = BakeEnd(rollout);
-  if (end > fleet.now && end != absl::InfiniteFuture()) {
-    gate.verdict = GateVerdict::kWait;
-    gate.reason = "WAVE_BAKES";
-    gate.next_check = end - fleet.now;
-    gate.message = absl::StrCat("the next wave begins in ",
-                                absl::FormatDuration(end - fleet.now));
-    return gate;
+// What keeps one host of a wave, as a gate of its rollout.
+void AddHostGate(const Fleet& fleet, const Rollout& rollout,
+                 const std::string& name, std::vector<Gate>& gates) {
+  const Host* host = FindHost(fleet, name);
+  if (host == nullptr) return;
+  for (Gate& gate : HostGates(fleet, rollout, *host)) {
+    if (gate.verdict == GateVerdict::kPass) continue;
+    gate.name = "host";
+    gate.holder = name;
+    gates.push_back(std::move(gate));
+    return;
   }
-  const std::vector<std::string> unwell = UnwellHosts(rollout);
-  if (unwell.empty()) return gate;
-  gate.verdict = GateVerdict::kWait;
-  gate.reason = "UPDATED_HOST_UNWELL";
-  gate.holder = unwell.front();
-  gate.message = absl::StrCat(
-      Hosts(unwell.size()),
-      " of the wave not READY since the update: ", absl::StrJoin(unwell, ", "));
-  return gate;
 }
 
-void AddWaveGates(const Fleet& fleet, const Rollout& rollout,
-                  std::vector<Gate>& gates) {
-  if (WaveHasEnded(rollout)) {
-    gates.push_back(BakeGate(fleet, rollout));
-    return;
-  }
+// The hosts of the wave that wait on account of themselves.
+void AddWaitingGates(const Fleet& fleet, const Rollout& rollout,
+                     std::vector<Gate>& gates) {
+  if (!HasWaiting(rollout)) return;
+  gates.push_back(FleetBudgetGate(fleet, rollout));
   const WaveTally& wave = rollout.tally.waves[rollout.wave];
-  if (wave.ready.empty() && wave.later.empty() && wave.waiting.empty() &&
-      wave.unfit.empty()) {
-    return;
+  // Those that are ready and wait all the same do so for their domains.
+  std::set<uint32_t> positions = wave.waiting;
+  for (const auto& [position, domains] : wave.ready.heads()) {
+    if (positions.size() < kSpelledMax) positions.insert(position);
   }
-  gates.push_back(FleetGate(fleet, rollout));
+  if (gates.back().verdict != GateVerdict::kPass) positions = wave.waiting;
   if (!wave.later.empty()) gates.push_back(RetryGate(fleet, rollout));
-  AddHostGates(fleet, rollout, gates);
+  for (const std::string& name : HostsOf(rollout, positions, kSpelledMax)) {
+    AddHostGate(fleet, rollout, name, gates);
+  }
 }
 
 // The first gate that does not let pass speaks for all.
@@ -301,41 +201,44 @@ std::optional<Gate> LastUpdateGate(const Fleet& fleet, const Host& host) {
   return std::nullopt;
 }
 
-// The rollout in which the host has yet to get a slot.
-std::optional<Gate> RolloutGate(const Fleet& fleet, const Host& host) {
+// Where the host stands in the rollout in which it has yet to get a slot: the
+// first gate of the rollout that keeps it, or its own.
+void AddRolloutGates(const Fleet& fleet, const Host& host,
+                     std::vector<Gate>& gates) {
   const Rollout* rollout = ClaimantOf(fleet, host.name);
-  if (rollout == nullptr) return std::nullopt;
+  if (rollout == nullptr) return;
   const Update& update = rollout->updates.at(host.name);
-  if (update.state != UpdateState::kPending) return std::nullopt;
-  Gate gate{.name = "rollout",
-            .verdict = GateVerdict::kWait,
-            .holder = rollout->name};
+  if (update.state != UpdateState::kPending) return;
+  Gate gate{.name = "rollout", .holder = rollout->name};
   gate.value = absl::StrCat("wave '", WaveNameOf(*rollout, update.wave), "'");
-  if (rollout->state == RolloutState::kHeld) {
-    gate.verdict = GateVerdict::kStop;
-    gate.reason = rollout->reason;
-    gate.message =
-        absl::StrCat("'", rollout->name, "' is HELD: ", rollout->message);
-  } else if (update.wave != rollout->wave) {
+  for (Gate& asked : RolloutGates(fleet, *rollout)) {
+    if (asked.verdict == GateVerdict::kPass) continue;
+    if (asked.name == "bake" && update.wave == rollout->wave) continue;
+    gate.verdict = asked.verdict;
+    gate.reason = std::move(asked.reason);
+    gate.next_check = asked.next_check;
+    gate.message = absl::StrCat("'", rollout->name, "' is ",
+                                Name(rollout->state), ": ", asked.message);
+    break;
+  }
+  if (gate.verdict == GateVerdict::kPass && update.wave != rollout->wave) {
+    gate.verdict = GateVerdict::kWait;
     gate.reason = "EARLIER_WAVE";
     gate.limit =
         absl::StrCat("wave '", WaveNameOf(*rollout, rollout->wave), "'");
     gate.message = absl::StrCat("'", rollout->name, "' works on ", gate.limit);
-  } else if (update.not_before > fleet.now) {
-    gate.reason = "RETRY_BACKOFF";
-    gate.next_check = update.not_before - fleet.now;
-    gate.message = absl::StrCat("it tries again in ",
-                                absl::FormatDuration(*gate.next_check),
-                                ", after ", update.reason);
-  } else {
-    const Gate budget = FleetGate(fleet, *rollout);
-    const bool full = budget.verdict != GateVerdict::kPass;
-    gate.verdict = full ? budget.verdict : GateVerdict::kWait;
-    gate.reason = full ? budget.reason : "SLOT_NOT_GIVEN";
-    gate.message = full ? budget.message : "it gets a slot next";
-    gate.limit = budget.limit;
   }
-  return gate;
+  gates.push_back(std::move(gate));
+  for (Gate& own : HostGates(fleet, *rollout, host)) {
+    gates.push_back(std::move(own));
+  }
+}
+
+Explanation Explained(absl::string_view name, absl::string_view otherwise,
+                      std::vector<Gate> gates) {
+  Explanation explanation{.gates = std::move(gates)};
+  Summarize(name, otherwise, explanation);
+  return explanation;
 }
 
 }  // namespace
@@ -344,37 +247,63 @@ absl::StatusOr<Explanation> ExplainRollout(const Fleet& fleet,
                                            const std::string& name) {
   const Rollout* rollout = FindRollout(fleet, name);
   if (rollout == nullptr) return RolloutNotFoundError(name);
-  Explanation explanation;
-  explanation.gates.push_back(StateGate(*rollout));
-  if (rollout->plan.has_value() && !rollout->updates.empty()) {
-    explanation.gates.push_back(ToleranceGate(*rollout));
-  }
+  std::vector<Gate> gates;
   if (IsActive(rollout->state)) {
+    gates = RolloutGates(fleet, *rollout);
     if (rollout->state != RolloutState::kAborting) {
-      AddWaveGates(fleet, *rollout, explanation.gates);
+      AddWaitingGates(fleet, *rollout, gates);
     }
-    explanation.gates.push_back(InFlightGate(fleet, *rollout));
+    gates.push_back(InFlightGate(fleet, *rollout));
+  } else {
+    gates.push_back(StateGate(*rollout));
+    if (!rollout->updates.empty()) gates.push_back(ToleranceGate(*rollout));
   }
-  Summarize(name,
-            rollout->state == RolloutState::kSucceeded ? "succeeded" : "moves",
-            explanation);
-  return explanation;
+  const bool succeeded = rollout->state == RolloutState::kSucceeded;
+  return Explained(name, succeeded ? "succeeded" : "moves", std::move(gates));
+}
+
+absl::StatusOr<Explanation> ExplainWave(const Fleet& fleet,
+                                        const std::string& name,
+                                        uint32_t wave) {
+  const Rollout* rollout = FindRollout(fleet, name);
+  if (rollout == nullptr) return RolloutNotFoundError(name);
+  if (!rollout->plan.has_value() || wave >= rollout->plan->waves.size()) {
+    return ErrorWithReason(
+        absl::StatusCode::kNotFound, "WAVE_NOT_FOUND",
+        absl::StrCat("'", name, "' has no wave ", wave, ", counted from 0"));
+  }
+  const std::string what =
+      absl::StrCat(name, "/waves/", WaveNameOf(*rollout, wave));
+  if (!IsActive(rollout->state)) {
+    return Explained(what, "is over", {StateGate(*rollout)});
+  }
+  if (wave < rollout->wave) return Explained(what, "is over", {});
+  if (wave == rollout->wave) {
+    ASSIGN_OR_RETURN(Explanation whole, ExplainRollout(fleet, name));
+    return Explained(what, "moves", std::move(whole.gates));
+  }
+  Gate gate{
+      .name = "wave",
+      .verdict = GateVerdict::kWait,
+      .reason = "EARLIER_WAVE",
+      .value = absl::StrCat("wave '", WaveNameOf(*rollout, wave), "'"),
+      .limit = absl::StrCat("wave '", WaveNameOf(*rollout, rollout->wave), "'"),
+      .holder = name};
+  gate.message = absl::StrCat("'", name, "' works on ", gate.limit);
+  return Explained(what, "moves", {std::move(gate)});
 }
 
 absl::StatusOr<Explanation> ExplainHost(const Fleet& fleet,
                                         const std::string& name) {
   const Host* host = FindHost(fleet, name);
   if (host == nullptr) return HostNotFoundError(name);
-  Explanation explanation;
-  explanation.gates = {QuarantineGate(*host), ConnectionGate(*host),
-                       HealthGate(*host), CordonGate(*host),
-                       SlotGate(fleet, *host)};
-  for (std::optional<Gate> gate :
-       {RolloutGate(fleet, *host), LastUpdateGate(fleet, *host)}) {
-    if (gate.has_value()) explanation.gates.push_back(*std::move(gate));
-  }
-  Summarize(name, "is free for a rollout", explanation);
-  return explanation;
+  std::vector<Gate> gates = {QuarantineGate(*host), ConnectionGate(*host),
+                             HealthGate(*host), CordonGate(*host),
+                             SlotGate(fleet, *host)};
+  AddRolloutGates(fleet, *host, gates);
+  std::optional<Gate> last = LastUpdateGate(fleet, *host);
+  if (last.has_value()) gates.push_back(*std::move(last));
+  return Explained(name, "is free for a rollout", std::move(gates));
 }
 
 }  // namespace baton::core

@@ -2,33 +2,16 @@
 #define SERVICE_CORE_EXPLAIN_H_
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "service/core/fleet.h"
+#include "service/core/gates.h"
 
 namespace baton::core {
 
 // Why something does or does not move; as baton.v1.Explanation.
-
-// Numbers as on the wire.
-enum class GateVerdict : uint8_t { kPass = 1, kWait = 2, kStop = 3 };
-
-struct Gate {
-  std::string name = "";
-  GateVerdict verdict = GateVerdict::kPass;
-  std::string reason = "";
-  std::string message = "";
-  std::string value = "";
-  std::string limit = "";
-  std::string holder = "";
-  std::optional<absl::Duration> next_check = std::nullopt;
-
-  bool operator==(const Gate&) const = default;
-};
 
 struct Explanation {
   std::string summary = "";
@@ -43,6 +26,12 @@ struct Explanation {
 // Errors: NOT_FOUND (ROLLOUT_NOT_FOUND)
 absl::StatusOr<Explanation> ExplainRollout(const Fleet& fleet,
                                            const std::string& name);
+
+// Returns every gate of one wave of a plan, by its index from 0.
+//
+// Errors: NOT_FOUND (ROLLOUT_NOT_FOUND, WAVE_NOT_FOUND)
+absl::StatusOr<Explanation> ExplainWave(const Fleet& fleet,
+                                        const std::string& name, uint32_t wave);
 
 // Returns every gate of the host.
 //

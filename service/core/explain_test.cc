@@ -151,7 +151,7 @@ TEST(ExplainHostTest, SaysWhereAHostStandsInItsRollout) {
   const Gate slot = GateOf(Host(stage, 1), "slot");
   EXPECT_EQ(slot.reason, "UPDATE_RUNNING");
   EXPECT_EQ(slot.holder, kRollout);
-  EXPECT_EQ(GateOf(Host(stage, 2), "rollout").reason,
+  EXPECT_EQ(GateOf(Host(stage, 2), "max_unavailable").reason,
             "MAX_UNAVAILABLE_REACHED");
   EXPECT_EQ(GateOf(Host(stage, 3), "rollout").reason, "EARLIER_WAVE");
   stage.Report(1, UpdateState::kCancelled);

@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/digest.h"
-#include "service/core/compile.h"
+#include "service/core/canonical.h"
 
 namespace baton::core {
 namespace {
@@ -44,6 +44,56 @@ std::string Fingerprint(const ResumeRollout& event) {
 
 std::string Fingerprint(const AbortRollout& event) {
   return Over({"abort", event.name, event.reason, event.etag});
+}
+
+std::string Fingerprint(const PauseRollout& event) {
+  return Over({"pause", event.name, event.reason, event.etag});
+}
+
+std::string Fingerprint(const ApproveRollout& event) {
+  return Over({"approve", event.name, event.digest, event.wave, event.remark,
+               event.etag});
+}
+
+std::string Fingerprint(const RollBackRollout& event) {
+  return Over({"roll_back", event.name, event.reason, event.etag});
+}
+
+std::string Fingerprint(const SkipUpdate& event) {
+  return Over({"skip", event.rollout, event.host, event.reason});
+}
+
+std::string Fingerprint(const RetryUpdate& event) {
+  return Over({"retry", event.rollout, event.host, event.reason});
+}
+
+std::string Fingerprint(const FreezeFleet& event) {
+  return Over(
+      {"freeze", event.reason, absl::StrCat(absl::ToUnixNanos(event.end))});
+}
+
+std::string Fingerprint(const UnfreezeFleet& event) {
+  return Over({"unfreeze", event.reason});
+}
+
+std::string Fingerprint(const EmergencyStop& event) {
+  return Over({"stop", event.reason});
+}
+
+std::string Fingerprint(const LiftEmergencyStop& event) {
+  return Over({"lift_stop", event.reason});
+}
+
+std::string Fingerprint(const ReleaseHost& event) {
+  return Over({"release", event.host, event.reason, event.etag});
+}
+
+std::string Fingerprint(const LiftQuarantine& event) {
+  return Over({"lift_quarantine", event.host, event.reason, event.etag});
+}
+
+std::string Fingerprint(const DeleteHost& event) {
+  return Over({"delete_host", event.host, event.reason, event.etag});
 }
 
 std::string Fingerprint(const CordonHost& event) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -11,6 +12,7 @@
 #include "absl/time/time.h"
 #include "service/core/audit.h"
 #include "service/core/driver.h"
+#include "service/core/history.h"
 #include "service/core/host.h"
 #include "service/core/ledger.h"
 #include "service/core/rollout.h"
@@ -25,6 +27,25 @@ struct RecordedRequest {
   std::string fingerprint = "";  // "sha256:…" over what was asked
 
   bool operator==(const RecordedRequest&) const = default;
+};
+
+// Nothing starts until an end; as baton.v1.Freeze.
+struct Freeze {
+  std::string by = "";
+  std::string reason = "";
+  absl::Time start = absl::InfinitePast();
+  absl::Time end = absl::InfinitePast();
+
+  bool operator==(const Freeze&) const = default;
+};
+
+// Nothing starts until somebody says so; as baton.v1.EmergencyStopRecord.
+struct EmergencyStopRecord {
+  std::string by = "";
+  std::string reason = "";
+  absl::Time time = absl::InfinitePast();
+
+  bool operator==(const EmergencyStopRecord&) const = default;
 };
 
 // What the operator of the service set; given anew at each start.
@@ -56,17 +77,24 @@ struct Fleet {
   std::string audit_hash = kAuditGenesis;
   Settings settings = {};
 
+  // These two are stored with the numbers above. A freeze whose end has come is
+  // as none.
+  std::optional<Freeze> freeze = std::nullopt;
+  std::optional<EmergencyStopRecord> emergency_stop = std::nullopt;
+
   std::map<std::string, Host> hosts = {};
   std::map<std::string, Driver> drivers = {};
   std::map<std::string, Rollout> rollouts = {};
   std::map<std::string, RecordedRequest> requests = {};  // by request_id
+  History history = {};
 
   // Derived from all of the above and never stored, as Rollout::tally,
   // Update::position and Host::claimant are: Apply() keeps them up to date, so
   // that nothing walks hosts or updates; see index.h.
-  std::set<std::string> active = {};  // rollouts that are
-  std::set<Silence> silence = {};     // connected hosts
-  std::set<Alarm> alarms = {};        // pending updates that back off
+  std::set<std::string> active = {};       // rollouts that are
+  std::set<std::string> taking_back = {};  // rollouts that WantsRollback()
+  std::set<Silence> silence = {};          // connected hosts
+  std::set<Alarm> alarms = {};             // pending updates that back off
   Ledger ledger = {};
 
   bool operator==(const Fleet&) const = default;

@@ -20,7 +20,8 @@ absl::Time SilentSince(const Fleet& fleet, const std::string& name) {
 Lane LaneOf(const Fleet& fleet, const Rollout& rollout, const Host* host,
             const Update& update) {
   if (update.state == UpdateState::kDone) {
-    const bool well = host != nullptr && StateOf(*host) == HostState::kReady;
+    // Of one that was deleted nobody expects to be well.
+    const bool well = host == nullptr || StateOf(*host) == HostState::kReady;
     return well ? Lane::kNone : Lane::kUnwell;
   }
   if (update.state != UpdateState::kPending) return Lane::kNone;
@@ -30,7 +31,7 @@ Lane LaneOf(const Fleet& fleet, const Rollout& rollout, const Host* host,
       DriverNameOf(rollout,
                    rollout.plan->waves[update.wave].hosts[update.position]));
   if (host == nullptr || driver == nullptr) return Lane::kWaiting;
-  const Verdict verdict = VerdictOf(fleet, *host, *driver, rollout.name);
+  const Verdict verdict = VerdictOf(fleet, *host, *driver, rollout);
   if (verdict.hot()) return Lane::kReady;
   return IsPassing(verdict.reason) ? Lane::kWaiting : Lane::kUnfit;
 }
@@ -117,6 +118,7 @@ bool WasStarted(const Rollout& rollout) {
 
 void Reindex(Fleet& fleet) {
   fleet.active.clear();
+  fleet.taking_back.clear();
   fleet.silence.clear();
   fleet.alarms.clear();
   fleet.ledger = {};
@@ -128,6 +130,7 @@ void Reindex(Fleet& fleet) {
   for (auto& [name, rollout] : fleet.rollouts) {
     if (WasStarted(rollout)) MakeUpdates(rollout);
     rollout.tally = TallyOf(rollout);
+    if (WantsRollback(rollout)) fleet.taking_back.insert(name);
     if (!IsActive(rollout.state)) continue;
     fleet.active.insert(name);
     for (const auto& [host, update] : rollout.updates) {
@@ -146,6 +149,7 @@ absl::Status CheckIndex(const Fleet& fleet) {
   if (fresh == fleet) return absl::OkStatus();
   std::string what;
   if (fresh.active != fleet.active) what += " active";
+  if (fresh.taking_back != fleet.taking_back) what += " taking_back";
   if (fresh.silence != fleet.silence) what += " silence";
   if (fresh.alarms != fleet.alarms) what += " alarms";
   if (!(fresh.ledger == fleet.ledger)) what += " ledger";
@@ -209,6 +213,11 @@ void IndexEdit::FinishRollouts() {
   bool closed = false;
   for (const std::string& name : entered_) {
     Rollout& rollout = fleet_.rollouts.at(name);
+    if (WantsRollback(rollout)) {
+      fleet_.taking_back.insert(name);
+    } else {
+      fleet_.taking_back.erase(name);
+    }
     const bool active = IsActive(rollout.state);
     const bool changed = active ? fleet_.active.insert(name).second
                                 : fleet_.active.erase(name) > 0;

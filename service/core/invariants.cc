@@ -9,6 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "service/core/approval.h"
+#include "service/core/explain.h"
 #include "service/core/index.h"
 
 namespace baton::core {
@@ -105,7 +107,7 @@ absl::Status CheckAudit(const Fleet& before, const Changes& changes,
                         const Fleet& after) {
   const bool stored = !changes.hosts.empty() || !changes.drivers.empty() ||
                       !changes.rollouts.empty() || !changes.updates.empty() ||
-                      !changes.requests.empty();
+                      !changes.requests.empty() || !changes.history.empty();
   if (stored && changes.audit.empty()) {
     return Broken("S9", "a change without an audit record");
   }
@@ -134,6 +136,8 @@ absl::Status CheckMonotone(const Fleet& before, const Fleet& after) {
   }
   for (const auto& [name, was] : before.hosts) {
     const Host* host = FindHost(after, name);
+    const bool gone = host == nullptr && was.rollout.empty();
+    if (gone && !was.connected()) continue;  // deleted
     if (host == nullptr || host->attempt < was.attempt) {
       return Broken("S13", absl::StrCat("attempt of '", name, "' went back"));
     }
@@ -161,6 +165,10 @@ absl::Status CheckAdmission(const Host& was, const Host& host,
     return Broken(
         "S10", absl::StrCat("'", host.name, "' was admitted by '", rollout.name,
                             "', which is ", Name(rollout.state)));
+  }
+  if (LacksApprovals(rollout, rollout.wave)) {
+    return Broken("S10", absl::StrCat("'", host.name, "' was admitted by '",
+                                      rollout.name, "' without approvals"));
   }
   if (host.attempt > was.attempt) return absl::OkStatus();
   return Broken("S13", absl::StrCat("'", host.name, "' got an old attempt"));
@@ -236,9 +244,28 @@ absl::Status CheckAdmissions(const Fleet& before, const Fleet& after) {
     if (was->rollout == host.rollout && was->attempt == host.attempt) continue;
     const Rollout& rollout = after.rollouts.at(host.rollout);
     RETURN_IF_ERROR(CheckAdmission(*was, host, rollout));
+    if (after.emergency_stop.has_value()) {
+      return Broken("S10", absl::StrCat("'", name,
+                                        "' was admitted in an emergency stop"));
+    }
     limits.Add(host, rollout);
   }
   return limits.Check(after);
+}
+
+// Whether some gate of what waits says why, for programs and for people.
+absl::Status CheckReason(const std::string& name,
+                         const absl::StatusOr<Explanation>& explanation) {
+  RETURN_IF_ERROR(explanation.status());
+  for (const Gate& gate : explanation->gates) {
+    if (gate.verdict == GateVerdict::kPass) continue;
+    if (!gate.reason.empty() && !gate.message.empty()) {
+      return absl::OkStatus();
+    }
+    return Broken("why", absl::StrCat("gate '", gate.name, "' of '", name,
+                                      "' does not say why"));
+  }
+  return Broken("why", absl::StrCat("nothing says why '", name, "' waits"));
 }
 
 }  // namespace
@@ -250,6 +277,17 @@ absl::Status CheckInvariants(const Fleet& fleet) {
   RETURN_IF_ERROR(CheckActive(fleet));
   RETURN_IF_ERROR(CheckSlots(fleet));
   return CheckIndex(fleet);
+}
+
+absl::Status CheckReasons(const Fleet& fleet) {
+  for (const std::string& name : fleet.active) {
+    RETURN_IF_ERROR(CheckReason(name, ExplainRollout(fleet, name)));
+  }
+  for (const auto& [name, host] : fleet.hosts) {
+    if (host.claimant.empty()) continue;
+    RETURN_IF_ERROR(CheckReason(name, ExplainHost(fleet, name)));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckTransition(const Fleet& before, const Changes& changes,

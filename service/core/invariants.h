@@ -14,6 +14,13 @@ namespace baton::core {
 // Errors: INTERNAL; the message names the invariant and the record
 absl::Status CheckInvariants(const Fleet& fleet);
 
+// What must be true of every fleet for which Decide() has nothing more to do: a
+// rollout that has not ended, and a host that waits in one or runs, have at
+// least one gate that does not pass, with a reason and words. Walks everything.
+//
+// Errors: INTERNAL; the message names the record
+absl::Status CheckReasons(const Fleet& fleet);
+
 // What must be true of every applied event, and of every turn of them: S1 (the
 // budget holds after each admission), S9 (durable changes have audit records,
 // each chained to the one before), S10 (no admission past the tolerance), S11

@@ -63,6 +63,10 @@ std::string DriverName(absl::string_view driver, absl::string_view version) {
   return absl::StrCat("drivers/", driver, "/versions/", version);
 }
 
+std::string WithVersion(absl::string_view name, absl::string_view version) {
+  return absl::StrCat(name.substr(0, name.rfind('/') + 1), version);
+}
+
 std::string UpdateName(absl::string_view rollout, absl::string_view host) {
   return absl::StrCat(rollout, "/updates/", ShortName(host));
 }

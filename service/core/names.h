@@ -27,6 +27,10 @@ absl::Status CheckDriverName(absl::string_view name);
 // Returns "drivers/{driver}/versions/{version}".
 std::string DriverName(absl::string_view driver, absl::string_view version);
 
+// Returns the name of another version of the driver that `name` is a version
+// of.
+std::string WithVersion(absl::string_view name, absl::string_view version);
+
 // Returns "{rollout}/updates/{host id}" for "rollouts/…" and "hosts/…".
 std::string UpdateName(absl::string_view rollout, absl::string_view host);
 

@@ -5,8 +5,11 @@
 #include <utility>
 
 #include "service/core/budget.h"
+#include "service/core/gates.h"
+#include "service/core/tolerance.h"
 #include "service/core/verdict.h"
 #include "service/core/wave.h"
+#include "service/core/window.h"
 
 namespace baton::core {
 namespace {
@@ -39,9 +42,9 @@ void SkipUnfit(const Fleet& fleet, const Rollout& rollout,
   for (const uint32_t position : rollout.tally.waves[rollout.wave].unfit) {
     if (decisions.full()) return;
     const PlannedHost& planned = hosts[position];
-    Verdict verdict = VerdictOf(
-        fleet, fleet.hosts.at(planned.host),
-        fleet.drivers.at(DriverNameOf(rollout, planned)), rollout.name);
+    Verdict verdict =
+        VerdictOf(fleet, fleet.hosts.at(planned.host),
+                  fleet.drivers.at(DriverNameOf(rollout, planned)), rollout);
     decisions.Add(SkipHost{rollout.name, planned.host,
                            std::move(verdict.reason),
                            std::move(verdict.message)});
@@ -87,6 +90,28 @@ void DecideOnWave(const Fleet& fleet, const Rollout& rollout,
   decisions.Add(AdvanceWave{rollout.name});
 }
 
+// Whether the rollout is to stop by itself.
+bool Exceeds(const Fleet& fleet, const Rollout& rollout) {
+  return ExceedsTolerance(rollout) || ExceedsWaveTolerance(rollout) ||
+         ExceedsBlackout(rollout) || ExceedsDeadline(rollout, fleet.now);
+}
+
+// Has hosts in flight come again when their window has closed. Looks at no more
+// than those in flight.
+void RecallAtClosing(const Fleet& fleet, const Rollout& rollout,
+                     Decisions& decisions) {
+  const std::set<std::string>& running = rollout.tally.running;
+  const bool some =
+      !rollout.spec.windows.empty() &&
+      std::any_of(running.begin(), running.end(), [&](const auto& host) {
+        const Update& update = rollout.updates.at(host);
+        return update.cancel == Cancel::kNone && !update.past_no_return;
+      });
+  if (some && CancelsInFlight(rollout.spec.windows, fleet.now)) {
+    decisions.Add(RecallHosts{rollout.name});
+  }
+}
+
 void DecideOnRollout(const Fleet& fleet, const Rollout& rollout,
                      Admissions& admissions, Decisions& decisions) {
   const bool pending = rollout.tally.Count(UpdateState::kPending) > 0;
@@ -96,16 +121,19 @@ void DecideOnRollout(const Fleet& fleet, const Rollout& rollout,
   }
   if (rollout.state == RolloutState::kAborting) return;
   // With none left to keep back there is nothing to hold: it fails at its end.
-  if (rollout.state == RolloutState::kRunning && pending &&
-      ExceedsTolerance(rollout)) {
-    decisions.Add(HoldForFailures{rollout.name});
+  if (rollout.state != RolloutState::kHeld && pending &&
+      Exceeds(fleet, rollout)) {
+    decisions.Add(EnforceLimits{rollout.name});
     return;
   }
+  RecallAtClosing(fleet, rollout, decisions);
   if (WaveHasEnded(rollout)) {
     DecideOnWave(fleet, rollout, decisions);
   } else if (rollout.state == RolloutState::kRunning) {
     SkipUnfit(fleet, rollout, decisions);
-    AdmitReady(fleet, rollout, admissions, decisions);
+    if (LetsStart(fleet, rollout)) {
+      AdmitReady(fleet, rollout, admissions, decisions);
+    }
   }
 }
 
@@ -116,6 +144,9 @@ std::vector<EventBody> Decide(const Fleet& fleet) {
   DecideOnSilence(fleet, decisions);
   // Who has gone silent is out of service: ask again once that is known.
   if (!decisions.empty()) return decisions.Take();
+  for (const std::string& name : fleet.taking_back) {
+    decisions.Add(CreateRollback{name});
+  }
   Admissions admissions(fleet);
   for (const std::string& name : fleet.active) {
     if (decisions.full()) break;
@@ -133,11 +164,7 @@ absl::Time NextDeadline(const Fleet& fleet) {
     next = std::min(next, std::get<absl::Time>(*fleet.alarms.begin()));
   }
   for (const std::string& name : fleet.active) {
-    const Rollout& rollout = fleet.rollouts.at(name);
-    if (rollout.state != RolloutState::kRunning) continue;
-    // One that is over waits for hosts to be well, not for time.
-    const absl::Time end = BakeEnd(rollout);
-    if (end > fleet.now) next = std::min(next, end);
+    next = std::min(next, NextGateChange(fleet, fleet.rollouts.at(name)));
   }
   return next;
 }

@@ -35,6 +35,9 @@ Tally TallyOf(const Rollout& rollout) {
   Tally tally;
   if (rollout.updates.empty()) return tally;
   tally.waves.resize(rollout.plan->waves.size());
+  const BlackoutSpec& blackout = rollout.spec.blackout;
+  tally.long_above = blackout.per_vgpu_max;
+  tally.slow_above = blackout.p99_max.value_or(blackout.per_vgpu_max);
   for (const auto& [host, update] : rollout.updates) {
     Count(host, CountedOf(update), tally);
   }
@@ -94,6 +97,12 @@ bool IsFinished(RolloutState state) {
       return false;
   }
   CHECK(false);
+}
+
+bool WantsRollback(const Rollout& rollout) {
+  return rollout.take_back.has_value() && rollout.rollback.empty() &&
+         IsFinished(rollout.state) &&
+         rollout.state != RolloutState::kRolledBack;
 }
 
 bool ExceedsTolerance(const Rollout& rollout) {

@@ -234,7 +234,13 @@ struct Rollout {
   uint32_t wave = 0;  // index of the wave that is worked on
   // When the last host of that wave ended. InfinitePast: some have not.
   absl::Time wave_ended = absl::InfinitePast();
-  uint32_t failures_accepted = 0;  // that somebody forgave
+  // When it is to have ended. InfiniteFuture: not started yet.
+  absl::Time deadline_time = absl::InfiniteFuture();
+  // What somebody forgave; see tolerance.h.
+  uint32_t failures_accepted = 0;
+  uint32_t wave_failures_accepted = 0;
+  uint32_t long_blackouts_accepted = 0;
+  uint32_t slow_blackouts_accepted = 0;
   std::vector<Approval> approvals = {};
   // Set once it is to be taken back; the rollout that does so is made when no
   // host of this one is in flight any more.
@@ -290,6 +296,9 @@ bool IsActive(RolloutState state);
 
 // Whether it has ended: SUCCEEDED, FAILED, ABORTED or ROLLED_BACK.
 bool IsFinished(RolloutState state);
+
+// Whether a rollout is to be taken back, has ended, and nothing does so yet.
+bool WantsRollback(const Rollout& rollout);
 
 // Whether more hosts failed than the plan tolerates, those accepted left out.
 // False before a plan.

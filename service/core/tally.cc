@@ -67,6 +67,8 @@ void Count(const std::string& host, const CountedUpdate& update, Tally& tally) {
   tally.vgpus_preserved += update.vgpus_preserved;
   for (const absl::Duration blackout : update.blackouts) {
     tally.blackouts.Add(blackout);
+    if (blackout > tally.long_above) ++tally.long_blackouts;
+    if (blackout > tally.slow_above) ++tally.slow_blackouts;
   }
 }
 
@@ -87,6 +89,8 @@ void Uncount(const std::string& host, const CountedUpdate& update,
   tally.vgpus_preserved -= update.vgpus_preserved;
   for (const absl::Duration blackout : update.blackouts) {
     tally.blackouts.Remove(blackout);
+    if (blackout > tally.long_above) --tally.long_blackouts;
+    if (blackout > tally.slow_above) --tally.slow_blackouts;
   }
 }
 

@@ -86,6 +86,11 @@ struct Tally {
   uint32_t vgpus = 0;
   uint32_t vgpus_preserved = 0;
   DurationHistogram blackouts = {};
+  // Those above each of the rollout's two limits, exactly.
+  absl::Duration long_above = absl::InfiniteDuration();
+  absl::Duration slow_above = absl::InfiniteDuration();
+  uint32_t long_blackouts = 0;
+  uint32_t slow_blackouts = 0;
   std::set<std::string> running = {};  // hosts in flight
   std::set<std::string> failed = {};   // hosts that count as failures
   std::vector<WaveTally> waves = {};   // as in the plan; empty until started

@@ -121,7 +121,9 @@ bool CountsAsFailure(const Update& update) {
     case UpdateState::kQuarantined:
       return true;
     case UpdateState::kSkipped:
-      return update.reason != "ALREADY_AT_VERSION";
+      return update.reason != "ALREADY_AT_VERSION" &&
+             update.reason != "SKIPPED_BY_OPERATOR" &&
+             update.reason != "ROLLOUT_ABORTED";
   }
   CHECK(false);
 }

@@ -170,7 +170,7 @@ struct Update {
 bool HasEnded(UpdateState state);
 
 // Whether `update` ended in a way that the failure tolerance counts: other than
-// DONE, and not skipped because there was nothing to do.
+// DONE, and not skipped because there was nothing to do or by somebody's word.
 bool CountsAsFailure(const Update& update);
 
 // Returns one line on why `update` ended other than DONE, e.g. "CANCELLED:

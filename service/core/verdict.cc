@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "service/core/names.h"
 
@@ -22,9 +23,58 @@ bool IsAtVersion(const Host& host, const DriverManifest& manifest) {
          });
 }
 
+// What the formats of saved state say against it, one way and the other.
+Verdict FormatVerdict(const Fleet& fleet, const Adapter& adapter,
+                      const DriverManifest& manifest,
+                      const RequireSpec& require) {
+  const Driver* running =
+      FindDriver(fleet, DriverName(adapter.driver, adapter.driver_version));
+  if (running == nullptr) return {};
+  const DriverManifest& old = running->manifest;
+  if (!Contains(manifest.state_format_reads, old.state_format_writes)) {
+    return {
+        "STATE_FORMAT_UNREADABLE",
+        absl::StrCat("adapter '", adapter.name, "': ", adapter.driver_version,
+                     " saves in format ", old.state_format_writes, ", which ",
+                     manifest.version, " cannot read")};
+  }
+  if (require.rollback_path &&
+      !Contains(old.state_format_reads, manifest.state_format_writes)) {
+    return {"NO_ROLLBACK_PATH",
+            absl::StrCat("adapter '", adapter.name, "': ", manifest.version,
+                         " saves in format ", manifest.state_format_writes,
+                         ", which ", adapter.driver_version,
+                         " cannot read: there is no way back")};
+  }
+  return {};
+}
+
+// What the guests of the adapter say against it.
+Verdict GuestVerdict(const Adapter& adapter, const DriverManifest& manifest) {
+  if (manifest.guest_driver_min.empty()) return {};
+  for (const VirtualGpu& vgpu : adapter.vgpus) {
+    if (vgpu.guest_driver.empty()) {
+      return {"GUEST_UNKNOWN",
+              absl::StrCat("guest '", vgpu.guest,
+                           "': its driver's version is not known, want at "
+                           "least ",
+                           manifest.guest_driver_min)};
+    }
+    if (CompareVersions(vgpu.guest_driver, manifest.guest_driver_min) >= 0) {
+      continue;
+    }
+    return {
+        "GUEST_TOO_OLD",
+        absl::StrCat("guest '", vgpu.guest, "' has driver ", vgpu.guest_driver,
+                     ", want at least ", manifest.guest_driver_min)};
+  }
+  return {};
+}
+
 // What the adapter itself says against it.
 Verdict AdapterVerdict(const Fleet& fleet, const Adapter& adapter,
-                       const DriverManifest& manifest) {
+                       const DriverManifest& manifest,
+                       const RequireSpec& require) {
   if (!Contains(manifest.pci_ids, adapter.pci_id)) {
     return {"DEVICE_NOT_SUPPORTED",
             absl::StrCat("adapter '", adapter.name, "' is ", adapter.pci_id,
@@ -37,15 +87,17 @@ Verdict AdapterVerdict(const Fleet& fleet, const Adapter& adapter,
                              ? "no driver runs"
                              : "its driver does not offer hot update")};
   }
-  const Driver* running =
-      FindDriver(fleet, DriverName(adapter.driver, adapter.driver_version));
-  if (running != nullptr && !Contains(manifest.state_format_reads,
-                                      running->manifest.state_format_writes)) {
-    return {
-        "STATE_FORMAT_UNREADABLE",
-        absl::StrCat("adapter '", adapter.name, "': ", adapter.driver_version,
-                     " saves in format ", running->manifest.state_format_writes,
-                     ", which ", manifest.version, " cannot read")};
+  if (Verdict verdict = FormatVerdict(fleet, adapter, manifest, require);
+      !verdict.hot()) {
+    return verdict;
+  }
+  return GuestVerdict(adapter, manifest);
+}
+
+Verdict HookVerdict(const Host& host, const HooksSpec& hooks) {
+  for (const std::string& hook : {hooks.before, hooks.after}) {
+    if (hook.empty() || Contains(host.inventory.hooks, hook)) continue;
+    return {"HOOK_UNKNOWN", absl::StrCat("its agent has no hook '", hook, "'")};
   }
   return {};
 }
@@ -70,7 +122,7 @@ Verdict StateVerdict(const Host& host, const std::string& rollout) {
 }  // namespace
 
 Verdict VerdictOf(const Fleet& fleet, const Host& host, const Driver& driver,
-                  const std::string& rollout) {
+                  const Rollout& rollout) {
   if (host.quarantine.has_value()) {
     return {"HOST_QUARANTINED", StateMessageOf(host)};
   }
@@ -79,24 +131,69 @@ Verdict VerdictOf(const Fleet& fleet, const Host& host, const Driver& driver,
             absl::StrCat("it runs ", driver.manifest.version)};
   }
   const Rollout* claimant = ClaimantOf(fleet, host.name);
-  if (claimant != nullptr && claimant->name != rollout) {
+  if (claimant != nullptr && claimant->name != rollout.name) {
     return {"HELD_BY_ROLLOUT",
             absl::StrCat("'", claimant->name, "' has not finished with it")};
   }
-  if (Verdict verdict = StateVerdict(host, rollout); !verdict.hot()) {
+  if (Verdict verdict = StateVerdict(host, rollout.name); !verdict.hot()) {
     return verdict;
   }
   for (const Adapter& adapter : host.inventory.adapters) {
-    Verdict verdict = AdapterVerdict(fleet, adapter, driver.manifest);
+    Verdict verdict =
+        AdapterVerdict(fleet, adapter, driver.manifest, rollout.spec.require);
     if (!verdict.hot()) return verdict;
   }
-  return {};
+  return HookVerdict(host, rollout.spec.hooks);
+}
+
+Verdict MemoryVerdict(const Host& host, uint64_t saved_bytes,
+                      const RequireSpec& require) {
+  const std::optional<uint64_t>& available =
+      host.inventory.available_memory_bytes;
+  const uint64_t wanted = saved_bytes + require.spare_memory_bytes;
+  if (!available.has_value()) {
+    return {"MEMORY_UNKNOWN",
+            absl::StrCat("its agent does not say how much memory is free, want "
+                         "at least ",
+                         wanted, " bytes")};
+  }
+  if (*available >= wanted) return {};
+  return {"MEMORY_SHORT",
+          absl::StrCat(*available, " bytes of memory are free, want at least ",
+                       wanted, ": ", saved_bytes,
+                       " for saved state as predicted, and ",
+                       require.spare_memory_bytes, " to spare")};
+}
+
+int CompareVersions(absl::string_view a, absl::string_view b) {
+  const auto digits_of = [](absl::string_view& text) {
+    size_t length = 0;
+    while (length < text.size() && absl::ascii_isdigit(text[length])) ++length;
+    absl::string_view digits = text.substr(0, length);
+    text.remove_prefix(length);
+    while (digits.size() > 1 && digits.front() == '0') digits.remove_prefix(1);
+    return digits;
+  };
+  while (!a.empty() && !b.empty()) {
+    if (absl::ascii_isdigit(a.front()) && absl::ascii_isdigit(b.front())) {
+      const absl::string_view x = digits_of(a);
+      const absl::string_view y = digits_of(b);
+      if (x.size() != y.size()) return x.size() < y.size() ? -1 : 1;
+      if (const int order = x.compare(y); order != 0) return order;
+      continue;
+    }
+    if (a.front() != b.front()) return a.front() < b.front() ? -1 : 1;
+    a.remove_prefix(1);
+    b.remove_prefix(1);
+  }
+  return static_cast<int>(b.empty()) - static_cast<int>(a.empty());
 }
 
 bool IsPassing(const std::string& reason) {
   return reason == "HOST_OFFLINE" || reason == "HOST_UNHEALTHY" ||
          reason == "HOST_CORDONED" || reason == "HELD_BY_ROLLOUT" ||
-         reason == "NO_ADAPTER";
+         reason == "NO_ADAPTER" || reason == "GUEST_UNKNOWN" ||
+         reason == "GUEST_TOO_OLD" || reason == "HOOK_UNKNOWN";
 }
 
 }  // namespace baton::core

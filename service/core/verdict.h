@@ -1,8 +1,10 @@
 #ifndef SERVICE_CORE_VERDICT_H_
 #define SERVICE_CORE_VERDICT_H_
 
+#include <cstdint>
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "service/core/fleet.h"
 
 namespace baton::core {
@@ -21,6 +23,13 @@ namespace baton::core {
 //   HOT_UPDATE_UNSUPPORTED   the driver that runs cannot be hot updated
 //   STATE_FORMAT_UNREADABLE  the package cannot read what the driver that runs
 //                            saves; said only where the depot has that driver
+//   NO_ROLLBACK_PATH         the driver that runs cannot read what the package
+//                            saves, and a way back is required; said only where
+//                            the depot has that driver
+//   GUEST_UNKNOWN            a guest's driver has no version that is known, and
+//                            the package asks for a least one
+//   GUEST_TOO_OLD            a guest's driver is older than that
+//   HOOK_UNKNOWN             the agent's configuration lacks a hook
 struct Verdict {
   std::string reason = "";  // empty: it can
   std::string message = "";
@@ -31,9 +40,23 @@ struct Verdict {
 
 // Returns the first of the reasons above that is true of `host`.
 //
+// `driver`   that the host is to run
 // `rollout`  who asks: what it holds itself does not count against it
 Verdict VerdictOf(const Fleet& fleet, const Host& host, const Driver& driver,
-                  const std::string& rollout);
+                  const Rollout& rollout);
+
+// Whether the host's memory can hold `saved_bytes` of saved state and leave
+// free what `require` asks for. Reasons:
+//
+//   MEMORY_UNKNOWN  the agent does not say how much there is
+//   MEMORY_SHORT    it is not enough
+Verdict MemoryVerdict(const Host& host, uint64_t saved_bytes,
+                      const RequireSpec& require);
+
+// Compares versions as people do, field by field: runs of digits by their
+// number, all else by its bytes, e.g. "31.0.9" < "31.0.15". Returns less than,
+// equal to or more than 0.
+int CompareVersions(absl::string_view a, absl::string_view b);
 
 // Whether `reason` may go away by itself or by an operator's word on the host,
 // so that a host that was planned waits rather than being skipped.

@@ -257,6 +257,19 @@ std::string EncodeMeta(const core::Fleet& fleet) {
   meta.set_now_ns(ToNs(fleet.now));
   meta.set_audit_sequence(fleet.audit_sequence);
   meta.set_audit_hash(fleet.audit_hash);
+  if (fleet.freeze.has_value()) {
+    v1::Freeze& freeze = *meta.mutable_freeze();
+    freeze.set_by(fleet.freeze->by);
+    freeze.set_reason(fleet.freeze->reason);
+    freeze.set_start_time_ns(ToNs(fleet.freeze->start));
+    freeze.set_end_time_ns(ToNs(fleet.freeze->end));
+  }
+  if (fleet.emergency_stop.has_value()) {
+    v1::EmergencyStop& stop = *meta.mutable_emergency_stop();
+    stop.set_by(fleet.emergency_stop->by);
+    stop.set_reason(fleet.emergency_stop->reason);
+    stop.set_time_ns(ToNs(fleet.emergency_stop->time));
+  }
   return meta.SerializeAsString();
 }
 
@@ -267,6 +280,17 @@ absl::Status DecodeMeta(absl::string_view bytes, core::Fleet& fleet) {
   fleet.now = ToTime(meta.now_ns());
   fleet.audit_sequence = meta.audit_sequence();
   fleet.audit_hash = meta.audit_hash();
+  if (meta.has_freeze()) {
+    const v1::Freeze& freeze = meta.freeze();
+    fleet.freeze = core::Freeze{freeze.by(), freeze.reason(),
+                                ToTime(freeze.start_time_ns()),
+                                ToTime(freeze.end_time_ns())};
+  }
+  if (meta.has_emergency_stop()) {
+    const v1::EmergencyStop& stop = meta.emergency_stop();
+    fleet.emergency_stop = core::EmergencyStopRecord{stop.by(), stop.reason(),
+                                                     ToTime(stop.time_ns())};
+  }
   return absl::OkStatus();
 }
 
@@ -379,6 +403,12 @@ std::string Encode(const core::Rollout& rollout) {
   to.set_version(rollout.version);
   to.set_wave(rollout.wave);
   to.set_failures_accepted(rollout.failures_accepted);
+  to.set_wave_failures_accepted(rollout.wave_failures_accepted);
+  to.set_long_blackouts_accepted(rollout.long_blackouts_accepted);
+  to.set_slow_blackouts_accepted(rollout.slow_blackouts_accepted);
+  if (rollout.deadline_time != absl::InfiniteFuture()) {
+    to.set_deadline_time_ns(ToNs(rollout.deadline_time));
+  }
   for (const core::Approval& approval : rollout.approvals) {
     ToProto(approval, *to.add_approvals());
   }
@@ -414,6 +444,12 @@ absl::StatusOr<core::Rollout> DecodeRollout(const std::string& name,
   rollout.version = from.version();
   rollout.wave = from.wave();
   rollout.failures_accepted = from.failures_accepted();
+  rollout.wave_failures_accepted = from.wave_failures_accepted();
+  rollout.long_blackouts_accepted = from.long_blackouts_accepted();
+  rollout.slow_blackouts_accepted = from.slow_blackouts_accepted();
+  if (from.has_deadline_time_ns()) {
+    rollout.deadline_time = ToTime(from.deadline_time_ns());
+  }
   for (const v1::Approval& approval : from.approvals()) {
     rollout.approvals.push_back(FromProto(approval));
   }
@@ -498,6 +534,42 @@ absl::StatusOr<core::RecordedRequest> DecodeRequest(absl::string_view bytes) {
   ASSIGN_OR_RETURN(const v1::RecordedRequest from,
                    Parse<v1::RecordedRequest>(bytes, "request"));
   return core::RecordedRequest{from.sequence(), from.fingerprint()};
+}
+
+std::string Encode(const core::HistoryKey& key,
+                   const core::HistoryEntry& entry) {
+  v1::History to;
+  to.set_from_driver(key.from_driver);
+  to.set_to_driver(key.to_driver);
+  to.set_model(key.model);
+  to.set_profile(key.profile);
+  to.set_vgpus(entry.vgpus);
+  for (const auto& [number, times] : entry.blackouts.buckets()) {
+    v1::Bucket& bucket = *to.add_blackouts();
+    bucket.set_bucket(number);
+    bucket.set_times(times);
+  }
+  to.set_saved_bytes(entry.saved_bytes);
+  to.set_hosts(entry.hosts);
+  to.set_duration_ns(ToNs(entry.duration));
+  to.set_time_ns(ToNs(entry.time));
+  return to.SerializeAsString();
+}
+
+absl::Status DecodeHistory(absl::string_view bytes, core::History& history) {
+  ASSIGN_OR_RETURN(const v1::History from,
+                   Parse<v1::History>(bytes, "history"));
+  core::HistoryEntry& entry = history[{from.from_driver(), from.to_driver(),
+                                       from.model(), from.profile()}];
+  entry.vgpus = from.vgpus();
+  for (const v1::Bucket& bucket : from.blackouts()) {
+    entry.blackouts.AddToBucket(bucket.bucket(), bucket.times());
+  }
+  entry.saved_bytes = from.saved_bytes();
+  entry.hosts = from.hosts();
+  entry.duration = absl::Nanoseconds(from.duration_ns());
+  entry.time = ToTime(from.time_ns());
+  return absl::OkStatus();
 }
 
 std::string Encode(const core::Capsule& capsule) {

@@ -45,6 +45,10 @@ absl::StatusOr<core::Update> DecodeUpdate(absl::string_view bytes);
 std::string Encode(const core::RecordedRequest& request);
 absl::StatusOr<core::RecordedRequest> DecodeRequest(absl::string_view bytes);
 
+std::string Encode(const core::HistoryKey& key,
+                   const core::HistoryEntry& entry);
+absl::Status DecodeHistory(absl::string_view bytes, core::History& history);
+
 std::string Encode(const core::Capsule& capsule);
 absl::StatusOr<core::Capsule> DecodeCapsule(absl::string_view bytes);
 

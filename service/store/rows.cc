@@ -26,6 +26,16 @@ void AddChanged(Table table, const std::map<std::string, Record>& records,
   rows.push_back(std::move(row));
 }
 
+// Lengths go first, so that no two keys are the same.
+std::string KeyOf(const core::HistoryKey& key) {
+  std::string text;
+  for (const std::string* part :
+       {&key.from_driver, &key.to_driver, &key.model, &key.profile}) {
+    absl::StrAppend(&text, part->size(), ":", *part);
+  }
+  return text;
+}
+
 absl::Status AddPlan(const std::string& key, absl::string_view value,
                      core::Fleet& fleet) {
   const auto rollout = fleet.rollouts.find(key);
@@ -71,6 +81,8 @@ absl::string_view Name(Table table) {
       return "updates";
     case Table::kRequests:
       return "requests";
+    case Table::kHistory:
+      return "history";
   }
   CHECK(false);
 }
@@ -105,6 +117,12 @@ std::vector<Row> RowsOf(const core::Fleet& fleet,
   for (const std::string& key : changes.requests) {
     AddChanged(Table::kRequests, fleet.requests, key, rows);
   }
+  for (const core::HistoryKey& key : changes.history) {
+    Row row{Table::kHistory, KeyOf(key)};
+    const auto found = fleet.history.find(key);
+    if (found != fleet.history.end()) row.value = Encode(key, found->second);
+    rows.push_back(std::move(row));
+  }
   return rows;
 }
 
@@ -133,6 +151,8 @@ absl::Status AddRow(Table table, const std::string& key,
       ASSIGN_OR_RETURN(fleet.requests[key], DecodeRequest(value));
       return absl::OkStatus();
     }
+    case Table::kHistory:
+      return DecodeHistory(value, fleet.history);
   }
   CHECK(false);
 }

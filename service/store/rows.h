@@ -24,18 +24,20 @@ enum class Table : uint8_t {
   kRollouts,
   kPlans,
   kUpdates,
-  kRequests
+  kRequests,
+  kHistory
 };
 inline constexpr Table kTables[] = {
-    Table::kMeta,  Table::kHosts,   Table::kDrivers, Table::kRollouts,
-    Table::kPlans, Table::kUpdates, Table::kRequests};
+    Table::kMeta,  Table::kHosts,   Table::kDrivers,  Table::kRollouts,
+    Table::kPlans, Table::kUpdates, Table::kRequests, Table::kHistory};
 
 // Returns "hosts" and so on.
 absl::string_view Name(Table table);
 
 struct Row {
   Table table = Table::kMeta;
-  std::string key = "";  // resource name; of a request, its id
+  std::string key = "";  // resource name; of a request, its id; of
+                         // history, all that it is about
   std::optional<std::string> value = std::nullopt;  // nullopt: remove it
 };
 

@@ -17,7 +17,7 @@ namespace baton::store {
 namespace {
 
 constexpr int kApplicationId = 0x4261746E;  // "Batn"
-// 2: plans are records of their own; capsules.
+// 2: plans are records of their own; capsules; history.
 constexpr int kSchemaVersion = 2;
 
 // Capsules that one commit removes at most.
@@ -137,7 +137,9 @@ absl::Status CopyPlans(sqlite3* db) {
 absl::Status Upgrade(sqlite3* db) {
   RETURN_IF_ERROR(Execute(
       db, absl::StrCat("BEGIN EXCLUSIVE;CREATE TABLE plans(key TEXT PRIMARY "
-                       "KEY NOT NULL, value BLOB NOT NULL);",
+                       "KEY NOT NULL, value BLOB NOT NULL);"
+                       "CREATE TABLE history(key TEXT PRIMARY KEY NOT NULL, "
+                       "value BLOB NOT NULL);",
                        kMakeCapsules, "PRAGMA user_version=", kSchemaVersion)));
   absl::Status copied = CopyPlans(db);
   if (copied.ok()) return Execute(db, "COMMIT");

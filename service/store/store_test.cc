@@ -135,6 +135,9 @@ class StoreTest : public testing::TestWithParam<Kind> {
     for (const auto& [id, request] : stage_.fleet().requests) {
       all.requests.insert(id);
     }
+    for (const auto& [key, entry] : stage_.fleet().history) {
+      all.history.insert(key);
+    }
     ASSERT_EQ(store_->Commit(stage_.fleet(), all), absl::OkStatus());
   }
 
@@ -177,6 +180,7 @@ TEST_P(StoreTest, KeepsUpWithEachChange) {
   Do(core::CordonHost{HostName(1), "disk", "", "request-1"});
   core::RolloutSpec spec = support::MakeSpec();
   spec.limits.max_unavailable = 2;  // the cordoned host counts
+  spec.failure_tolerance.hosts = 3;
   Do(core::CreateRollout{kRollout, spec});
   Do(core::PlanRollout{kRollout});
   Do(core::StartRollout{kRollout, stage_.rollout().plan->digest});
@@ -185,6 +189,16 @@ TEST_P(StoreTest, KeepsUpWithEachChange) {
   Do(core::UpdateReported{HostName(2), stage_.host(2).stream,
                           stage_.ReportOf(2, UpdateState::kRolledBack)});
   EXPECT_EQ(Reload(), DurableOf(stage_.fleet()));
+  Do(core::AdmitHost{kRollout, HostName(3), 1});
+  Do(core::UpdateReported{HostName(3), stage_.host(3).stream,
+                          stage_.ReportOf(3, UpdateState::kDone)});
+  Do(core::FreezeFleet{"audit", stage_.fleet().now + absl::Hours(1)});
+  Do(core::EmergencyStop{"smoke"});
+  const core::Fleet fleet = Reload();
+  EXPECT_EQ(fleet, DurableOf(stage_.fleet()));
+  EXPECT_EQ(fleet.history.size(), 1u);
+  EXPECT_TRUE(fleet.freeze.has_value());
+  EXPECT_TRUE(fleet.emergency_stop.has_value());
 }
 
 TEST_P(StoreTest, ForgetsWhatWasRemoved) {
@@ -426,9 +440,11 @@ TEST(SqliteStoreTest, TakesOverAFileOfAnEarlierRelease) {
   const std::string length = {static_cast<char>(plan.size() % 128 + 128),
                               static_cast<char>(plan.size() / 128)};
   const std::string record = Encode(stage.rollout()) + "\x2a" + length + plan;
-  ExecuteOn(path, absl::StrCat("DROP TABLE plans;DROP TABLE capsules;"
-                               "UPDATE rollouts SET value=",
-                               HexOf(record), ";PRAGMA user_version=1"));
+  ExecuteOn(
+      path,
+      absl::StrCat("DROP TABLE plans; DROP TABLE history;DROP TABLE capsules;"
+                   "UPDATE rollouts SET value=",
+                   HexOf(record), ";PRAGMA user_version=1"));
   for (int round = 0; round < 2; ++round) {
     const auto store = OpenSqliteStore({path});
     ASSERT_TRUE(store.ok()) << store.status();

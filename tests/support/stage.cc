@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/digest.h"
 #include "service/core/invariants.h"
+#include "service/core/names.h"
 #include "service/core/plan.h"
 
 namespace baton::support {
@@ -33,7 +34,7 @@ core::Inventory MakeInventory(const std::string& version) {
   adapter.hot_update_capable = true;
   adapter.vgpus = {{1, "0x1", "S1-64", "guest-1", 64 << 20},
                    {2, "0x2", "S1-64", "guest-2", 64 << 20}};
-  return {{adapter}, ""};
+  return {{adapter}, "", uint64_t{1} << 36};
 }
 
 core::Driver MakeDriver(const std::string& version) {
@@ -106,6 +107,7 @@ void Stage::Settle() {
       if (Try(std::move(decision), core::kServiceActor).ok()) moved = true;
     }
   }
+  Require(core::CheckReasons(fleet_));
 }
 
 void Stage::Advance(absl::Duration time) {
@@ -172,8 +174,13 @@ void Stage::Report(int number, core::UpdateState state) {
   const core::UpdateReport report = ReportOf(number, state);
   const uint64_t stream = host(number).stream;
   if (state == core::UpdateState::kDone) {
-    Do(core::HostHeard{HostName(number), stream, MakeInventory("2.0")},
-       "agent");
+    const core::Rollout& by = rollout(host(number).rollout);
+    const core::Update& now = update(number, by.name);
+    const std::string& driver = core::DriverNameOf(
+        by, by.plan->waves[now.wave].hosts[now.position]);
+    const core::Inventory shown =
+        MakeInventory(std::string(core::ShortName(driver)));
+    Do(core::HostHeard{HostName(number), stream, shown}, "agent");
   }
   Do(core::UpdateReported{HostName(number), stream, report}, "agent");
   Settle();
