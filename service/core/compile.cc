@@ -119,13 +119,17 @@ absl::Status EmptySelectionError(const Rollout& rollout,
                                  const Selection& selection) {
   std::map<std::string, int> counts;
   for (const BlockedHost& host : selection.blocked) ++counts[host.reason];
-  return ErrorWithReason(
-      absl::StatusCode::kFailedPrecondition, "EMPTY_SELECTION",
-      absl::StrCat("selector '", rollout.spec.selector, "' of '", rollout.name,
-                   "' leaves no host to update: ", selection.blocked.size(),
-                   " blocked", counts.empty() ? "" : " (",
-                   absl::StrJoin(counts, ", ", absl::PairFormatter(" ")),
-                   counts.empty() ? "" : ")"));
+  const std::string why =
+      counts.empty()
+          ? "matches no host"
+          : absl::StrCat("leaves no host to update: ", selection.blocked.size(),
+                         " blocked (",
+                         absl::StrJoin(counts, ", ", absl::PairFormatter(" ")),
+                         ")");
+  return ErrorWithReason(absl::StatusCode::kFailedPrecondition,
+                         "EMPTY_SELECTION",
+                         absl::StrCat("selector '", rollout.spec.selector,
+                                      "' of '", rollout.name, "' ", why));
 }
 
 // How many of `hosts` hosts the wave asks for.

@@ -194,6 +194,7 @@ std::optional<Order> OrderFor(const Fleet& fleet, const std::string& host) {
   order.driver_digest = driver->digest;
   order.driver_size_bytes = driver->size_bytes;
   order.deadlines = rollout->spec.deadlines;
+  order.hooks = rollout->spec.hooks;
   return order;
 }
 

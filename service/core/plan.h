@@ -42,6 +42,7 @@ struct Order {
   std::string driver_digest = "";  // of the package
   uint64_t driver_size_bytes = 0;
   StepDeadlines deadlines = {};
+  HooksSpec hooks = {};
 
   bool operator==(const Order&) const = default;
 };

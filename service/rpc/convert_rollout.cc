@@ -144,6 +144,13 @@ v1::VirtualGpuResult ToProto(const core::VirtualGpuResult& result) {
   return proto;
 }
 
+v1::SavedState ToProto(const core::SavedState& saved) {
+  v1::SavedState proto;
+  proto.set_blocks(saved.blocks);
+  proto.set_size_bytes(saved.size_bytes);
+  return proto;
+}
+
 v1::SavedBlock ToProto(const core::SavedBlock& block) {
   v1::SavedBlock proto;
   proto.set_index(block.index);
@@ -212,6 +219,17 @@ absl::StatusOr<core::StepRecord> FromProto(const v1::StepRecord& proto) {
   return record;
 }
 
+// Returns the version that the update's host is to run.
+std::string ToVersionOf(const core::Rollout& rollout,
+                        const core::Update& update) {
+  if (rollout.spec.rollback_of.empty()) {
+    return std::string(core::ShortName(rollout.spec.driver));
+  }
+  const core::PlannedHost& host =
+      rollout.plan->waves.at(update.wave).hosts.at(update.position);
+  return std::string(core::ShortName(core::DriverNameOf(rollout, host)));
+}
+
 }  // namespace
 
 v1::Rollout ToProto(const core::Rollout& rollout, WithPlan with_plan) {
@@ -251,7 +269,7 @@ v1::Update ToProto(const core::Rollout& rollout, const std::string& host,
   proto.set_attempt(update.attempt);
   proto.set_wave(core::WaveNameOf(rollout, update.wave));
   proto.set_from_version(update.from_version);
-  proto.set_to_version(std::string(core::ShortName(rollout.spec.driver)));
+  proto.set_to_version(ToVersionOf(rollout, update));
   for (const core::StepRecord& step : update.steps) {
     *proto.add_steps() = ToProto(step);
   }
@@ -267,14 +285,21 @@ v1::Update ToProto(const core::Rollout& rollout, const std::string& host,
     *proto.mutable_end_time() = ToProto(update.end_time);
   }
   if (update.saved.has_value()) {
-    proto.mutable_saved()->set_blocks(update.saved->blocks);
-    proto.mutable_saved()->set_size_bytes(update.saved->size_bytes);
+    *proto.mutable_saved() = ToProto(*update.saved);
   }
   proto.set_cancel_requested(update.cancel != core::Cancel::kNone);
   proto.set_tries(update.tries);
   if (update.not_before != absl::InfinitePast()) {
     *proto.mutable_not_before() = ToProto(update.not_before);
   }
+  return proto;
+}
+
+v1::HostEffect ToProto(const core::HostEffect& effect) {
+  v1::HostEffect proto;
+  proto.set_host(effect.host);
+  proto.set_outcome(static_cast<v1::HostEffect::Outcome>(effect.outcome));
+  proto.set_step(static_cast<v1::Step>(effect.step));
   return proto;
 }
 
@@ -289,7 +314,37 @@ v1::Order ToProto(const core::Order& order) {
     proto.mutable_driver()->set_digest(order.driver_digest);
     proto.mutable_driver()->set_size_bytes(order.driver_size_bytes);
     *proto.mutable_deadlines() = ToProto(order.deadlines);
+    if (order.hooks != core::HooksSpec()) {
+      proto.mutable_hooks()->set_before(order.hooks.before);
+      proto.mutable_hooks()->set_after(order.hooks.after);
+    }
   }
+  return proto;
+}
+
+v1::Capsule ToProto(const std::string& update, const core::Capsule& capsule) {
+  v1::Capsule proto;
+  proto.set_update(update);
+  proto.set_attempt(capsule.attempt);
+  *proto.mutable_time() = ToProto(capsule.time);
+  proto.set_state(static_cast<v1::UpdateState>(capsule.state));
+  proto.set_reason(capsule.reason);
+  proto.set_message(capsule.message);
+  proto.set_from_version(capsule.from_version);
+  proto.set_to_version(capsule.to_version);
+  for (const core::StepRecord& step : capsule.steps) {
+    *proto.add_steps() = ToProto(step);
+  }
+  for (const core::VirtualGpuResult& vgpu : capsule.vgpus) {
+    *proto.add_vgpus() = ToProto(vgpu);
+  }
+  if (capsule.saved.has_value()) {
+    *proto.mutable_saved() = ToProto(*capsule.saved);
+  }
+  if (capsule.incident.has_value()) {
+    *proto.mutable_incident() = ToProto(*capsule.incident);
+  }
+  *proto.mutable_expire_time() = ToProto(capsule.expire_time);
   return proto;
 }
 

@@ -8,8 +8,10 @@
 #include "baton/v1/agent.pb.h"
 #include "baton/v1/rollout.pb.h"
 #include "baton/v1/update.pb.h"
+#include "service/core/capsule.h"
 #include "service/core/plan.h"
 #include "service/core/rollout.h"
+#include "service/core/stops.h"
 #include "service/core/update.h"
 
 namespace baton::rpc {
@@ -26,7 +28,10 @@ v1::Update ToProto(const core::Rollout& rollout, const std::string& host,
                    const core::Update& update);
 
 v1::Order ToProto(const core::Order& order);
+v1::HostEffect ToProto(const core::HostEffect& effect);
 
+// `update` is a resource name.
+v1::Capsule ToProto(const std::string& update, const core::Capsule& capsule);
 v1::Incident ToProto(const core::Incident& incident);
 core::Incident FromProto(const v1::Incident& incident);
 

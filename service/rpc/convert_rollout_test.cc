@@ -213,6 +213,38 @@ TEST(ConvertTest, APlanIsShownWhole) {
       ToProto(rollout, WithPlan::kYes).plan().has_estimated_end_time());
 }
 
+TEST(ConvertTest, AnOrderCarriesItsHooks) {
+  core::Order order = {.hooks = {.before = "drain", .after = "undrain"}};
+  EXPECT_EQ(ToProto(order).hooks().before(), "drain");
+  EXPECT_EQ(ToProto(order).hooks().after(), "undrain");
+  order.hooks = {};
+  EXPECT_FALSE(ToProto(order).has_hooks());
+  order.hooks.before = "drain";
+  order.kind = core::OrderKind::kCancel;
+  EXPECT_FALSE(ToProto(order).has_hooks());
+}
+
+TEST(ConvertTest, ACapsuleIsShownWhole) {
+  v1::UpdateReport report;
+  support::FillEveryField(report);
+  const core::UpdateReport parsed = FromProto(report).value();
+  const v1::Capsule shown =
+      ToProto("rollouts/r/updates/h",
+              core::Capsule{.attempt = 2,
+                            .time = absl::FromUnixSeconds(5),
+                            .state = parsed.state,
+                            .reason = "R",
+                            .message = "m",
+                            .from_version = "1",
+                            .to_version = "2",
+                            .steps = parsed.steps,
+                            .vgpus = parsed.vgpus,
+                            .saved = parsed.saved,
+                            .incident = parsed.incident,
+                            .expire_time = absl::FromUnixSeconds(9)});
+  EXPECT_THAT(support::UnsetFieldsOf(shown), testing::IsEmpty());
+}
+
 TEST(ConvertTest, TakesNamesOfUpdatesApart) {
   EXPECT_EQ(ParseUpdateName("rollouts/r-1/updates/h.2").value(),
             (UpdateNames{"rollouts/r-1", "hosts/h.2"}));

@@ -41,6 +41,42 @@ class FleetService final : public v1::FleetService::CallbackService {
       const v1::ExplainHostRequest* request,
       v1::ExplainHostResponse* response) override;
 
+  grpc::ServerUnaryReactor* ReleaseHost(
+      grpc::CallbackServerContext* context,
+      const v1::ReleaseHostRequest* request,
+      v1::ReleaseHostResponse* response) override;
+  grpc::ServerUnaryReactor* LiftQuarantine(
+      grpc::CallbackServerContext* context,
+      const v1::LiftQuarantineRequest* request,
+      v1::LiftQuarantineResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteHost(
+      grpc::CallbackServerContext* context,
+      const v1::DeleteHostRequest* request,
+      v1::DeleteHostResponse* response) override;
+  grpc::ServerUnaryReactor* GetFleet(grpc::CallbackServerContext* context,
+                                     const v1::GetFleetRequest* request,
+                                     v1::GetFleetResponse* response) override;
+  grpc::ServerUnaryReactor* FreezeFleet(
+      grpc::CallbackServerContext* context,
+      const v1::FreezeFleetRequest* request,
+      v1::FreezeFleetResponse* response) override;
+  grpc::ServerUnaryReactor* UnfreezeFleet(
+      grpc::CallbackServerContext* context,
+      const v1::UnfreezeFleetRequest* request,
+      v1::UnfreezeFleetResponse* response) override;
+  grpc::ServerUnaryReactor* EmergencyStop(
+      grpc::CallbackServerContext* context,
+      const v1::EmergencyStopRequest* request,
+      v1::EmergencyStopResponse* response) override;
+  grpc::ServerUnaryReactor* LiftEmergencyStop(
+      grpc::CallbackServerContext* context,
+      const v1::LiftEmergencyStopRequest* request,
+      v1::LiftEmergencyStopResponse* response) override;
+  grpc::ServerUnaryReactor* ListHistory(
+      grpc::CallbackServerContext* context,
+      const v1::ListHistoryRequest* request,
+      v1::ListHistoryResponse* response) override;
+
  private:
   runtime::FleetLoop& loop_;
   OpenStreams& streams_;

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/reason.h"
 #include "base/status_macros.h"
 #include "service/core/errors.h"
 #include "service/core/explain.h"
@@ -16,34 +15,11 @@
 #include "service/rpc/convert_spec.h"
 #include "service/rpc/field_limits.h"
 #include "service/rpc/page.h"
+#include "service/rpc/rollout_answers.h"
 #include "service/rpc/rollout_view.h"
 
 namespace baton::rpc {
 namespace {
-
-// Returns the rollout called `name`.
-absl::StatusOr<const core::Rollout*> Find(const core::Fleet& fleet,
-                                          const std::string& name) {
-  RETURN_IF_ERROR(core::CheckRolloutName(name));
-  const core::Rollout* found = core::FindRollout(fleet, name);
-  if (found == nullptr) return core::RolloutNotFoundError(name);
-  return found;
-}
-
-absl::Status FillRollout(const core::Fleet& fleet, const std::string& name,
-                         v1::Rollout& rollout) {
-  ASSIGN_OR_RETURN(const core::Rollout* found, Find(fleet, name));
-  rollout = ToProto(*found, WithPlan::kYes);
-  return absl::OkStatus();
-}
-
-// Returns what fills `response` with the rollout that `request` names.
-template <typename Request, typename Response>
-Respond RolloutOf(const Request* request, Response* response) {
-  return [=](const core::Fleet& fleet) {
-    return FillRollout(fleet, request->name(), *response->mutable_rollout());
-  };
-}
 
 absl::StatusOr<core::EventBody> CreateRolloutOf(
     const v1::CreateRolloutRequest& request) {
@@ -71,7 +47,8 @@ absl::Status FillRollouts(const core::Fleet& fleet,
 absl::Status FillUpdates(const core::Fleet& fleet,
                          const v1::ListUpdatesRequest& request,
                          v1::ListUpdatesResponse& response) {
-  ASSIGN_OR_RETURN(const core::Rollout* rollout, Find(fleet, request.parent()));
+  ASSIGN_OR_RETURN(const core::Rollout* rollout,
+                   FindRolloutFor(fleet, request.parent()));
   const std::string query = absl::StrCat("updates?", rollout->name);
   ASSIGN_OR_RETURN(const Page page,
                    ParsePage(request.page_size(), request.page_token(), query));
@@ -81,33 +58,6 @@ absl::Status FillUpdates(const core::Fleet& fleet,
         *response.add_updates() = ToProto(*rollout, entry.first, entry.second);
         return response.updates().rbegin()->ByteSizeLong();
       }));
-  return absl::OkStatus();
-}
-
-absl::Status FillUpdate(const core::Fleet& fleet, const std::string& name,
-                        v1::Update& update) {
-  ASSIGN_OR_RETURN(const UpdateNames names, ParseUpdateName(name));
-  ASSIGN_OR_RETURN(const core::Rollout* rollout, Find(fleet, names.rollout));
-  const auto found = rollout->updates.find(names.host);
-  if (found == rollout->updates.end()) return core::UpdateNotFoundError(name);
-  update = ToProto(*rollout, names.host, found->second);
-  return absl::OkStatus();
-}
-
-// Fills `response` with the rollout, and with what a stop means for each of its
-// hosts in flight.
-absl::Status FillStopped(const core::Fleet& fleet, const std::string& name,
-                         v1::AbortRolloutResponse& response) {
-  ASSIGN_OR_RETURN(const core::Rollout* rollout, Find(fleet, name));
-  *response.mutable_rollout() = ToProto(*rollout, WithPlan::kYes);
-  for (const std::string& host : rollout->tally.running) {
-    const core::Update& update = rollout->updates.at(host);
-    v1::HostEffect& effect = *response.add_effects();
-    effect.set_host(host);
-    effect.set_outcome(update.past_no_return ? v1::HostEffect::OUTCOME_FINISH
-                                             : v1::HostEffect::OUTCOME_CANCEL);
-    effect.set_step(static_cast<v1::Step>(update.step));
-  }
   return absl::OkStatus();
 }
 
@@ -156,55 +106,6 @@ grpc::ServerUnaryReactor* RolloutService::StartRollout(
                                .request_id = request->request_id()};
   return Change(context, *request, std::move(change), loop_,
                 RolloutOf(request, response));
-}
-
-grpc::ServerUnaryReactor* RolloutService::HoldRollout(
-    grpc::CallbackServerContext* context, const v1::HoldRolloutRequest* request,
-    v1::HoldRolloutResponse* response) {
-  core::HoldRollout change = {.name = request->name(),
-                              .reason = request->reason(),
-                              .etag = request->etag(),
-                              .request_id = request->request_id()};
-  return Change(context, *request, std::move(change), loop_,
-                RolloutOf(request, response));
-}
-
-grpc::ServerUnaryReactor* RolloutService::ResumeRollout(
-    grpc::CallbackServerContext* context,
-    const v1::ResumeRolloutRequest* request,
-    v1::ResumeRolloutResponse* response) {
-  core::ResumeRollout change = {.name = request->name(),
-                                .accept_failures = request->accept_failures(),
-                                .etag = request->etag(),
-                                .request_id = request->request_id()};
-  return Change(context, *request, std::move(change), loop_,
-                RolloutOf(request, response));
-}
-
-grpc::ServerUnaryReactor* RolloutService::AbortRollout(
-    grpc::CallbackServerContext* context,
-    const v1::AbortRolloutRequest* request,
-    v1::AbortRolloutResponse* response) {
-  const auto answer = [=](const core::Fleet& fleet) {
-    return FillStopped(fleet, request->name(), *response);
-  };
-  if (request->validate_only()) return Look(context, *request, loop_, answer);
-  core::AbortRollout change = {.name = request->name(),
-                               .reason = request->reason(),
-                               .etag = request->etag(),
-                               .request_id = request->request_id()};
-  return Change(context, *request, std::move(change), loop_, answer);
-}
-
-grpc::ServerUnaryReactor* RolloutService::RollBackRollout(
-    grpc::CallbackServerContext* context, const v1::RollBackRolloutRequest*,
-    v1::RollBackRolloutResponse*) {
-  return Refuse(context,
-                ErrorWithReason(absl::StatusCode::kUnimplemented,
-                                "ROLL_BACK_NOT_AVAILABLE",
-                                "taking a rollout back is not available in "
-                                "this release; create a rollout of the earlier "
-                                "driver version"));
 }
 
 grpc::ServerWriteReactor<v1::WatchRolloutResponse>*

@@ -47,6 +47,26 @@ class RolloutService final : public v1::RolloutService::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::AbortRolloutRequest* request,
       v1::AbortRolloutResponse* response) override;
+  grpc::ServerUnaryReactor* PauseRollout(
+      grpc::CallbackServerContext* context,
+      const v1::PauseRolloutRequest* request,
+      v1::PauseRolloutResponse* response) override;
+  grpc::ServerUnaryReactor* ApproveRollout(
+      grpc::CallbackServerContext* context,
+      const v1::ApproveRolloutRequest* request,
+      v1::ApproveRolloutResponse* response) override;
+  grpc::ServerUnaryReactor* SkipUpdate(
+      grpc::CallbackServerContext* context,
+      const v1::SkipUpdateRequest* request,
+      v1::SkipUpdateResponse* response) override;
+  grpc::ServerUnaryReactor* RetryUpdate(
+      grpc::CallbackServerContext* context,
+      const v1::RetryUpdateRequest* request,
+      v1::RetryUpdateResponse* response) override;
+  grpc::ServerUnaryReactor* GetCapsule(
+      grpc::CallbackServerContext* context,
+      const v1::GetCapsuleRequest* request,
+      v1::GetCapsuleResponse* response) override;
   grpc::ServerUnaryReactor* RollBackRollout(
       grpc::CallbackServerContext* context,
       const v1::RollBackRolloutRequest* request,

@@ -200,16 +200,6 @@ TEST_F(RolloutServiceTest, HoldsResumesAndAborts) {
   EXPECT_EQ(Get("rollouts/r").state(), v1::ROLLOUT_STATE_ABORTING);
 }
 
-TEST_F(RolloutServiceTest, RollingBackIsNotAvailableAndSaysSo) {
-  v1::RollBackRolloutRequest request;
-  request.set_name("rollouts/r");
-  v1::RollBackRolloutResponse response;
-  const absl::Status status =
-      Call(*rollouts_, &Stub::RollBackRollout, request, &response);
-  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_EQ(Reason(status), "ROLL_BACK_NOT_AVAILABLE");
-}
-
 TEST_F(RolloutServiceTest, ListsRolloutsAndUpdatesPageByPage) {
   Push("2.0");
   std::vector<std::unique_ptr<FakeAgent>> agents;
