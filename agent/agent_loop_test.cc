@@ -82,6 +82,7 @@ class World {
     message.service.order = AnOrder(attempt);
     message.service.order.hook_before = hook;
     message.service.order.hook_after = hook;
+    message.service.order.without_way_back = without_way_back;
     ASSERT_TRUE(mailbox->TryPost(std::move(message)));
   }
 
@@ -127,7 +128,9 @@ class World {
   testing::FakeShim shim{OldImage()};
   testing::FakeGate gate;
   testing::FakeMachine machine;
-  std::string hook = "";  // of the orders
+  // Of the orders.
+  std::string hook = "";
+  bool without_way_back = false;
   testing::FakeStage stage{NewPackage()};
   testing::FakeJournal journal;
   testing::FakeUplink uplink;
@@ -212,6 +215,40 @@ TEST(AgentLoopTest, HookThatFailsBeforeCancelsAndAfterIsShown) {
   EXPECT_EQ(last.step(), v1::STEP_REOPEN_GATE);
   EXPECT_EQ(last.code(), 0);
   EXPECT_EQ(last.reason(), "HOOK_FAILED");
+}
+
+// The old driver reads 1 alone, and the new one writes 2.
+void TakeAwayTheWayBack(World& world) {
+  world.stage.added.writes_format = 2;
+  world.stage.added.reads_formats = {1, 2};
+}
+
+TEST(AgentLoopTest, NothingIsTouchedWithoutAWayBack) {
+  World world;
+  TakeAwayTheWayBack(world);
+  EXPECT_EQ(world.RunUpdate(), End::kCancelled);
+  EXPECT_EQ(world.uplink.views.back().report->reason(),
+            "STATE_FORMAT_NO_WAY_BACK");
+}
+
+TEST(AgentLoopTest, WithoutAWayBackGuestsGoOnWithTheNewDriver) {
+  struct Row {
+    Step fails;
+    End end;
+  };
+  for (const Row& row : std::vector<Row>{
+           {Step::kInspect, End::kDone},       // nothing fails
+           {Step::kVerify, End::kRolledBack},  // engines stand: same blocks
+           {Step::kConfirm, End::kQuarantined}}) {
+    SCOPED_TRACE(core::Name(row.fails));
+    World world;
+    TakeAwayTheWayBack(world);
+    world.without_way_back = true;
+    if (row.fails != Step::kInspect) world.shim.FailNext(row.fails, {});
+    EXPECT_EQ(world.RunUpdate(), row.end);
+    EXPECT_EQ(world.Version(), row.end == End::kRolledBack ? "1.0" : "2.0");
+    EXPECT_TRUE(world.shim.engines_run());
+  }
 }
 
 TEST(AgentLoopTest, MemoryIsToldWhenItChangesByMuch) {

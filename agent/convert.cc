@@ -258,6 +258,7 @@ core::Order FromProto(const v1::Order& proto) {
   order.deadlines = FromProto(proto.deadlines());
   order.hook_before = proto.hooks().before();
   order.hook_after = proto.hooks().after();
+  order.without_way_back = proto.without_way_back();
   return order;
 }
 

@@ -36,6 +36,7 @@ void OrderToProto(const core::Order& order, v1::Order& proto) {
   ToProto(from.verify, *to.mutable_verify());
   ToProto(from.resume, *to.mutable_resume());
   ToProto(from.confirm, *to.mutable_confirm());
+  proto.set_without_way_back(order.without_way_back);
   if (order.hook_before.empty() && order.hook_after.empty()) return;
   proto.mutable_hooks()->set_before(order.hook_before);
   proto.mutable_hooks()->set_after(order.hook_after);
@@ -69,6 +70,7 @@ store::v1::AgentUpdate RecordOf(const core::Update& update) {
   record.set_paused(update.paused);
   record.set_cancel_wanted(update.cancel_wanted);
   record.set_doomed(update.doomed);
+  record.set_one_way(update.one_way);
   ToProto(update.next, *record.mutable_next());
   ToProto(update.previous, *record.mutable_previous());
   record.set_next_package(update.next_package);
@@ -95,6 +97,7 @@ core::Update UpdateOf(const store::v1::AgentUpdate& record) {
   update.paused = record.paused();
   update.cancel_wanted = record.cancel_wanted();
   update.doomed = record.doomed();
+  update.one_way = record.one_way();
   update.next = FromProto(record.next());
   update.previous = FromProto(record.previous());
   update.next_package = record.next_package();

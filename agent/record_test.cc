@@ -21,6 +21,7 @@ core::Update Full() {
   update.past_no_return = true;
   update.cancel_wanted = true;
   update.doomed = true;
+  update.one_way = true;
   update.next = {"/n", "sha256:n", "d", "2"};
   update.previous = {"/p", "sha256:p", "d", "1"};
   update.next_package = "new";

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/host/preflight.h"
+#include "base/log.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
 
@@ -62,6 +63,7 @@ core::Outcome With(core::Outcome outcome, core::Outcome found) {
   outcome.previous = std::move(found.previous);
   outcome.next_package = std::move(found.next_package);
   outcome.previous_package = std::move(found.previous_package);
+  outcome.one_way = found.one_way;
   return outcome;
 }
 
@@ -159,7 +161,12 @@ absl::Status Steps::StageAndCheck(const core::Action& action,
                                      order.size_bytes, sight.image->path},
                                     action.deadline, stop));
   RETURN_IF_ERROR(CheckPackage(sight.adapter, next));
-  RETURN_IF_ERROR(CheckFormats(*sight.image, current, next));
+  if (const absl::Status formats = CheckFormats(*sight.image, current, next);
+      !formats.ok()) {
+    outcome.one_way = Reason(formats) == "STATE_FORMAT_NO_WAY_BACK";
+    if (!outcome.one_way || !order.without_way_back) return formats;
+    LogWarning(absl::StrCat("there will be no way back: ", formats.message()));
+  }
   outcome.next = next.image;
   outcome.next_package = next.name;
   outcome.previous = *sight.image;

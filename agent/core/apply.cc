@@ -172,6 +172,7 @@ void TakePrepared(const Outcome& outcome, Update& update) {
   update.previous = outcome.previous;
   update.next_package = outcome.next_package;
   update.previous_package = outcome.previous_package;
+  update.one_way = outcome.one_way;
 }
 
 void Succeed(Step step, const Outcome& outcome, Phase to, Update& update) {

@@ -76,6 +76,7 @@ struct Outcome {
   Image previous = {};
   std::string next_package = "";
   std::string previous_package = "";
+  bool one_way = false;
   // Where the step says so.
   std::optional<SavedState> saved = std::nullopt;
   std::vector<VirtualGpuResult> vgpus = {};

@@ -84,6 +84,15 @@ Consequence OnTheWayBack(Step step) {
   return Consequence::kQuarantine;
 }
 
+// Engines ran: back is a second hot update, if the old driver can read what the
+// new one saves. If not, guests go on with the new one until a person has
+// looked.
+Consequence Reverse(const Update& update, Step step) {
+  if (!update.one_way) return Consequence::kBackReverse;
+  return step == Step::kSwitch ? Consequence::kGoOnDoomed
+                               : Consequence::kQuarantine;
+}
+
 Consequence OnTheWayForward(const Update& update, Step step,
                             const Outcome& outcome) {
   switch (step) {
@@ -106,12 +115,12 @@ Consequence OnTheWayForward(const Update& update, Step step,
       // Once engines ran, the blocks are stale. The shim runs ahead: an answer
       // that was lost does not mean that they stand.
       return outcome.adapter == AdapterState::kResumed
-                 ? Consequence::kBackReverse
+                 ? Reverse(update, step)
                  : Consequence::kBackSameBlocks;
     case Step::kConfirm:
     // The disk does not take the new driver: the old one is what it has.
     case Step::kSwitch:
-      return Consequence::kBackReverse;
+      return Reverse(update, step);
     case Step::kCommit:
       // Every vGPU runs, but the host's memory for the saved state is not
       // released and the shim will refuse the next update. Going back now would

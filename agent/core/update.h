@@ -54,6 +54,8 @@ struct Order {
   Deadlines deadlines = {};
   std::string hook_before = "";  // of the host's; empty: none
   std::string hook_after = "";
+  // Whether to go on where the old driver cannot read what the new one saves.
+  bool without_way_back = false;
 
   bool operator==(const Order&) const = default;
 };
@@ -132,6 +134,7 @@ struct Update {
   bool past_no_return = false;  // Unload was started
   bool cancel_wanted = false;   // at the next point between two steps
   bool doomed = false;          // ends QUARANTINED, whatever follows
+  bool one_way = false;         // the old driver cannot read the new one's state
 
   uint64_t sequence = 0;      // grows with each change that a report shows
   uint64_t acknowledged = 0;  // the highest sequence that is durable there

@@ -330,7 +330,7 @@ class FakeGate final : public Gate {
 
 class FakeStage final : public Stage {
  public:
-  explicit FakeStage(StagedPackage next) : next_(std::move(next)) {}
+  explicit FakeStage(StagedPackage next) : added(std::move(next)) {}
 
   absl::StatusOr<StagedPackage> Add(const Wanted& wanted, absl::Duration,
                                     const std::atomic<bool>& stop) override {
@@ -344,7 +344,7 @@ class FakeStage final : public Stage {
       --add_failures;
       return absl::UnavailableError("the line is cut");
     }
-    return next_;
+    return added;
   }
   absl::StatusOr<std::optional<StagedPackage>> Current() override {
     return installed;
@@ -359,15 +359,13 @@ class FakeStage final : public Stage {
     return absl::OkStatus();
   }
 
+  StagedPackage added;  // what Add() returns
   std::optional<StagedPackage> installed = std::nullopt;
   std::string current = "old";
   uint64_t free_bytes = uint64_t{1} << 30;
   std::function<void()> on_add = nullptr;
   int add_failures = 0;
   int switch_failures = 0;
-
- private:
-  const StagedPackage next_;
 };
 
 // Holds what was written over restarts of the loop.

@@ -195,6 +195,7 @@ std::optional<Order> OrderFor(const Fleet& fleet, const std::string& host) {
   order.driver_size_bytes = driver->size_bytes;
   order.deadlines = rollout->spec.deadlines;
   order.hooks = rollout->spec.hooks;
+  order.without_way_back = !rollout->spec.require.rollback_path;
   return order;
 }
 

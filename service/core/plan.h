@@ -43,6 +43,7 @@ struct Order {
   uint64_t driver_size_bytes = 0;
   StepDeadlines deadlines = {};
   HooksSpec hooks = {};
+  bool without_way_back = false;
 
   bool operator==(const Order&) const = default;
 };

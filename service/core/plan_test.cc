@@ -253,6 +253,22 @@ TEST(DecideTest, LetsACordonedHostWait) {
   EXPECT_THAT(RunningIn(stage), ElementsAre(2));
 }
 
+TEST(OrderTest, CarriesWhatThePolicySaysOfTheHost) {
+  Stage stage(1);
+  RolloutSpec spec = SpecOf(1, 0);
+  stage.Start(spec);
+  EXPECT_FALSE(OrderFor(stage.fleet(), HostName(1))->without_way_back);
+  Stage other(1);
+  spec.require.rollback_path = false;
+  spec.deadlines.save = absl::Milliseconds(7);
+  other.Start(spec);
+  const std::optional<Order> order = OrderFor(other.fleet(), HostName(1));
+  ASSERT_TRUE(order.has_value());
+  EXPECT_TRUE(order->without_way_back);
+  EXPECT_EQ(order->deadlines, spec.deadlines);
+  EXPECT_EQ(order->hooks, spec.hooks);
+}
+
 TEST(DecideTest, SkipsAHostThatIsThereAlready) {
   Stage stage(2);
   stage.Start(SpecOf(1, 0));

@@ -318,6 +318,7 @@ v1::Order ToProto(const core::Order& order) {
       proto.mutable_hooks()->set_before(order.hooks.before);
       proto.mutable_hooks()->set_after(order.hooks.after);
     }
+    proto.set_without_way_back(order.without_way_back);
   }
   return proto;
 }
