@@ -24,6 +24,12 @@ std::string RollbackName(const Fleet& fleet, const std::string& original) {
   }
 }
 
+// From Pause on a cancel comes too late: the whole blackout is one order.
+bool CanStillCancel(const Update& update) {
+  return !update.past_no_return &&
+         (update.step < Step::kPause || update.step == Step::kCancel);
+}
+
 }  // namespace
 
 std::vector<HostEffect> EffectsOf(const Rollout& rollout) {
@@ -31,7 +37,7 @@ std::vector<HostEffect> EffectsOf(const Rollout& rollout) {
   for (const std::string& host : rollout.tally.running) {
     const Update& update = rollout.updates.at(host);
     effects.push_back(
-        {host, update.past_no_return ? Outcome::kFinish : Outcome::kCancel,
+        {host, CanStillCancel(update) ? Outcome::kCancel : Outcome::kFinish,
          update.step});
   }
   return effects;

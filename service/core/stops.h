@@ -26,8 +26,8 @@ struct HostEffect {
 };
 
 // Returns what pause, abort and roll-back mean for each host in flight, ordered
-// by host, as far as it has been reported: a host before its point of no return
-// cancels, one past it finishes.
+// by host, as far as it has been reported: a host whose engines were not paused
+// yet cancels, any other finishes.
 std::vector<HostEffect> EffectsOf(const Rollout& rollout);
 
 // Returns the hosts that `rollout` updated, ordered by name: those that a

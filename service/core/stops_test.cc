@@ -41,6 +41,12 @@ TEST(StopsTest, SaysWhatEachHostInFlightWillDo) {
   EXPECT_THAT(EffectsOf(Rollout{}), ElementsAre());
   stage.Start(SpecOf(2));
   PassNoReturn(2, stage);
+  UpdateReport paused = stage.ReportOf(1, UpdateState::kRunning);
+  paused.step = Step::kPause;
+  Stage other(1);
+  other.Start(SpecOf(1));
+  other.Do(UpdateReported{HostName(1), other.host(1).stream, paused});
+  EXPECT_EQ(EffectsOf(other.rollout())[0].outcome, Outcome::kFinish);
   EXPECT_THAT(
       EffectsOf(stage.rollout()),
       ElementsAre(HostEffect{HostName(1), Outcome::kCancel, Step::kNone},
