@@ -134,7 +134,7 @@ struct Update {
   bool past_no_return = false;  // Unload was started
   bool cancel_wanted = false;   // at the next point between two steps
   bool doomed = false;          // ends QUARANTINED, whatever follows
-  bool one_way = false;         // the old driver cannot read the new one's state
+  bool one_way = false;  // the old driver cannot read the new one's state
 
   uint64_t sequence = 0;      // grows with each change that a report shows
   uint64_t acknowledged = 0;  // the highest sequence that is durable there

@@ -176,8 +176,8 @@ void Stage::Report(int number, core::UpdateState state) {
   if (state == core::UpdateState::kDone) {
     const core::Rollout& by = rollout(host(number).rollout);
     const core::Update& now = update(number, by.name);
-    const std::string& driver = core::DriverNameOf(
-        by, by.plan->waves[now.wave].hosts[now.position]);
+    const std::string& driver =
+        core::DriverNameOf(by, by.plan->waves[now.wave].hosts[now.position]);
     const core::Inventory shown =
         MakeInventory(std::string(core::ShortName(driver)));
     Do(core::HostHeard{HostName(number), stream, shown}, "agent");
