@@ -24,9 +24,6 @@ int64_t PageFaults() {
 }
 
 TEST(TouchTest, LeavesNoPageFaultsInDataThatIsWrittenNext) {
-#ifdef __SANITIZE_THREAD__
-  GTEST_SKIP() << "each write has ThreadSanitizer touch shadow pages as well";
-#endif
   TouchCodeAndStack();
   const int64_t before = PageFaults();
   for (size_t i = 0; i < untouched.size(); i += PAGE_SIZE) untouched[i] = 1;
