@@ -550,6 +550,8 @@ TEST_F(AdapterTest, ReverseUpdateAfterConfirmFailed) {
   device_.engines = FakeDevice::Engines::kStand;
   const StepReport report = Take(Step::kConfirm, {}, kImpatient);
   EXPECT_EQ(Reason(report.status), "VGPU_NO_PROGRESS");
+  EXPECT_EQ(report.rule, "R15");
+  EXPECT_TRUE(absl::StrContains(report.status.message(), "('blue')"));
   EXPECT_EQ(state(), State::kResumed);
   ASSERT_EQ(report.vgpus.size(), 2u);
   EXPECT_EQ(report.vgpus[1].difference, "makes no progress");

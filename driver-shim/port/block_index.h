@@ -51,7 +51,8 @@ Extents ExtentsOf(const SavedBlock& block, std::byte* memory,
 // digest of itself.
 class BlockIndex {
  public:
-  static constexpr size_t kBytes = size_t{8} << 20;
+  // Enough for 100,000 blocks with 100 bytes of metadata each.
+  static constexpr size_t kBytes = size_t{16} << 20;
 
   // `data`  kBytes of memory that outlives this object, zeroed or an index
   explicit BlockIndex(std::byte* data) : data_(data) {}

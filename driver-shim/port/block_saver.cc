@@ -11,9 +11,6 @@ namespace {
 // Page numbers of data that lies elsewhere than in the host's memory: no page
 // number of a range can have this bit.
 constexpr uint64_t kElsewhere = uint64_t{1} << 62;
-// Each piece of a block that is not whole costs several mappings in the next
-// driver host, which cannot have any number of them.
-constexpr size_t kScatteredRunsMax = 10'000;
 
 std::vector<PageRun> SavedRuns(const DXGKARGCB_SAVEMEMORYFORHOTUPDATE& args) {
   if (args.pDataMemoryRanges != nullptr) {
@@ -36,6 +33,7 @@ void BlockSaver::Open() {
   pages_.Clear();
   blocks_ = 0;
   scattered_ = 0;
+  held_.Clear();
   phase_ = SavePhase::kOpen;
 }
 
@@ -50,6 +48,7 @@ void BlockSaver::Forget() {
   pages_.Clear();
   blocks_ = 0;
   scattered_ = 0;
+  held_.Clear();
   memory_.ReleaseKept();
 }
 
@@ -67,6 +66,10 @@ NTSTATUS BlockSaver::Save(const DXGKARGCB_SAVEMEMORYFORHOTUPDATE& args) {
   }
   if (const Verdict verdict = CheckOneForm(args); verdict.has_value()) {
     return Refuse(*verdict, STATUS_INVALID_PARAMETER);
+  }
+  if (const Verdict verdict = CheckMetadata(args.MetaDataSize);
+      verdict.has_value()) {
+    return Refuse(*verdict, STATUS_NO_MEMORY);
   }
   SavedBlock block;
   block.metadata.assign(reinterpret_cast<const char*>(args.pMetaData),
@@ -107,18 +110,18 @@ NTSTATUS BlockSaver::SaveInPlace(SavedBlock block) {
   Verdict verdict = CheckListCan(block.bytes);
   if (!verdict.has_value()) verdict = CheckPages(block.runs);
   if (verdict.has_value()) return Refuse(*verdict, STATUS_INVALID_PARAMETER);
-  if (block.runs.size() > 1) {
-    scattered_ += block.runs.size();
-    if (scattered_ > kScatteredRunsMax) {
-      return Refuse({16, absl::StrFormat("saved pages lie in %d pieces, at "
-                                         "most %d",
-                                         scattered_, kScatteredRunsMax)},
-                    STATUS_NO_MEMORY);
-    }
-  }
+  verdict = CheckPiecesWith(block.runs);
+  if (verdict.has_value()) return Refuse(*verdict, STATUS_NO_MEMORY);
   const NTSTATUS nt_status = Add(block);
   if (NT_SUCCESS(nt_status)) memory_.Keep(block);
   return nt_status;
+}
+
+// R16, with the pages of one more block, which are no other's.
+Verdict BlockSaver::CheckPiecesWith(const std::vector<PageRun>& runs) {
+  if (runs.size() > 1) scattered_ += runs.size();
+  for (const PageRun& run : runs) (void)held_.Add(run);
+  return CheckPieces(std::max(scattered_, held_.runs()));
 }
 
 std::vector<PageRun> BlockSaver::PagesOfData(const void* data,
@@ -155,6 +158,8 @@ NTSTATUS BlockSaver::SaveCopy(SavedBlock block, const void* data) {
   const Verdict fits = CheckFits(pages, memory_.free_pages());
   if (fits.has_value()) return Refuse(*fits, STATUS_NO_MEMORY);
   block.runs = memory_.TakeForCopy(pages);
+  const Verdict few = CheckPiecesWith(block.runs);
+  if (few.has_value()) return Refuse(*few, STATUS_NO_MEMORY);
   Extents to;
   uint64_t left = block.bytes;
   for (const PageRun& run : block.runs) {

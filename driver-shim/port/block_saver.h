@@ -40,6 +40,7 @@ class BlockSaver {
   NTSTATUS SaveInPlace(SavedBlock block);
   NTSTATUS SaveCopy(SavedBlock block, const void* data);
   NTSTATUS Add(const SavedBlock& block);
+  Verdict CheckPiecesWith(const std::vector<PageRun>& runs);
   // R4, in place and copied pages alike.
   Verdict CheckPages(const std::vector<PageRun>& runs);
   // Pages that data touches, in its own space when it is not host memory.
@@ -51,6 +52,7 @@ class BlockSaver {
   SavePhase phase_ = SavePhase::kClosed;
   PageSet pages_;  // but for host memory that was copied: see MarkCopied()
   size_t blocks_ = 0;
+  PageSet held_;          // of all blocks: in place, and where copies are
   size_t scattered_ = 0;  // runs of blocks that have several
 };
 

@@ -271,6 +271,7 @@ absl::StatusOr<DriverProcess::Answer> DriverProcess::Judge(
 // Returns an error when the command that was answered broke it: a driver may go
 // on as if it had not been refused.
 absl::Status DriverProcess::NoteRule(const BrokenRule& broken) {
+  told_ = std::nullopt;
   if (broken.rule <= 0) return absl::OkStatus();
   told_ = Violation{.rule = broken.rule, .message = TextOf(broken.message)};
   failed_ = EntryPointName(broken.entry_point);
@@ -309,13 +310,12 @@ absl::Status DriverProcess::Died() {
 
 absl::Status DriverProcess::Hung(absl::Duration waited) {
   failed_ = EntryPointName(status().entry_point.load());
+  const Violation late = TooLate(waited, failed_);
   if (status().rule_between == 0) NoteRuleUnasked();
+  if (!told_.has_value()) told_ = late;
   NoteLines();
-  return ErrorWithReason(
-      absl::StatusCode::kDeadlineExceeded, "DRIVER_HUNG",
-      absl::StrCat(
-          "driver did not answer within ", absl::FormatDuration(waited),
-          failed_.empty() ? "" : absl::StrCat(": it is in ", failed_)));
+  return ErrorWithReason(absl::StatusCode::kDeadlineExceeded, "DRIVER_HUNG",
+                         late.message);
 }
 
 bool DriverProcess::Alive() {

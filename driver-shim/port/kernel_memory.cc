@@ -276,13 +276,10 @@ void KernelMemory::FreePages(MDL* list) {
 // Puts settled pages that are free again where they can be used from.
 void KernelMemory::ReturnToView(PageRun all) {
   for (const auto& [run, state] : map_.In(all)) {
-    std::byte* const view = View(run.first);
-    if (state.use != Use::kFree || state.home == view) continue;
-    const size_t bytes = run.pages * kPageBytes;
-    // The window stays reserved, so that a late use of it faults.
-    mprotect(state.home, bytes, PROT_NONE);
-    CHECK(mmap(view, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd_,
-               OffsetOf(run.first)) == view);
+    if (state.use != Use::kFree || state.home == View(run.first)) continue;
+    // The window stays reserved, so that a late use of it faults. Where there
+    // are too many mappings for that, it does not.
+    mprotect(state.home, run.pages * kPageBytes, PROT_NONE);
     map_.Update(run, [this](uint64_t first, PageMap::State& at) {
       at.home = View(first);
     });
@@ -469,7 +466,6 @@ const std::byte* KernelMemory::AddressOf(uint64_t page) const {
 
 void KernelMemory::Touch() {
   for (const auto& [run, state] : map_.In(map_.all())) {
-    if (state.home != View(run.first)) continue;
     madvise(state.home, run.pages * kPageBytes, MADV_POPULATE_WRITE);
   }
 }
@@ -549,12 +545,11 @@ absl::Status KernelMemory::Reserve(const std::vector<SavedBlock>& blocks) {
     }
     if (const absl::Status mapped = MapSaved(runs); !mapped.ok()) return mapped;
   }
-  CloseView(blocks);
-  return absl::OkStatus();
+  return CloseView(blocks);
 }
 
 // No other way to the saved bytes may stay open.
-void KernelMemory::CloseView(const std::vector<SavedBlock>& blocks) {
+absl::Status KernelMemory::CloseView(const std::vector<SavedBlock>& blocks) {
   std::vector<PageRun> all;
   for (const SavedBlock& block : blocks) {
     all.insert(all.end(), block.runs.begin(), block.runs.end());
@@ -565,8 +560,11 @@ void KernelMemory::CloseView(const std::vector<SavedBlock>& blocks) {
   std::vector<PageRun> joined;
   for (const PageRun& run : all) AddRun(joined, run);
   for (const PageRun& run : joined) {
-    mprotect(View(run.first), run.pages * kPageBytes, PROT_NONE);
+    if (mprotect(View(run.first), run.pages * kPageBytes, PROT_NONE) != 0) {
+      return Unavailable("close the view of saved pages");
+    }
   }
+  return absl::OkStatus();
 }
 
 // Maps the pages of one block copy-on-write, one after the other.
@@ -598,17 +596,15 @@ MDL* KernelMemory::Deliver(const SavedBlock& block) {
   return list;
 }
 
-void KernelMemory::Withdraw(MDL* list, const SavedBlock& block) {
+bool KernelMemory::Withdraw(MDL* list, const SavedBlock& block) {
   const auto found = allocations_.find(Number(list));
-  if (found == allocations_.end() || found->second.pages.empty()) {
-    on_misuse_(8, absl::StrCat("list of a block of ", block.bytes,
-                               " bytes is freed, but its restore failed"));
-  }
+  const bool left = found != allocations_.end() && !found->second.pages.empty();
   if (found != allocations_.end()) {
     found->second.pages.clear();
     FreeList(list);
   }
   for (const PageRun& run : block.runs) map_.SetUse(run, Use::kHeld);
+  return left;
 }
 
 // Writes what the driver changed into the file.
@@ -628,31 +624,43 @@ absl::Status KernelMemory::WriteBack(const PageMap::Stretch& stretch) {
   return absl::OkStatus();
 }
 
-absl::Status KernelMemory::ShareAgain(const PageMap::Stretch& stretch) {
-  std::byte* const home = stretch.state.home;
-  const size_t bytes = stretch.run.pages * kPageBytes;
-  if (mmap(home, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd_,
-           OffsetOf(stretch.run.first)) != home) {
-    return Unavailable("share a page again");
+// Has all that is mapped copy-on-write be the file itself, in as few mappings
+// as there are: a process cannot have any number of them.
+absl::Status KernelMemory::ShareAll() {
+  const auto share = [this](std::byte* at, PageRun run) {
+    return mmap(at, run.pages * kPageBytes, PROT_READ | PROT_WRITE,
+                MAP_SHARED | MAP_FIXED, fd_, OffsetOf(run.first)) == at;
+  };
+  bool shared = share(saved_view_, map_.all());
+  for (const auto& [address, window] : windows_) {
+    if (window.list != nullptr) continue;
+    auto* at = static_cast<std::byte*>(Pointer(address));
+    for (const PageRun& run : window.runs) {
+      shared = shared && share(at, run);
+      at += run.pages * kPageBytes;
+    }
   }
-  madvise(home, bytes, MADV_POPULATE_WRITE);
-  return absl::OkStatus();
+  shared = shared && mprotect(view_, bytes(), PROT_READ | PROT_WRITE) == 0;
+  return shared ? absl::OkStatus() : Unavailable("share the saved pages again");
 }
 
 absl::Status KernelMemory::Settle() {
-  for (const PageMap::Stretch& stretch : map_.In(map_.all())) {
-    if (!stretch.state.cow) continue;
-    if (stretch.state.use == Use::kUsed) {
-      if (const absl::Status s = WriteBack(stretch); !s.ok()) return s;
-      if (const absl::Status s = ShareAgain(stretch); !s.ok()) return s;
-    }
-    map_.Update(stretch.run, [](uint64_t, PageMap::State& state) {
-      state.cow = false;
-      state.kept = false;
-      if (state.use == Use::kHeld) state.use = Use::kFree;
-    });
-    ReturnToView(stretch.run);
+  const std::vector<PageMap::Stretch> all = map_.In(map_.all());
+  const bool any = std::any_of(all.begin(), all.end(),
+                               [](const auto& s) { return s.state.cow; });
+  if (!any) return absl::OkStatus();
+  for (const PageMap::Stretch& stretch : all) {
+    if (!stretch.state.cow || stretch.state.use != Use::kUsed) continue;
+    if (const absl::Status s = WriteBack(stretch); !s.ok()) return s;
   }
+  if (const absl::Status s = ShareAll(); !s.ok()) return s;
+  map_.Update(map_.all(), [](uint64_t, PageMap::State& state) {
+    if (!state.cow) return;
+    state.cow = false;
+    state.kept = false;
+    if (state.use == Use::kHeld) state.use = Use::kFree;
+  });
+  ReturnToView(map_.all());
   Touch();
   return absl::OkStatus();
 }

@@ -120,9 +120,9 @@ class KernelMemory {
   // Returns a list of the block's pages, which Reserve() was given, for the
   // driver to own.
   MDL* Deliver(const SavedBlock& block);
-  // Takes the list back, because the driver refused it. Reports R8 when the
-  // driver freed it all the same.
-  void Withdraw(MDL* list, const SavedBlock& block);
+  // Takes the list back, because the driver refused it. Returns whether it and
+  // its pages were still there.
+  bool Withdraw(MDL* list, const SavedBlock& block);
   // Makes copy-on-write pages this driver's for good; what saved them is gone
   // then. No code of the driver may be running.
   absl::Status Settle();
@@ -179,10 +179,10 @@ class KernelMemory {
   Behind InWindow(uint64_t address, const Window& window, uint64_t index,
                   uint64_t pages) const;
   absl::Status MapSaved(const std::vector<PageRun>& runs);
-  void CloseView(const std::vector<SavedBlock>& blocks);
+  absl::Status CloseView(const std::vector<SavedBlock>& blocks);
   std::byte* MapWindow(const std::vector<PageRun>& runs, int flags);
   absl::Status WriteBack(const PageMap::Stretch& stretch);
-  absl::Status ShareAgain(const PageMap::Stretch& stretch);
+  absl::Status ShareAll();
 
   const int fd_;
   const OnMisuse on_misuse_;

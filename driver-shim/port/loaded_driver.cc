@@ -125,7 +125,10 @@ LoadedDriver::Result LoadedDriver::RestoreOne(const Delivery& delivery) {
         return driver_.DxgkDdiRestoreMemoryForHotUpdate(context_, &args);
       });
   if (NT_SUCCESS(nt_status)) return {};
-  kit_.memory.Withdraw(list, block);
+  const bool left = kit_.memory.Withdraw(list, block);
+  if (const Verdict verdict = CheckListLeft(left, block); verdict.has_value()) {
+    kit_.recorder.Break(*verdict);
+  }
   kit_.recorder.Log(absl::StrCat("restore of block ", delivery.index, " of ",
                                  block.bytes, " bytes failed"));
   return {.nt_status = nt_status, .failed = EntryPoint::kRestoreMemory};

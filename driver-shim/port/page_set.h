@@ -37,6 +37,7 @@ class PageSet {
     return FirstOf({.first = page, .pages = 1}).has_value();
   }
   uint64_t pages() const { return pages_; }
+  size_t runs() const { return ends_.size(); }
   void Clear();
 
  private:

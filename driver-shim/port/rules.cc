@@ -12,6 +12,9 @@
 namespace baton::port {
 namespace {
 
+constexpr size_t kPiecesMax = 10'000;
+constexpr uint64_t kMetadataBytesMax = uint64_t{1} << 20;
+
 // How far a driver has come.
 enum class Stage { kOpened, kEntered, kAdded, kStarted, kStopped, kRemoved };
 
@@ -191,6 +194,12 @@ Verdict CheckNothingOutstanding(const KernelMemory::Outstanding& outstanding) {
                       " pages at unload; the first: ", outstanding.first)};
 }
 
+Verdict CheckListLeft(bool left, const SavedBlock& block) {
+  if (left) return std::nullopt;
+  return Violation{8, absl::StrCat("list of a block of ", block.bytes,
+                                   " bytes is freed, but its restore failed")};
+}
+
 Verdict CheckOrder(const std::vector<EntryPoint>& calls) {
   if (calls.empty()) return std::nullopt;
   Stage stage = StageBefore(calls.front());
@@ -270,11 +279,40 @@ Violation FunctionGone(const CensusEntry& before) {
                            "') was disabled during the update")};
 }
 
+Verdict CheckGoesOn(const CensusEntry& before, uint64_t completed,
+                    const FunctionState& now) {
+  if (now.commands_completed > completed ||
+      now.commands_completed == now.commands_submitted) {
+    return std::nullopt;
+  }
+  return Violation{15,
+                   absl::StrCat("partition ", before.vgpu.partition_id, " ('",
+                                before.vgpu.guest, "') makes no progress")};
+}
+
 Verdict CheckFits(uint64_t pages_wanted, uint64_t pages_free) {
   if (pages_wanted <= pages_free) return std::nullopt;
   return Violation{16, absl::StrCat("block needs ", pages_wanted,
                                     " pages to be copied to, but ", pages_free,
                                     " are free")};
+}
+
+Verdict CheckPieces(size_t pieces) {
+  if (pieces <= kPiecesMax) return std::nullopt;
+  return Violation{16, absl::StrCat("saved pages lie in ", pieces,
+                                    " pieces, at most ", kPiecesMax)};
+}
+
+Verdict CheckMetadata(uint64_t bytes) {
+  if (bytes <= kMetadataBytesMax) return std::nullopt;
+  return Violation{16, absl::StrCat("metadata of a block has ", bytes,
+                                    " bytes, at most ", kMetadataBytesMax)};
+}
+
+Violation TooLate(absl::Duration waited, const std::string& entry_point) {
+  return {17, absl::StrCat(
+                  "driver did not answer within ", absl::FormatDuration(waited),
+                  entry_point.empty() ? "" : ": it is in ", entry_point)};
 }
 
 }  // namespace baton::port

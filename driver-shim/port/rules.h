@@ -6,17 +6,18 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "base/digest.h"
 #include "driver-shim/ddi/hot_update.h"
 #include "driver-shim/port/adapter_port.h"
 #include "driver-shim/port/block_index.h"
+#include "driver-shim/port/device.h"
 #include "driver-shim/port/host_protocol.h"
 #include "driver-shim/port/kernel_memory.h"
 #include "driver-shim/port/page_set.h"
 
 // The rules of the driver hot-update interface (DDI.md), one check each. All
-// are pure. R15 and R17 have none: nothing here ever suspends a virtual GPU,
-// and every call into a driver has a deadline (driver_process).
+// are pure.
 
 namespace baton::port {
 
@@ -62,8 +63,13 @@ Verdict CheckList(const MDL& list, const SavedBlock& block);
 // R6, when it is saved: a list can describe so many bytes.
 Verdict CheckListCan(uint64_t bytes);
 
-// R7: nothing is outstanding once the driver is unloaded.
+// R7: nothing is outstanding once the driver is unloaded. Memory that is freed
+// twice is KernelMemory's to report.
 Verdict CheckNothingOutstanding(const KernelMemory::Outstanding& outstanding);
+
+// R8: the list of a block whose restore failed is left alone.
+// `left`  whether list and pages are still there
+Verdict CheckListLeft(bool left, const SavedBlock& block);
 
 // R9 and R13: restores come after AddDevice and before StartDevice, and vGPUs
 // are neither created nor asked for before that; stop, remove and unload follow
@@ -100,8 +106,23 @@ Verdict CheckRegisters(const CensusEntry& before, const Digest128& after);
 // R14, for a function that is not enabled any more.
 Violation FunctionGone(const CensusEntry& before);
 
-// R16: what a driver saves fits.
+// R15: a vGPU goes on once engines run: it has completed a command since the
+// pause, or has none to complete. Nothing here suspends or resumes one.
+// `completed`  commands, at the pause
+Verdict CheckGoesOn(const CensusEntry& before, uint64_t completed,
+                    const FunctionState& now);
+
+// R16: what a driver saves fits: what is copied, ...
 Verdict CheckFits(uint64_t pages_wanted, uint64_t pages_free);
+// ... in how many pieces pages lie, since each costs mappings in the next
+// driver host, which cannot have any number of them, ...
+Verdict CheckPieces(size_t pieces);
+// ... and what is said of a block.
+Verdict CheckMetadata(uint64_t bytes);
+
+// R17: a call that has not returned in time.
+// `entry_point`  which one; "" when the driver is in none
+Violation TooLate(absl::Duration waited, const std::string& entry_point);
 
 }  // namespace baton::port
 

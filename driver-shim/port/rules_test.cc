@@ -163,6 +163,14 @@ TEST(RulesTest, R7NothingIsOutstandingAtUnload) {
   EXPECT_EQ(RuleOf(CheckNothingOutstanding({.pages = 1})), 7);
 }
 
+TEST(RulesTest, R8AListThatWasRefusedIsLeftAlone) {
+  EXPECT_EQ(RuleOf(CheckListLeft(true, {})), 0);
+  EXPECT_EQ(CheckListLeft(false, {.bytes = 7}),
+            (Violation{8,
+                       "list of a block of 7 bytes is freed, but its restore "
+                       "failed"}));
+}
+
 TEST(RulesTest, R9AndR13TheOrderOfCalls) {
   using E = EntryPoint;
   const struct {
@@ -243,9 +251,41 @@ TEST(RulesTest, R14RegistersStayWhatTheyWere) {
                        "during the update"}));
 }
 
+TEST(RulesTest, R15EveryVgpuGoesOnOnceEnginesRun) {
+  const CensusEntry before = {.vgpu = {.partition_id = 3, .guest = "blue"}};
+  const auto now = [](uint64_t completed, uint64_t submitted) {
+    return FunctionState{.partition_id = 3,
+                         .commands_submitted = submitted,
+                         .commands_completed = completed};
+  };
+  EXPECT_EQ(RuleOf(CheckGoesOn(before, 7, now(8, 20))), 0);
+  EXPECT_EQ(RuleOf(CheckGoesOn(before, 7, now(7, 7))), 0);  // idle
+  EXPECT_EQ(CheckGoesOn(before, 7, now(7, 8)),
+            (Violation{15, "partition 3 ('blue') makes no progress"}));
+}
+
 TEST(RulesTest, R16WhatIsSavedMustFit) {
   EXPECT_EQ(RuleOf(CheckFits(5, 5)), 0);
-  EXPECT_EQ(RuleOf(CheckFits(6, 5)), 16);
+  EXPECT_EQ(
+      CheckFits(6, 5),
+      (Violation{16, "block needs 6 pages to be copied to, but 5 are free"}));
+  EXPECT_EQ(RuleOf(CheckPieces(10'000)), 0);
+  EXPECT_EQ(CheckPieces(10'001),
+            (Violation{16, "saved pages lie in 10001 pieces, at most 10000"}));
+  EXPECT_EQ(RuleOf(CheckMetadata(1 << 20)), 0);
+  EXPECT_EQ(CheckMetadata((1 << 20) + 1),
+            (Violation{16,
+                       "metadata of a block has 1048577 bytes, at most "
+                       "1048576"}));
+}
+
+TEST(RulesTest, R17EveryCallReturnsInTime) {
+  EXPECT_EQ(TooLate(absl::Milliseconds(50), "DxgkDdiStopDevice"),
+            (Violation{17,
+                       "driver did not answer within 50ms: it is in "
+                       "DxgkDdiStopDevice"}));
+  EXPECT_EQ(TooLate(absl::Seconds(1), "").message,
+            "driver did not answer within 1s");
 }
 
 }  // namespace

@@ -174,11 +174,7 @@ void UpdateSteps::Note(StepReport& report, const absl::Status& status) {
   report.entry_point = driver_->failed_entry_point();
   report.nt_status = driver_->failed_nt_status();
   report.driver_log = driver_->LastLines();
-  if (rule.has_value()) {
-    report.rule = absl::StrCat("R", rule->rule);
-  } else if (Reason(status) == "DRIVER_HUNG") {
-    report.rule = "R17";
-  }
+  if (rule.has_value()) report.rule = absl::StrCat("R", rule->rule);
 }
 
 // The driver is dead or does not answer: whatever it was asked to do, guests

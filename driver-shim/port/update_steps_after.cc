@@ -249,6 +249,9 @@ UpdateSteps::Outcome UpdateSteps::Confirm(const StepOrder& order) {
                       std::max(budget.Left(), absl::Milliseconds(100)));
   Note(report, counted.status());
   if (Lost(counted.status())) return Broken(std::move(report), budget);
+  if (Reason(report.status) == "VGPU_NO_PROGRESS" && report.rule.empty()) {
+    report.rule = "R15";
+  }
   report.vgpus = Blackouts(std::move(report.vgpus));
   // It is on trial: what it broke while it served for the first time counts.
   if (report.status.ok() && driver_->broken_rule().has_value()) {
@@ -271,16 +274,15 @@ absl::Status UpdateSteps::AwaitProgress(
     for (const CensusEntry& entry : before_) {
       VirtualGpuResult result = {.partition_id = entry.vgpu.partition_id,
                                  .guest = entry.vgpu.guest};
+      Verdict verdict = FunctionGone(entry);
       for (const FunctionState& function : functions) {
         if (function.partition_id != result.partition_id) continue;
-        result.preserved =
-            function.commands_completed > completed_[result.partition_id] ||
-            function.commands_completed == function.commands_submitted;
+        verdict = CheckGoesOn(entry, completed_[result.partition_id], function);
       }
-      if (!result.preserved) {
+      result.preserved = !verdict.has_value();
+      if (verdict.has_value()) {
         result.difference = "makes no progress";
-        still.push_back(absl::StrCat("partition ", result.partition_id, " ('",
-                                     result.guest, "')"));
+        still.push_back(verdict->message);
       }
       results.push_back(std::move(result));
     }
@@ -288,7 +290,7 @@ absl::Status UpdateSteps::AwaitProgress(
     if (budget.Left() == absl::ZeroDuration()) {
       return ErrorWithReason(
           absl::StatusCode::kDeadlineExceeded, "VGPU_NO_PROGRESS",
-          absl::StrCat(absl::StrJoin(still, ", "), " made no progress within ",
+          absl::StrCat(absl::StrJoin(still, ", "), ", after ",
                        absl::FormatDuration(budget.Spent())));
     }
     // The driver's census after this tells of its death.
