@@ -195,7 +195,7 @@ INSTANTIATE_TEST_SUITE_P(
         FaultCase{"crash_in_start", HostCommand::kLoad, "DRIVER_CRASHED",
                   "DxgkDdiStartDevice", 0, "signal 11 at address 0x8"},
         FaultCase{"hang_in_start", HostCommand::kLoad, "DRIVER_HUNG",
-                  "DxgkDdiStartDevice", 0, "it is in DxgkDdiStartDevice"},
+                  "DxgkDdiStartDevice", 17, "it is in DxgkDdiStartDevice"},
         FaultCase{"start_fails", HostCommand::kLoad, "DRIVER_REFUSED",
                   "DxgkDdiStartDevice", 0, "0xc00000a3"},
         FaultCase{"abort_in_add", HostCommand::kLoad, "DRIVER_CRASHED",
