@@ -124,9 +124,11 @@ class Fleet:
     # -- the service ------------------------------------------------------
 
     def start_service(self):
-        self.service = self._start("batond", [
-            self.bin["batond"], f"--listen={self.address}", f"--data={self.disk}/batond"])
+        self.service = self._start("batond", self.service_command())
         self.service.wait_ready()
+
+    def service_command(self):
+        return [self.bin["batond"], f"--listen={self.address}", f"--data={self.disk}/batond"]
 
     def kill_service(self):
         """As a crash would."""
@@ -151,20 +153,26 @@ class Fleet:
         self._all_ready("agent")
 
     def start_shim(self, host):
+        return self._start(f"{host.name}.shim", self.shim_command(host))
+
+    def shim_command(self, host):
         vgpus = [f"--vgpu=vm-{host.name[5:]}-{n}:S1-{self.vram_mib}" for n in range(self.vgpus)]
-        return self._start(f"{host.name}.shim", [
+        return [
             self.bin["shim"], f"--listen=unix:{host.shm}/shim.sock",
             f"--device={host.shm}/gpu", "--adapter-name=gpu0", f"--state-dir={host.shm}/shim",
             f"--driver={os.path.join(self.binaries, image('1.0', host.old_driver_faulty))}",
-            "--driver-name=softgpu", "--driver-version=1.0"] + vgpus)
+            "--driver-name=softgpu", "--driver-version=1.0"] + vgpus
 
     def start_agent(self, host):
+        return self._start(f"{host.name}.agent", self.agent_command(host))
+
+    def agent_command(self, host):
         installed = "1.0-faulty" if host.old_driver_faulty else "1.0"
-        return self._start(f"{host.name}.agent", [
+        return [
             self.bin["agent"], f"--host={host.name}", f"--service={self.address}",
             f"--shim=unix:{host.shm}/shim.sock", f"--root={host.disk}/agent",
             f"--installed={self.package(installed)}", "--label=lab=demo",
-            f"--label=zone={'ab'[int(host.name[5:]) % 2]}"])
+            f"--label=zone={'ab'[int(host.name[5:]) % 2]}"]
 
     def start_guests(self):
         for host in self.hosts:
@@ -205,13 +213,14 @@ class Fleet:
     def _pack(self):
         """Packs the drivers. Where a host has a fault, the 2.0 of everybody is
         the build that misbehaves on that host's board revision."""
-        self._pack_one("1.0", "1.0", False)
-        self._pack_one("1.0-faulty", "1.0", True)
-        self._pack_one("2.0", "2.0", bool(self.faults))
+        self.pack("1.0", image("1.0", False), "1.0")
+        self.pack("1.0-faulty", image("1.0", True), "1.0")
+        self.pack("2.0", image("2.0", bool(self.faults)), "2.0")
 
-    def _pack_one(self, file, version, faulty):
+    def pack(self, file, path, version):
+        """Packs the image at `path`, below the binaries' folder."""
         self.baton("driver", "pack", "--driver=softgpu", f"--version={version}",
-                   f"--image={os.path.join(self.binaries, image(version, faulty))}",
+                   f"--image={os.path.join(self.binaries, path)}",
                    f"--pci-id={PCI_ID}", "--writes=1", "--reads=1",
                    f"--out={self.package(file)}")
 

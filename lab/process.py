@@ -23,14 +23,15 @@ class Process:
     """One child. Its standard output is watched for a line that starts with
     "ready"; all that it prints goes to a log file."""
 
-    def __init__(self, name, argv, log, nice=0, outlive=False):
+    def __init__(self, name, argv, log, nice=0, outlive=False, environment=None):
         """Starts it.
 
-        name     for people
-        argv     program and arguments
-        log      path of the file that takes its output
-        nice     how much it yields to others, 0 to 19
-        outlive  whether it goes on when we end
+        name         for people
+        argv         program and arguments
+        log          path of the file that takes its output
+        nice         how much it yields to others, 0 to 19
+        outlive      whether it goes on when we end
+        environment  variables that it has beside ours
         """
         self.name, self.log = name, log
         self._ready = threading.Event()
@@ -45,7 +46,8 @@ class Process:
         self.popen = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL,
             stdout=self._log if outlive else subprocess.PIPE,
-            stderr=self._log, preexec_fn=prepare, start_new_session=True)
+            stderr=self._log, preexec_fn=prepare, start_new_session=True,
+            env={**os.environ, **(environment or {})})
         if outlive:
             threading.Thread(target=self._follow, daemon=True).start()
         else:

@@ -10,6 +10,7 @@
 #include <exception>
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -55,7 +56,7 @@ void Declare(CLI::App& app, Flags& flags) {
   app.add_option("--report", flags.report, "file that receives the report");
 }
 
-// SIGTERM, SIGINT, or the end of the given seconds.
+// SIGTERM, SIGINT, or the end of the given seconds. SIGUSR1 asks for a report.
 class SignalStop final : public Stop {
  public:
   explicit SignalStop(double seconds)
@@ -65,6 +66,7 @@ class SignalStop final : public Stop {
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     fd_ = signalfd(-1, &signals, SFD_CLOEXEC);
   }
@@ -75,16 +77,39 @@ class SignalStop final : public Stop {
     if (stopped_) return true;
     pollfd waited = {fd_, POLLIN, 0};
     const timespec limit = absl::ToTimespec(timeout);
-    // The signal stays pending: whoever asks again gets the same answer.
-    stopped_ = ppoll(&waited, 1, &limit, nullptr) > 0;
+    if (ppoll(&waited, 1, &limit, nullptr) <= 0) return false;
+    signalfd_siginfo received = {};
+    if (read(fd_, &received, sizeof(received)) != sizeof(received)) {
+      return false;
+    }
+    if (received.ssi_signo == SIGUSR1) {
+      report_wanted_ = true;
+    } else {
+      stopped_ = true;
+    }
     return stopped_;
   }
+
+  // Whether a report was asked for since the last call.
+  bool TakeReportWanted() { return std::exchange(report_wanted_, false); }
 
  private:
   const absl::Duration end_;
   int fd_ = -1;
   bool stopped_ = false;
+  bool report_wanted_ = false;
 };
+
+// Replaces the file as a whole, so that no half of a report is ever read.
+bool WriteReport(const std::string& path, const std::string& json) {
+  const std::string temporary = path + ".new";
+  std::ofstream file(temporary);
+  file << json << "\n";
+  file.close();
+  if (file && std::rename(temporary.c_str(), path.c_str()) == 0) return true;
+  LogError(absl::StrCat("report '", path, "' cannot be written"));
+  return false;
+}
 
 int Run(Flags& flags) {
   flags.tenant.stall = absl::Milliseconds(flags.stall_ms);
@@ -96,6 +121,12 @@ int Run(Flags& flags) {
     std::fflush(stdout);
   };
   SignalStop stop(flags.seconds);
+  if (!flags.report.empty()) {
+    flags.tenant.report_wanted = [&] { return stop.TakeReportWanted(); };
+    flags.tenant.on_report = [&](const Report& report) {
+      WriteReport(flags.report, report.ToJson());
+    };
+  }
   auto tenant = Tenant::Create(flags.tenant);
   if (!tenant.ok()) {
     LogError(tenant.status().message());
@@ -105,14 +136,7 @@ int Run(Flags& flags) {
                        flags.tenant.seed));
   const Report report = (*tenant)->Run(stop);
   const std::string json = report.ToJson();
-  if (!flags.report.empty()) {
-    std::ofstream file(flags.report);
-    file << json << "\n";
-    if (!file.flush()) {
-      LogError(absl::StrCat("report '", flags.report, "' cannot be written"));
-      return 2;
-    }
-  }
+  if (!flags.report.empty() && !WriteReport(flags.report, json)) return 2;
   std::printf("%s\n", json.c_str());
   return report.Clean() ? 0 : 1;
 }
@@ -120,7 +144,8 @@ int Run(Flags& flags) {
 int Main(int argc, char** argv) {
   CLI::App app(
       "A tenant of one virtual GPU: computes and checks until SIGTERM, then "
-      "reports. Exits with 0 when nothing was lost or wrong, else with 1.",
+      "reports; SIGUSR1 has it report and go on. Exits with 0 when nothing was "
+      "lost or wrong, else with 1.",
       "baton-guest");
   Flags flags;
   flags.tenant.seed = RealRandom().Bits();

@@ -67,6 +67,10 @@ Report Tenant::Run(Stop& stop) {
   while (going) {
     going = RunBatch(stop);
     PumpMailbox();
+    if (going && options_.report_wanted()) {
+      CheckAll();
+      options_.on_report(report_);
+    }
     next += static_cast<uint64_t>(period);
     const uint64_t now = softgpu_now_ns();
     // Late: no burst to make up for it.

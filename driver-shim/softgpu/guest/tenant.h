@@ -45,6 +45,10 @@ class Tenant {
     uint64_t seed = 1;
     // Called once everything is allocated and work begins.
     std::function<void()> on_ready = [] {};
+    // Asked after each batch, when nothing is in flight: whether somebody wants
+    // to know. What was seen so far, all VRAM verified, then goes to on_report.
+    std::function<bool()> report_wanted = [] { return false; };
+    std::function<void(const Report&)> on_report = [](const Report&) {};
   };
 
   // Errors: INVALID_ARGUMENT, reason GUEST_OPTION; and of MappedFile::Open()

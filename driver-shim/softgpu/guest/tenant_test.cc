@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "base/reason.h"
 #include "driver-shim/softgpu/device_control.h"
@@ -211,6 +212,26 @@ TEST(TenantTest, NoticesOneChangedByteOfItsVram) {
   DriverStop driver(board, 1, kWaits);
   driver.InTheMiddle([&] { board.vram()[(1 << 20) + 66000] ^= 1; });
   EXPECT_GT(RunWith(driver, board).wrong, 0u);
+}
+
+TEST(TenantTest, ReportsInTheMiddleAndGoesOn) {
+  TestBoard board;
+  board.EnableFunction(1);
+  DriverStop driver(board, 1, kWaits);
+  bool wanted = false;
+  std::vector<Report> reports;
+  driver.InTheMiddle([&] {
+    board.vram()[(1 << 20) + 66000] ^= 1;
+    wanted = true;
+  });
+  Tenant::Options options = OptionsOf(board);
+  options.report_wanted = [&] { return std::exchange(wanted, false); };
+  options.on_report = [&](const Report& report) { reports.push_back(report); };
+  const Report last = (*Tenant::Create(options))->Run(driver);
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_GT(reports[0].wrong, 0u);
+  EXPECT_GT(reports[0].commands, 0u);
+  EXPECT_GT(last.commands, reports[0].commands);
 }
 
 TEST(TenantTest, NoticesCommandsThatAreExecutedTwice) {
