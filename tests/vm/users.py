@@ -1,0 +1,183 @@
+"""Who uses virtual GPUs: nested machines, and a program that is none. Each says
+after every turn what it found; the rig notes when it heard so, by its own
+clock, and so knows from outside how long there was silence."""
+
+import os
+import re
+import socket
+import subprocess
+import threading
+import time
+from typing import NamedTuple
+
+from lab.process import die_with_parent
+from tests.vm.clock import Late
+
+_TURN = re.compile(r"^T (\d+) (\d+) (\d+) (\d+)$")
+
+
+class Turn(NamedTuple):
+    """A turn that a user told of."""
+    heard: float  # seconds, monotonic
+    number: int
+    driver: int   # major version of the module behind its device
+    steps: int
+    wrong: int    # bits of workload.h; 0: all was right
+
+
+class Turns:
+    """All turns of one user, from whichever process runs it."""
+
+    def __init__(self, name):
+        self.name = name
+        self._changed = threading.Condition()
+        self._turns = []
+        self.other = []  # lines that were no turns
+
+    def hear(self, line):
+        found = _TURN.match(line)
+        with self._changed:
+            if found:
+                self._turns.append(Turn(time.monotonic(), *map(int, found.groups())))
+            else:
+                self.other.append(line)
+            self._changed.notify_all()
+
+    def all(self):
+        with self._changed:
+            return list(self._turns)
+
+    def wait(self, more, seconds=120):
+        """Returns once `more` turns were heard from now on."""
+        with self._changed:
+            wanted = len(self._turns) + more
+            if not self._changed.wait_for(lambda: len(self._turns) >= wanted, seconds):
+                raise Late(f"{self.name} made {more - wanted + len(self._turns)} turns of "
+                           f"{more} in {seconds} s; last {self._turns[-1:]} {self.other[-3:]}")
+
+    def faults(self):
+        """Returns what was ever wrong, as text; nothing if all was right. A turn
+        that is missing or there twice means a lost or doubled machine."""
+        found = [f"{self.name} said '{line}'" for line in self.other if line]
+        for number, turn in enumerate(self.all()):
+            if turn.number != number:
+                found.append(f"{self.name}: turn {turn.number} where {number} was due")
+                break
+            if turn.wrong:
+                found.append(f"{self.name}: turn {turn.number} found wrong={turn.wrong:#x} "
+                             f"on driver {turn.driver}")
+        return found
+
+    def silence(self, since):
+        """Returns the longest time in seconds between two turns, of which the
+        second was heard after `since`."""
+        turns = self.all()
+        gaps = [after.heard - before.heard for before, after in zip(turns, turns[1:])
+                if after.heard > since]
+        return max(gaps, default=0.0)
+
+    def driver(self):
+        turns = self.all()
+        return turns[-1].driver if turns else 0
+
+
+class Machine:
+    """A nested machine, in whichever QEMU it runs."""
+
+    def __init__(self, rig, name, uuid, memory_mib=32, **spoiled):
+        """`spoiled`: memory, migration or bus, as they must not be."""
+        self.name, self.uuid, self.turns = name, uuid, Turns(name)
+        self._rig, self._memory_mib, self._spoiled = rig, memory_mib, spoiled
+        self.qmp_path = f"{rig.run}/{name}.qmp"
+        self.memory_path = f"/dev/shm/{name}.memory"
+        self._serial_path = f"{rig.run}/{name}.serial"
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(self._serial_path)
+        self._listener.listen(8)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._read, args=(connection,), daemon=True).start()
+
+    def _read(self, connection):
+        with connection, connection.makefile("r", errors="replace") as lines:
+            for line in lines:
+                self.turns.hear(line.strip())
+
+    def device(self):
+        """Returns the properties of its virtual GPU."""
+        return {"driver": "vfio-pci", "id": "gpu0", "bus": "pci.0", "addr": "0x4",
+                "sysfsdev": f"/sys/bus/mdev/devices/{self.uuid}",
+                "enable-migration": self._spoiled.get("migration", "on")}
+
+    def command(self, qmp_path=None, incoming=False):
+        """Returns QEMU's command line; `incoming`: to be handed a machine, and
+        the device later."""
+        plan = self._rig.plan
+        share = self._spoiled.get("share", "on")
+        device = self.device()
+        argv = [
+            plan["qemu"], *plan["qemu_data"], "-accel", "tcg",
+            "-machine", "pc-i440fx-7.2,memory-backend=mem0", "-m", str(self._memory_mib),
+            "-object", f"memory-backend-file,id=mem0,size={self._memory_mib}M,"
+                       f"mem-path={self.memory_path},share={share}",
+            "-nodefaults", "-no-user-config", "-display", "none", "-kernel", plan["guest"],
+            "-chardev", f"socket,id=serial0,path={self._serial_path}",
+            "-serial", "chardev:serial0",
+            "-qmp", f"unix:{qmp_path or self.qmp_path},server=on,wait=off"]
+        if incoming:
+            return argv + ["-incoming", "defer"]
+        return argv + ["-device", device.pop("driver") + "," +
+                       ",".join(f"{key}={value}" for key, value in device.items())]
+
+    def launch(self, qmp_path=None, incoming=False):
+        """Starts a QEMU of this machine, and returns its process."""
+        with open(f"{self._rig.logs}/{self.name}.log", "ab") as log:
+            return subprocess.Popen(
+                self.command(qmp_path, incoming), stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, env=self._rig.qemu_environment(), start_new_session=True)
+
+    def start(self):
+        self.process = self.launch()
+        self._rig.adopt(self.process)
+
+    def end(self):
+        self._listener.close()
+        for path in (self._serial_path, self.qmp_path, self.memory_path):
+            if os.path.exists(path):
+                os.unlink(path)
+
+    def shim_config(self):
+        return {"uuid": self.uuid, "guest": self.name, "machine": {"qmp": self.qmp_path}}
+
+
+class Client:
+    """A program that holds a virtual GPU and is no machine."""
+
+    def __init__(self, rig, name, uuid):
+        self.name, self.uuid, self.turns = name, uuid, Turns(name)
+        self._rig, self._socket = rig, f"{rig.run}/{name}.sock"
+
+    def start(self):
+        log = open(f"{self._rig.logs}/{self.name}.log", "ab")
+        self.process = subprocess.Popen(
+            [self._rig.plan["client"], self.uuid, self._socket], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=log, preexec_fn=die_with_parent)
+        self._rig.adopt(self.process)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.turns.hear(line.decode().strip())
+
+    def end(self):
+        if os.path.exists(self._socket):
+            os.unlink(self._socket)
+
+    def shim_config(self):
+        return {"uuid": self.uuid, "guest": self.name, "client": {"socket": self._socket}}
