@@ -40,6 +40,10 @@ int Serve(const baton::ServiceOptions& options, const sigset_t& stop) {
   std::printf("ready %s\n", (*server)->address().c_str());
   std::fflush(stdout);
   baton::LogInfo(absl::StrCat("serving on ", (*server)->address()));
+  if (const std::string metrics = (*server)->metrics_address();
+      !metrics.empty()) {
+    baton::LogInfo(absl::StrCat("metrics on http://", metrics, "/metrics"));
+  }
   int signal = 0;
   sigwait(&stop, &signal);
   baton::LogInfo("stopping");

@@ -100,6 +100,8 @@ absl::StatusOr<ServiceOptions> ParseServiceOptions(int argc,
   app.add_option("--listen", options.listen,
                  "unix:/path or 127.0.0.1:port; port 0: any that is free")
       ->required();
+  app.add_option("--metrics-listen", options.metrics_listen,
+                 "127.0.0.1:port for GET /metrics; else none");
   app.add_option("--data", options.data, "directory of the store and packages")
       ->required();
   app.add_option("--address-file", options.address_file,
@@ -115,6 +117,14 @@ absl::StatusOr<ServiceOptions> ParseServiceOptions(int argc,
   if (!help.empty()) return ServiceOptions{.help = help};
   ASSIGN_OR_RETURN(options.heartbeat, ParseHeartbeat(heartbeat));
   ASSIGN_OR_RETURN(options.listen, NormalListenAddress(options.listen));
+  if (options.metrics_listen.empty()) return options;
+  if (absl::StartsWith(options.metrics_listen, "unix:")) {
+    return Invalid("BAD_FLAG", absl::StrCat("--metrics-listen: got \"",
+                                            options.metrics_listen,
+                                            "\", want 127.0.0.1:port"));
+  }
+  ASSIGN_OR_RETURN(options.metrics_listen,
+                   NormalListenAddress(options.metrics_listen));
   return options;
 }
 

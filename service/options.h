@@ -15,6 +15,9 @@ struct ServiceOptions {
   // Where to listen, as gRPC takes it: "unix:/path" or "127.0.0.1:port", port 0
   // for any that is free. Operators and agents use the same address.
   std::string listen = "";
+  // Where to answer monitoring, "127.0.0.1:port", port 0 for any that is free.
+  // Empty: nowhere.
+  std::string metrics_listen = "";
   // File that is given the address that was really bound. Empty: none.
   std::string address_file = "";
   // Directory of the store and the packages; created when it is missing.

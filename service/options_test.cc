@@ -17,12 +17,14 @@ absl::StatusOr<ServiceOptions> Parse(std::vector<const char*> flags) {
 TEST(OptionsTest, ReadsEveryFlag) {
   const auto options =
       Parse({"--listen=127.0.0.1:0", "--data=/d", "--address-file=/a",
-             "--log-level=debug", "--heartbeat=250ms"});
+             "--log-level=debug", "--heartbeat=250ms",
+             "--metrics-listen=localhost:9464"});
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->listen, "127.0.0.1:0");
   EXPECT_EQ(options->data, "/d");
   EXPECT_EQ(options->address_file, "/a");
   EXPECT_EQ(options->log_level, "debug");
+  EXPECT_EQ(options->metrics_listen, "127.0.0.1:9464");
   EXPECT_EQ(options->heartbeat, absl::Milliseconds(250));
   EXPECT_EQ(options->help, "");
 }
@@ -32,6 +34,7 @@ TEST(OptionsTest, HasDefaultsForWhatIsNotRequired) {
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->listen, "unix:/s");
   EXPECT_EQ(options->address_file, "");
+  EXPECT_EQ(options->metrics_listen, "");
   EXPECT_EQ(options->log_level, "info");
   EXPECT_EQ(options->heartbeat, absl::Seconds(2));
 }
@@ -48,6 +51,7 @@ TEST(OptionsTest, RefusesBadFlags) {
       {"--listen=unix:/s"},
       {"--data=/d"},
       {"--listen=unix:/s", "--data=/d", "--unknown=1"},
+      {"--listen=unix:/s", "--data=/d", "--metrics-listen=unix:/m"},
       {"--listen=unix:/s", "--data=/d", "--heartbeat=soon"},
       {"--listen=unix:/s", "--data=/d", "--heartbeat=1ms"},
       {"--listen=unix:/s", "--data=/d", "--heartbeat=2h"},

@@ -89,6 +89,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
         const absl::Status ended = loop->Run();
         if (!ended.ok()) failed(ended);
       });
+  if (!options.metrics_listen.empty()) {
+    ASSIGN_OR_RETURN(
+        server->metrics_,
+        metrics::Endpoint::Listen(options.metrics_listen, *server->loop_));
+  }
   RETURN_IF_ERROR(server->Listen(options));
   return server;
 }
@@ -150,6 +155,7 @@ absl::Status Server::Listen(const ServiceOptions& options) {
 }
 
 Server::~Server() {
+  metrics_ = nullptr;
   if (grpc_ != nullptr) {
     grpc_->GetHealthCheckService()->Shutdown();
     streams_.EndAll(Unavailable("SERVICE_STOPPING", "the service stops"));

@@ -12,6 +12,7 @@
 #include "service/data_lock.h"
 #include "service/depot/depot.h"
 #include "service/depot/worker.h"
+#include "service/metrics/endpoint.h"
 #include "service/options.h"
 #include "service/rpc/driver_room.h"
 #include "service/rpc/open_streams.h"
@@ -53,6 +54,11 @@ class Server {
   // Where callers reach it, as gRPC takes it.
   const std::string& address() const { return address_; }
 
+  // "address:port" of GET /metrics; empty: there is none.
+  std::string metrics_address() const {
+    return metrics_ == nullptr ? "" : metrics_->address();
+  }
+
  private:
   Server() = default;
 
@@ -72,6 +78,7 @@ class Server {
   std::unique_ptr<rpc::DriverRoom> room_;
   std::unique_ptr<rpc::Services> services_;
   std::thread loop_thread_;
+  std::unique_ptr<metrics::Endpoint> metrics_;
   std::unique_ptr<grpc::Server> grpc_;
   std::string address_;
 };

@@ -1,7 +1,10 @@
 #include "service/server.h"
 
+#include <arpa/inet.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -88,6 +91,45 @@ TEST_F(ServerTest, SaysWhereItReallyListens) {
   written << std::ifstream(options.address_file).rdbuf();
   EXPECT_EQ(written.str(), (*server)->address());
   EXPECT_EQ(Reason(Get(**server, "hosts/h")), "HOST_NOT_FOUND");
+}
+
+// What a scrape of `address` gets, head and all.
+std::string Scrape(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  sockaddr_in name = {};
+  name.sin_family = AF_INET;
+  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  name.sin_port =
+      htons(static_cast<uint16_t>(std::stoi(address.substr(colon + 1))));
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  EXPECT_EQ(
+      ::connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof(name)), 0);
+  const std::string request = "GET /metrics HTTP/1.0\r\n\r\n";
+  EXPECT_EQ(::write(fd, request.data(), request.size()),
+            static_cast<ssize_t>(request.size()));
+  std::string answer;
+  char buffer[4096];
+  for (ssize_t got = 0; (got = ::read(fd, buffer, sizeof(buffer))) > 0;) {
+    answer.append(buffer, static_cast<size_t>(got));
+  }
+  ::close(fd);
+  return answer;
+}
+
+TEST_F(ServerTest, AnswersMonitoringWhereItIsAskedTo) {
+  ServiceOptions options = OptionsFor("127.0.0.1:0");
+  options.metrics_listen = "127.0.0.1:0";
+  auto server = Start(options);
+  ASSERT_TRUE(server.ok()) << server.status();
+  Register(**server, "hosts/h");
+  const std::string answer = Scrape((*server)->metrics_address());
+  EXPECT_NE(answer.find(" 200 "), std::string::npos) << answer;
+  EXPECT_NE(answer.find("\nbaton_hosts 1\n"), std::string::npos) << answer;
+
+  ServiceOptions other = OptionsFor("127.0.0.1:0");
+  other.data = root_ + "/other";
+  other.metrics_listen = (*server)->metrics_address();
+  EXPECT_EQ(Reason(Start(other).status()), "CANNOT_LISTEN");
 }
 
 TEST_F(ServerTest, GoesOnWhereItWasWithAHigherEpoch) {
