@@ -163,11 +163,23 @@ std::string CoverageText(const v1::PlannedWave& wave) {
 }
 
 // When it would end and how long vGPUs stand still, as far as that is known.
-std::string PredictionText(const v1::RolloutPlan& plan) {
+std::string PredictionText(const v1::RolloutSpec& spec,
+                           const v1::RolloutPlan& plan, const Look& look) {
   std::string text;
   if (plan.has_predicted_blackout()) {
     absl::StrAppend(&text, "longest blackout predicted: ",
                     Text(plan.predicted_blackout()), "\n");
+  }
+  if (spec.blackout().has_per_vgpu_max() &&
+      IsLonger(plan.predicted_blackout(), spec.blackout().per_vgpu_max())) {
+    absl::StrAppend(
+        &text,
+        Paint(absl::StrCat("that is longer than the ",
+                           Text(spec.blackout().per_vgpu_max()),
+                           " that the policy allows: it would stop at the "
+                           "first such host"),
+              Ink::kWarn, look.colour),
+        "\n");
   }
   if (plan.has_estimated_duration()) {
     absl::StrAppend(&text, "takes about ", Text(plan.estimated_duration()));
@@ -204,6 +216,7 @@ std::string PlannedWaveText(const v1::PlannedWave& wave, const Look& look) {
       row.push_back(
           absl::StrCat("blackout about ", Text(host.predicted_blackout())));
     }
+    if (host.without_way_back()) row.push_back({"no way back", Ink::kWarn});
     hosts.Add(std::move(row));
   }
   return absl::StrCat(text, "\n", CoverageText(wave),
@@ -351,8 +364,9 @@ std::string PlanText(const v1::Rollout& rollout, const std::string& command,
   for (const v1::PlannedWave& wave : plan.waves()) {
     absl::StrAppend(&text, PlannedWaveText(wave, look));
   }
-  absl::StrAppend(&text, BlockedText(plan, look), PredictionText(plan),
-                  "digest ", plan.digest(), "\nto start it, type:\n  ", command,
+  absl::StrAppend(&text, BlockedText(plan, look),
+                  PredictionText(rollout.spec(), plan, look), "digest ",
+                  plan.digest(), "\nto start it, type:\n  ", command,
                   " rollout start ", name, " --digest ", plan.digest(), "\n");
   return text;
 }

@@ -42,6 +42,17 @@ TEST(RolloutRenderTest, APlanWhoseWindowsNeverOpenLongEnoughSaysSo) {
             std::string::npos);
 }
 
+TEST(RolloutRenderTest, APlanThatWouldExceedItsBlackoutSaysSo) {
+  auto rollout = Sample<v1::Rollout>("rollout_policy.txtpb");
+  rollout.mutable_plan()->mutable_predicted_blackout()->set_seconds(2);
+  EXPECT_NE(PlanText(rollout, "baton", kTable)
+                .find("longest blackout predicted: 2.04 s\nthat is longer than "
+                      "the 2.00 s that the policy allows: it would stop at "
+                      "the first such host\n"),
+            std::string::npos)
+      << PlanText(rollout, "baton", kTable);
+}
+
 TEST(RolloutRenderTest, ADraftSaysItsDefaults) {
   v1::Rollout rollout;
   rollout.set_name("rollouts/r2");

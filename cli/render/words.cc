@@ -1,6 +1,7 @@
 #include "cli/render/words.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -62,6 +63,11 @@ std::string Text(const google::protobuf::Duration& duration) {
     return absl::StrFormat("%dm%02ds", seconds / 60, seconds % 60);
   }
   return absl::StrFormat("%dh%02dm", seconds / 3600, seconds / 60 % 60);
+}
+
+bool IsLonger(const google::protobuf::Duration& a,
+              const google::protobuf::Duration& b) {
+  return std::pair(a.seconds(), a.nanos()) > std::pair(b.seconds(), b.nanos());
 }
 
 std::string Text(const google::protobuf::Timestamp& time) {

@@ -28,6 +28,9 @@ std::string Word(v1::Step step);
 // "850 us", "21.3 ms", "4.20 s", "1m12s", "3h05m".
 std::string Text(const google::protobuf::Duration& duration);
 
+bool IsLonger(const google::protobuf::Duration& a,
+              const google::protobuf::Duration& b);
+
 // "2024-05-17T09:30:00Z"; "-" when `time` is the epoch.
 std::string Text(const google::protobuf::Timestamp& time);
 

@@ -88,6 +88,7 @@ void PlannedLines(std::string& text, const PlannedWave& wave) {
     Line(text, "host", host.host);
     Line(text, "from", host.from_version);
     Line(text, "to", host.to_driver);
+    if (host.without_way_back) Line(text, "without_way_back", uint64_t{1});
   }
   if (!wave.coverage.has_value()) return;
   Line(text, "combinations", uint64_t{wave.coverage->combinations});
@@ -105,7 +106,8 @@ std::map<std::string, std::string> PlacesOf(const RolloutPlan& plan) {
   for (const PlannedWave& wave : plan.waves) {
     for (const PlannedHost& host : wave.hosts) {
       places[host.host] =
-          absl::StrCat("in wave '", wave.name, "' from ", host.from_version);
+          absl::StrCat("in wave '", wave.name, "' from ", host.from_version,
+                       host.without_way_back ? " without a way back" : "");
     }
   }
   for (const BlockedHost& host : plan.blocked) {

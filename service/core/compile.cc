@@ -51,8 +51,13 @@ void Judge(const Fleet& fleet, const Rollout& rollout, const Driver& driver,
   }
   Candidate& candidate = selection.hot.emplace_back();
   candidate.host = &host;
-  candidate.planned = {host.name, DriverVersionsOf(host), VirtualGpusOf(host),
-                       takes_back ? driver.name : "", prediction.blackout};
+  candidate.planned = {host.name,
+                       DriverVersionsOf(host),
+                       VirtualGpusOf(host),
+                       takes_back ? driver.name : "",
+                       prediction.blackout,
+                       !rollout.spec.require.rollback_path &&
+                           !HasWayBack(fleet, host, driver.manifest)};
   candidate.duration = prediction.duration;
 }
 
@@ -219,16 +224,18 @@ class Cutter {
   std::vector<size_t> left_;
 };
 
-// What the plan says of a wave beside its hosts.
-PlannedWave WaveOf(const WaveSpec& spec, size_t index, size_t hosts) {
+// What the plan says of a wave of these hosts, beside its coverage.
+PlannedWave WaveOf(const WaveSpec& spec, size_t index,
+                   std::vector<PlannedHost> hosts) {
   PlannedWave wave;
   wave.name = spec.name.empty() ? absl::StrCat("wave-", index + 1) : spec.name;
   wave.bake = spec.bake;
   wave.approvals = spec.approvals;
   if (spec.failure_tolerance.has_value()) {
-    wave.failures_max =
-        FailuresMax(*spec.failure_tolerance, static_cast<uint32_t>(hosts));
+    wave.failures_max = FailuresMax(*spec.failure_tolerance,
+                                    static_cast<uint32_t>(hosts.size()));
   }
+  wave.hosts = std::move(hosts);
   return wave;
 }
 
@@ -247,13 +254,21 @@ absl::Status Cut(const RolloutSpec& spec, std::vector<Candidate> hot,
   std::vector<std::vector<absl::Duration>> durations;
   Cutter cutter(specs, hot, before);
   for (size_t i = 0; i < specs.size(); ++i) {
-    const std::vector<size_t> taken = cutter.Take(specs[i]);
-    PlannedWave& wave =
-        plan.waves.emplace_back(WaveOf(specs[i], i, taken.size()));
+    std::vector<PlannedHost> hosts;
     std::vector<absl::Duration>& times = durations.emplace_back();
-    for (const size_t host : taken) {
-      wave.hosts.push_back(std::move(hot[host].planned));
+    for (const size_t host : cutter.Take(specs[i])) {
+      hosts.push_back(std::move(hot[host].planned));
       times.push_back(hot[host].duration);
+    }
+    PlannedWave& wave =
+        plan.waves.emplace_back(WaveOf(specs[i], i, std::move(hosts)));
+    // Somebody else must know that there is none. What takes hosts back waits
+    // for nobody: its original had that word.
+    const bool one_way =
+        std::any_of(wave.hosts.begin(), wave.hosts.end(),
+                    [](const auto& host) { return host.without_way_back; });
+    if (one_way && spec.rollback_of.empty()) {
+      wave.approvals = std::max<uint32_t>(wave.approvals, 1);
     }
     if (!specs[i].coverage) continue;
     wave.coverage =

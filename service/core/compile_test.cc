@@ -313,6 +313,44 @@ TEST(CompileTest, SaysWhatComesOfAWave) {
   EXPECT_EQ(plan->waves[1].failures_max, std::nullopt);
 }
 
+TEST(CompileTest, WantsAnotherPersonsWordWhereThereIsNoWayBack) {
+  Stage stage(4);
+  Driver one_way = support::MakeDriver("3.0");
+  one_way.manifest.state_format_writes = 3;
+  stage.Do(DriverStored{one_way});
+  // Of host 2 nobody knows what its driver reads.
+  stage.Connect(2, "0.9");
+  WaveSpec last{"", WaveSize::kRest};
+  last.approvals = 2;
+  Rollout rollout =
+      MakeRollout({{"", WaveSize::kHosts, 1}, {"", WaveSize::kHosts, 1}, last});
+  const std::string digest = CompilePlan(stage.fleet(), rollout)->digest;
+
+  rollout.spec.require.rollback_path = false;
+  RolloutPlan plan = *CompilePlan(stage.fleet(), rollout);
+  EXPECT_FALSE(plan.waves[0].hosts[0].without_way_back);
+  EXPECT_EQ(plan.waves[0].approvals, 0u);
+  EXPECT_TRUE(plan.waves[1].hosts[0].without_way_back);
+  EXPECT_EQ(plan.waves[1].approvals, 1u);
+  EXPECT_NE(plan.digest, digest);
+
+  rollout.spec.driver = one_way.name;
+  plan = *CompilePlan(stage.fleet(), rollout);
+  for (const PlannedWave& wave : plan.waves) {
+    for (const PlannedHost& host : wave.hosts) {
+      EXPECT_TRUE(host.without_way_back) << host.host;
+    }
+  }
+  EXPECT_EQ(plan.waves[0].approvals, 1u);
+  EXPECT_EQ(plan.waves[2].approvals, 2u);
+
+  rollout.spec.require.rollback_path = true;
+  plan = *CompilePlan(stage.fleet(), rollout);
+  EXPECT_EQ(plan.hosts, 1u);  // the one of which nobody knows
+  EXPECT_FALSE(plan.waves[0].hosts[0].without_way_back);
+  EXPECT_EQ(plan.waves[0].approvals, 0u);
+}
+
 TEST(CompileTest, PredictsFromWhatEarlierUpdatesCost) {
   Stage stage(3);
   stage.Start(support::MakeSpec());

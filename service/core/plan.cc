@@ -184,10 +184,9 @@ std::optional<Order> OrderFor(const Fleet& fleet, const std::string& host) {
     order.kind = OrderKind::kCancel;
     return order;
   }
-  const Driver* driver = FindDriver(
-      fleet,
-      DriverNameOf(*rollout,
-                   rollout->plan->waves[update->wave].hosts[update->position]));
+  const PlannedHost& planned =
+      rollout->plan->waves[update->wave].hosts[update->position];
+  const Driver* driver = FindDriver(fleet, DriverNameOf(*rollout, planned));
   if (driver == nullptr) return std::nullopt;
   order.kind = OrderKind::kStart;
   order.driver = driver->name;
@@ -195,7 +194,7 @@ std::optional<Order> OrderFor(const Fleet& fleet, const std::string& host) {
   order.driver_size_bytes = driver->size_bytes;
   order.deadlines = rollout->spec.deadlines;
   order.hooks = rollout->spec.hooks;
-  order.without_way_back = !rollout->spec.require.rollback_path;
+  order.without_way_back = planned.without_way_back;
   return order;
 }
 

@@ -261,7 +261,11 @@ TEST(OrderTest, CarriesWhatThePolicySaysOfTheHost) {
   Stage other(1);
   spec.require.rollback_path = false;
   spec.deadlines.save = absl::Milliseconds(7);
+  other.Connect(1, "0.9");  // whose package nobody stored
   other.Start(spec);
+  EXPECT_EQ(OrderFor(other.fleet(), HostName(1)), std::nullopt);
+  other.Do(ApproveRollout{kRollout, other.rollout().plan->digest}, "bob");
+  other.Settle();
   const std::optional<Order> order = OrderFor(other.fleet(), HostName(1));
   ASSERT_TRUE(order.has_value());
   EXPECT_TRUE(order->without_way_back);

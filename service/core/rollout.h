@@ -152,6 +152,9 @@ struct PlannedHost {
   std::string to_driver = "";  // "drivers/{driver}/versions/{version}"
   // Longest of one of its vGPUs. Not part of the digest.
   absl::Duration predicted_blackout = absl::ZeroDuration();
+  // Nobody knows that its driver can read what the new one saves, and the
+  // policy does without.
+  bool without_way_back = false;
 
   bool operator==(const PlannedHost&) const = default;
 };

@@ -23,12 +23,20 @@ bool IsAtVersion(const Host& host, const DriverManifest& manifest) {
          });
 }
 
+const Driver* DriverOf(const Fleet& fleet, const Adapter& adapter) {
+  return FindDriver(fleet, DriverName(adapter.driver, adapter.driver_version));
+}
+
+bool ReadsBack(const Driver& running, const DriverManifest& manifest) {
+  return Contains(running.manifest.state_format_reads,
+                  manifest.state_format_writes);
+}
+
 // What the formats of saved state say against it, one way and the other.
 Verdict FormatVerdict(const Fleet& fleet, const Adapter& adapter,
                       const DriverManifest& manifest,
                       const RequireSpec& require) {
-  const Driver* running =
-      FindDriver(fleet, DriverName(adapter.driver, adapter.driver_version));
+  const Driver* running = DriverOf(fleet, adapter);
   if (running == nullptr) return {};
   const DriverManifest& old = running->manifest;
   if (!Contains(manifest.state_format_reads, old.state_format_writes)) {
@@ -38,8 +46,7 @@ Verdict FormatVerdict(const Fleet& fleet, const Adapter& adapter,
                      " saves in format ", old.state_format_writes, ", which ",
                      manifest.version, " cannot read")};
   }
-  if (require.rollback_path &&
-      !Contains(old.state_format_reads, manifest.state_format_writes)) {
+  if (require.rollback_path && !ReadsBack(*running, manifest)) {
     return {"NO_ROLLBACK_PATH",
             absl::StrCat("adapter '", adapter.name, "': ", manifest.version,
                          " saves in format ", manifest.state_format_writes,
@@ -144,6 +151,16 @@ Verdict VerdictOf(const Fleet& fleet, const Host& host, const Driver& driver,
     if (!verdict.hot()) return verdict;
   }
   return HookVerdict(host, rollout.spec.hooks);
+}
+
+bool HasWayBack(const Fleet& fleet, const Host& host,
+                const DriverManifest& manifest) {
+  return std::all_of(host.inventory.adapters.begin(),
+                     host.inventory.adapters.end(), [&](const Adapter& a) {
+                       const Driver* running = DriverOf(fleet, a);
+                       return running != nullptr &&
+                              ReadsBack(*running, manifest);
+                     });
 }
 
 Verdict MemoryVerdict(const Host& host, uint64_t saved_bytes,

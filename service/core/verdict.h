@@ -45,6 +45,11 @@ struct Verdict {
 Verdict VerdictOf(const Fleet& fleet, const Host& host, const Driver& driver,
                   const Rollout& rollout);
 
+// Whether every driver that runs on `host` is known to read what the package
+// saves, so that the host could go back once its engines ran.
+bool HasWayBack(const Fleet& fleet, const Host& host,
+                const DriverManifest& manifest);
+
 // Whether the host's memory can hold `saved_bytes` of saved state and leave
 // free what `require` asks for. Reasons:
 //

@@ -38,6 +38,7 @@ v1::PlannedWave ToProto(const core::PlannedWave& wave) {
     planned.set_from_version(host.from_version);
     planned.set_vgpus(host.vgpus);
     planned.set_to_driver(host.to_driver);
+    planned.set_without_way_back(host.without_way_back);
     if (host.predicted_blackout != absl::ZeroDuration()) {
       *planned.mutable_predicted_blackout() = ToProto(host.predicted_blackout);
     }
