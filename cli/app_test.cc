@@ -360,6 +360,14 @@ TEST(AppTest, WhyTriesRolloutsThenHosts) {
             "hint: see baton rollout list and baton host list\n");
 }
 
+TEST(AppTest, WhyTakesAWaveOfARollout) {
+  TestRun run;
+  const Ran wave = run.Run({"why", "r1", "--wave", "canary"});
+  EXPECT_EQ(wave.out.rfind("rollouts/r1/waves/canary: ", 0), 0u) << wave.out;
+  EXPECT_EQ(run.service().calls(),
+            (Calls{"ExplainRollout {name: \"rollouts/r1\" wave: \"canary\"}"}));
+}
+
 TEST(AppTest, WhySaysWhatItTakes) {
   TestRun run;
   const Ran ran = run.Run({"why", "demo/x"});

@@ -15,8 +15,11 @@ namespace {
 
 using Explained = absl::StatusOr<v1::Explanation>;
 
-Explained ExplainRollout(const std::string& text, Session& session) {
+// `wave`  of the rollout; empty: the whole of it
+Explained ExplainRollout(const std::string& text, const std::string& wave,
+                         Session& session) {
   v1::ExplainRolloutRequest request;
+  request.set_wave(wave);
   ASSIGN_OR_RETURN(*request.mutable_name(), RolloutName(text));
   ASSIGN_OR_RETURN(
       const v1::ExplainRolloutResponse response,
@@ -55,7 +58,7 @@ absl::StatusOr<ExitCode> ShowWhy(const std::string& name,
 // A rollout before a host of the same name; the other one is still reached by
 // its whole name.
 absl::StatusOr<ExitCode> WhyEither(const std::string& name, Session& session) {
-  const Explained rollout = ExplainRollout(name, session);
+  const Explained rollout = ExplainRollout(name, "", session);
   if (!IsNotThere(rollout)) {
     return ShowWhy(absl::StrCat("rollouts/", name), rollout, session);
   }
@@ -77,9 +80,18 @@ absl::Status NoSuchKindError(const std::string& name) {
                    "ROLLOUT/HOST`"));
 }
 
-absl::StatusOr<ExitCode> Why(const std::string& name, Session& session) {
+absl::StatusOr<ExitCode> WhyWave(const std::string& name,
+                                 const std::string& wave, Session& session) {
+  ASSIGN_OR_RETURN(const std::string rollout, RolloutName(name));
+  return ShowWhy(absl::StrCat(rollout, "/waves/", wave),
+                 ExplainRollout(rollout, wave, session), session);
+}
+
+absl::StatusOr<ExitCode> Why(const std::string& name, const std::string& wave,
+                             Session& session) {
+  if (!wave.empty()) return WhyWave(name, wave, session);
   if (absl::StartsWith(name, "rollouts/")) {
-    return ShowWhy(name, ExplainRollout(name, session), session);
+    return ShowWhy(name, ExplainRollout(name, "", session), session);
   }
   if (absl::StartsWith(name, "hosts/")) {
     return ShowWhy(name, ExplainHost(name, session), session);
@@ -94,10 +106,12 @@ void AddWhyCommand(CLI::App& app, Action& action) {
   CLI::App* why =
       app.add_subcommand("why", "Why a rollout or host does or does not move");
   auto name = std::make_shared<std::string>();
+  auto wave = std::make_shared<std::string>();
   why->add_option("name", *name, "rollouts/NAME, hosts/NAME, or NAME")
       ->required();
-  why->callback([&action, name] {
-    action = [name](Session& s) { return Why(*name, s); };
+  why->add_option("--wave", *wave, "One wave of that rollout");
+  why->callback([&action, name, wave] {
+    action = [name, wave](Session& s) { return Why(*name, *wave, s); };
   });
 }
 

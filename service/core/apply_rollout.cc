@@ -14,6 +14,7 @@
 #include "service/core/names.h"
 #include "service/core/policy.h"
 #include "service/core/verb.h"
+#include "service/core/wave.h"
 
 namespace baton::core {
 namespace {
@@ -67,10 +68,23 @@ absl::Status CheckApprover(const Rollout& rollout, uint32_t wave,
       absl::StrCat(ApprovalsText(rollout, wave), ", want one that lacks some"));
 }
 
-// Returns the index of the wave that `actor` may approve.
-absl::StatusOr<uint32_t> FindWave(const Rollout& rollout,
-                                  const ApproveRollout& event,
-                                  const std::string& actor) {
+// Returns the index of the wave that is to be approved.
+absl::StatusOr<uint32_t> WaveToApprove(const Rollout& rollout,
+                                       const ApproveRollout& event) {
+  if (!event.wave.empty()) return FindWave(rollout, event.wave);
+  for (uint32_t wave = rollout.wave; wave < rollout.plan->waves.size();
+       ++wave) {
+    if (LacksApprovals(rollout, wave)) return wave;
+  }
+  return RefusedError(
+      "APPROVAL_NOT_NEEDED",
+      absl::StrCat("no wave of '", event.name, "' lacks approvals"));
+}
+
+// Returns the index of the wave that `actor` approves.
+absl::StatusOr<uint32_t> CheckApproval(const Rollout& rollout,
+                                       const ApproveRollout& event,
+                                       const std::string& actor) {
   if (event.remark.size() > kRemarkBytesMax) {
     return ErrorWithReason(
         absl::StatusCode::kInvalidArgument, "BAD_REMARK",
@@ -82,24 +96,9 @@ absl::StatusOr<uint32_t> FindWave(const Rollout& rollout,
         rollout, absl::StrCat("got digest '", event.digest, "', it is '",
                               rollout.plan->digest, "'"));
   }
-  const auto waves = static_cast<uint32_t>(rollout.plan->waves.size());
-  for (uint32_t wave = 0; wave < waves; ++wave) {
-    const bool asked =
-        event.wave.empty()
-            ? wave >= rollout.wave && LacksApprovals(rollout, wave)
-            : event.wave == WaveNameOf(rollout, wave);
-    if (!asked) continue;
-    RETURN_IF_ERROR(CheckApprover(rollout, wave, event, actor));
-    return wave;
-  }
-  if (event.wave.empty()) {
-    return RefusedError(
-        "APPROVAL_NOT_NEEDED",
-        absl::StrCat("no wave of '", event.name, "' lacks approvals"));
-  }
-  return ErrorWithReason(
-      absl::StatusCode::kNotFound, "WAVE_NOT_FOUND",
-      absl::StrCat("'", event.name, "' has no wave '", event.wave, "'"));
+  ASSIGN_OR_RETURN(const uint32_t wave, WaveToApprove(rollout, event));
+  RETURN_IF_ERROR(CheckApprover(rollout, wave, event, actor));
+  return wave;
 }
 
 }  // namespace
@@ -171,7 +170,7 @@ absl::Status On(const ApproveRollout& event, Editor& editor) {
               {RolloutState::kPlanned, RolloutState::kAwaitingApproval,
                RolloutState::kRunning, RolloutState::kHeld}));
   ASSIGN_OR_RETURN(const uint32_t wave,
-                   FindWave(*found, event, editor.actor()));
+                   CheckApproval(*found, event, editor.actor()));
   // Nothing below this line can fail.
   Rollout& rollout = editor.EditRollout(event.name);
   rollout.approvals.push_back({editor.actor(), WaveNameOf(rollout, wave),

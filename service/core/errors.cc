@@ -42,6 +42,12 @@ absl::Status UpdateNotFoundError(absl::string_view update) {
   return NotFound("UPDATE_NOT_FOUND", "update", update);
 }
 
+bool IsFinal(const absl::Status& status) {
+  return Reason(status) == "STALE_ATTEMPT" ||
+         status.code() == absl::StatusCode::kFailedPrecondition ||
+         status.code() == absl::StatusCode::kNotFound;
+}
+
 absl::Status EtagMismatchError(absl::string_view name, absl::string_view got,
                                absl::string_view want) {
   return ErrorWithReason(

@@ -18,6 +18,10 @@ absl::Status DriverNotFoundError(absl::string_view driver);
 absl::Status RolloutNotFoundError(absl::string_view rollout);
 absl::Status UpdateNotFoundError(absl::string_view update);
 
+// Whether an agent that is refused with `status` would be refused each time it
+// says the same: then it need not say it again, and its stream stays.
+bool IsFinal(const absl::Status& status);
+
 // ABORTED:
 absl::Status EtagMismatchError(absl::string_view name, absl::string_view got,
                                absl::string_view want);

@@ -201,6 +201,22 @@ std::optional<Gate> LastUpdateGate(const Fleet& fleet, const Host& host) {
   return std::nullopt;
 }
 
+// Whether the rollout has come to the wave.
+Gate WaveGate(const Rollout& rollout, uint32_t wave) {
+  const WaveTally& tally = rollout.tally.waves[wave];
+  Gate gate{
+      .name = "wave",
+      .value = absl::StrCat(tally.ended, " of ", HostsText(tally.hosts),
+                            " ended, ", tally.failures, " failed"),
+      .limit = absl::StrCat("wave '", WaveNameOf(rollout, rollout.wave), "'"),
+      .holder = rollout.name};
+  if (wave <= rollout.wave) return gate;
+  gate.verdict = GateVerdict::kWait;
+  gate.reason = "EARLIER_WAVE";
+  gate.message = absl::StrCat("'", rollout.name, "' works on ", gate.limit);
+  return gate;
+}
+
 // Where the host stands in the rollout in which it has yet to get a slot: the
 // first gate of the rollout that keeps it, or its own.
 void AddRolloutGates(const Fleet& fleet, const Host& host,
@@ -222,11 +238,10 @@ void AddRolloutGates(const Fleet& fleet, const Host& host,
     break;
   }
   if (gate.verdict == GateVerdict::kPass && update.wave != rollout->wave) {
-    gate.verdict = GateVerdict::kWait;
-    gate.reason = "EARLIER_WAVE";
-    gate.limit =
-        absl::StrCat("wave '", WaveNameOf(*rollout, rollout->wave), "'");
-    gate.message = absl::StrCat("'", rollout->name, "' works on ", gate.limit);
+    Gate wave = WaveGate(*rollout, update.wave);
+    wave.name = std::move(gate.name);
+    wave.value = std::move(gate.value);
+    gate = std::move(wave);
   }
   gates.push_back(std::move(gate));
   for (Gate& own : HostGates(fleet, *rollout, host)) {
@@ -264,33 +279,24 @@ absl::StatusOr<Explanation> ExplainRollout(const Fleet& fleet,
 
 absl::StatusOr<Explanation> ExplainWave(const Fleet& fleet,
                                         const std::string& name,
-                                        uint32_t wave) {
+                                        const std::string& wave) {
   const Rollout* rollout = FindRollout(fleet, name);
   if (rollout == nullptr) return RolloutNotFoundError(name);
-  if (!rollout->plan.has_value() || wave >= rollout->plan->waves.size()) {
-    return ErrorWithReason(
-        absl::StatusCode::kNotFound, "WAVE_NOT_FOUND",
-        absl::StrCat("'", name, "' has no wave ", wave, ", counted from 0"));
-  }
-  const std::string what =
-      absl::StrCat(name, "/waves/", WaveNameOf(*rollout, wave));
+  ASSIGN_OR_RETURN(const uint32_t index, FindWave(*rollout, wave));
+  const std::string what = absl::StrCat(name, "/waves/", wave);
   if (!IsActive(rollout->state)) {
     return Explained(what, "is over", {StateGate(*rollout)});
   }
-  if (wave < rollout->wave) return Explained(what, "is over", {});
-  if (wave == rollout->wave) {
+  if (index == rollout->wave) {
     ASSIGN_OR_RETURN(Explanation whole, ExplainRollout(fleet, name));
     return Explained(what, "moves", std::move(whole.gates));
   }
-  Gate gate{
-      .name = "wave",
-      .verdict = GateVerdict::kWait,
-      .reason = "EARLIER_WAVE",
-      .value = absl::StrCat("wave '", WaveNameOf(*rollout, wave), "'"),
-      .limit = absl::StrCat("wave '", WaveNameOf(*rollout, rollout->wave), "'"),
-      .holder = name};
-  gate.message = absl::StrCat("'", name, "' works on ", gate.limit);
-  return Explained(what, "moves", {std::move(gate)});
+  Gate gate = WaveGate(*rollout, index);
+  if (index < rollout->wave) {
+    return Explained(what, "is over", {std::move(gate)});
+  }
+  return Explained(what, "moves",
+                   {std::move(gate), ApprovalGate(*rollout, index)});
 }
 
 absl::StatusOr<Explanation> ExplainHost(const Fleet& fleet,

@@ -27,11 +27,12 @@ struct Explanation {
 absl::StatusOr<Explanation> ExplainRollout(const Fleet& fleet,
                                            const std::string& name);
 
-// Returns every gate of one wave of a plan, by its index from 0.
+// Returns every gate of one wave of a plan, by its name.
 //
 // Errors: NOT_FOUND (ROLLOUT_NOT_FOUND, WAVE_NOT_FOUND)
 absl::StatusOr<Explanation> ExplainWave(const Fleet& fleet,
-                                        const std::string& name, uint32_t wave);
+                                        const std::string& name,
+                                        const std::string& wave);
 
 // Returns every gate of the host.
 //

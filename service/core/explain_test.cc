@@ -127,6 +127,42 @@ TEST(ExplainRolloutTest, PassesAllOnceItSucceeded) {
   }
 }
 
+TEST(ExplainWaveTest, SaysHowAWaveStandsInItsRollout) {
+  Stage stage(4);
+  RolloutSpec spec = MakeSpec();
+  spec.waves = {{"canary", WaveSize::kHosts, 1},
+                {"more", WaveSize::kHosts, 1},
+                {"rest", WaveSize::kRest}};
+  spec.waves[2].approvals = 2;
+  stage.Start(spec);
+  stage.Report(1, UpdateState::kDone);
+
+  const Explanation over = *ExplainWave(stage.fleet(), kRollout, "canary");
+  EXPECT_EQ(over.summary, "'rollouts/r/waves/canary' is over");
+  EXPECT_EQ(GateOf(over, "wave").value, "1 of 1 host ended, 0 failed");
+
+  const Explanation now = *ExplainWave(stage.fleet(), kRollout, "more");
+  EXPECT_EQ(now.gates, stage.Explain().gates);
+  EXPECT_THAT(now.summary, HasSubstr("'rollouts/r/waves/more' waits: "));
+
+  // What a later one will need can be seen to at once.
+  const Explanation later = *ExplainWave(stage.fleet(), kRollout, "rest");
+  const Gate gate = GateOf(later, "wave");
+  EXPECT_EQ(gate.verdict, GateVerdict::kWait);
+  EXPECT_EQ(gate.reason, "EARLIER_WAVE");
+  EXPECT_EQ(gate.limit, "wave 'more'");
+  EXPECT_EQ(GateOf(later, "approval").message,
+            "wave 'rest' has 0 of 2 approvals: somebody other than 'alice' "
+            "must approve it");
+
+  const absl::Status none =
+      ExplainWave(stage.fleet(), kRollout, "none").status();
+  EXPECT_EQ(Reason(none), "WAVE_NOT_FOUND");
+  EXPECT_EQ(none.message(),
+            "'rollouts/r' has no wave 'none', want 'canary' or 'more' or "
+            "'rest'");
+}
+
 TEST(ExplainHostTest, SaysWhatKeepsAHost) {
   Stage stage(2);
   EXPECT_EQ(Host(stage, 1).summary, "'hosts/host-1' is free for a rollout");

@@ -64,17 +64,10 @@ Gate StateGateOf(const Fleet&, const Rollout& rollout, Words words) {
   return gate;
 }
 
-Gate ApprovalGate(const Fleet&, const Rollout& rollout, Words words) {
+Gate ApprovalGateOf(const Fleet&, const Rollout& rollout, Words words) {
+  if (words == Words::kAll) return ApprovalGate(rollout, rollout.wave);
   Gate gate{.name = "approval"};
-  const bool lacks = LacksApprovals(rollout, rollout.wave);
-  if (lacks) Close(GateVerdict::kStop, "APPROVAL_MISSING", gate);
-  if (words == Words::kNone) return gate;
-  gate.value = absl::StrCat(ApprovalsOf(rollout, rollout.wave));
-  gate.limit = absl::StrCat(rollout.plan->waves[rollout.wave].approvals);
-  if (!lacks) return gate;
-  gate.message = absl::StrCat(ApprovalsText(rollout, rollout.wave),
-                              ": somebody other than '", rollout.author,
-                              "' must approve it");
+  if (LacksApprovals(rollout, rollout.wave)) gate.verdict = GateVerdict::kStop;
   return gate;
 }
 
@@ -181,7 +174,7 @@ Gate BakeGate(const Fleet& fleet, const Rollout& rollout, Words words) {
 using AskRollout = Gate (*)(const Fleet&, const Rollout&, Words);
 
 constexpr AskRollout kRolloutGates[] = {
-    EmergencyStopGate, FreezeGate,      StateGateOf,       ApprovalGate,
+    EmergencyStopGate, FreezeGate,      StateGateOf,       ApprovalGateOf,
     WindowGate,        ToleranceGateOf, WaveToleranceGate, BlackoutGate,
     DeadlineGate,      BakeGate};
 
@@ -294,6 +287,18 @@ Gate StateGate(const Rollout& rollout) {
   }
   gate.verdict = rollout.state == RolloutState::kAborting ? GateVerdict::kWait
                                                           : GateVerdict::kStop;
+  return gate;
+}
+
+Gate ApprovalGate(const Rollout& rollout, uint32_t wave) {
+  Gate gate{.name = "approval",
+            .value = absl::StrCat(ApprovalsOf(rollout, wave)),
+            .limit = absl::StrCat(rollout.plan->waves[wave].approvals)};
+  if (!LacksApprovals(rollout, wave)) return gate;
+  Close(GateVerdict::kStop, "APPROVAL_MISSING", gate);
+  gate.message =
+      absl::StrCat(ApprovalsText(rollout, wave), ": somebody other than '",
+                   rollout.author, "' must approve it");
   return gate;
 }
 

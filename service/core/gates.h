@@ -54,6 +54,9 @@ absl::Time NextGateChange(const Fleet& fleet, const Rollout& rollout);
 // The state's gate alone, of a rollout in any state.
 Gate StateGate(const Rollout& rollout);
 
+// The gate of one wave's approvals alone, of a planned rollout.
+Gate ApprovalGate(const Rollout& rollout, uint32_t wave);
+
 // The gate of the failure tolerance alone, of a rollout that was started.
 Gate ToleranceGate(const Rollout& rollout);
 

@@ -1,6 +1,26 @@
 #include "service/core/wave.h"
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/reason.h"
+
 namespace baton::core {
+
+absl::StatusOr<uint32_t> FindWave(const Rollout& rollout,
+                                  absl::string_view name) {
+  std::vector<std::string> names;
+  if (rollout.plan.has_value()) {
+    for (const PlannedWave& wave : rollout.plan->waves) {
+      if (wave.name == name) return static_cast<uint32_t>(names.size());
+      names.push_back(absl::StrCat("'", wave.name, "'"));
+    }
+  }
+  return ErrorWithReason(
+      absl::StatusCode::kNotFound, "WAVE_NOT_FOUND",
+      absl::StrCat(
+          "'", rollout.name, "' has no wave '", name, "', want ",
+          names.empty() ? "it planned first" : absl::StrJoin(names, " or ")));
+}
 
 bool WaveHasEnded(const Rollout& rollout) {
   const WaveTally& wave = rollout.tally.waves[rollout.wave];

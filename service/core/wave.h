@@ -6,12 +6,20 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "service/core/fleet.h"
 
 namespace baton::core {
 
-// The wave that a started rollout works on.
+// Returns the index of the wave of that name in a planned rollout.
+//
+// Errors: NOT_FOUND (WAVE_NOT_FOUND), naming those that there are
+absl::StatusOr<uint32_t> FindWave(const Rollout& rollout,
+                                  absl::string_view name);
+
+// Below: the wave that a started rollout works on.
 
 // Whether every host of it has ended. True of a wave without hosts.
 bool WaveHasEnded(const Rollout& rollout);

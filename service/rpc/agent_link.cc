@@ -7,6 +7,7 @@
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "proto/status_codec.h"
+#include "service/core/errors.h"
 #include "service/core/event.h"
 #include "service/core/names.h"
 #include "service/rpc/convert.h"
@@ -18,14 +19,6 @@ namespace {
 
 absl::Status Violation(absl::string_view reason, absl::string_view message) {
   return ErrorWithReason(absl::StatusCode::kInvalidArgument, reason, message);
-}
-
-// Whether an agent that is refused with `status` would be refused each time it
-// says the same: then it need not say it again, and the stream stays.
-bool IsFinal(const absl::Status& status) {
-  return Reason(status) == "STALE_ATTEMPT" ||
-         status.code() == absl::StatusCode::kFailedPrecondition ||
-         status.code() == absl::StatusCode::kNotFound;
 }
 
 }  // namespace
@@ -158,7 +151,7 @@ void AgentStream::Welcome(const absl::Status& status,
 
 void AgentStream::Acknowledge(const absl::Status& status, uint64_t attempt,
                               uint64_t sequence) {
-  const bool refused = !status.ok() && IsFinal(status);
+  const bool refused = !status.ok() && core::IsFinal(status);
   if (refused) {
     LogWarning(absl::StrCat("a report of \"", host_,
                             "\" is left aside: ", status.message()));

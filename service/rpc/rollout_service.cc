@@ -135,14 +135,17 @@ grpc::ServerUnaryReactor* RolloutService::ExplainRollout(
     grpc::CallbackServerContext* context,
     const v1::ExplainRolloutRequest* request,
     v1::ExplainRolloutResponse* response) {
-  return Look(context, *request, loop_,
-              [=](const core::Fleet& fleet) -> absl::Status {
-                RETURN_IF_ERROR(core::CheckRolloutName(request->name()));
-                ASSIGN_OR_RETURN(const core::Explanation explanation,
-                                 core::ExplainRollout(fleet, request->name()));
-                *response->mutable_explanation() = ToProto(explanation);
-                return absl::OkStatus();
-              });
+  return Look(
+      context, *request, loop_, [=](const core::Fleet& fleet) -> absl::Status {
+        RETURN_IF_ERROR(core::CheckRolloutName(request->name()));
+        const std::string& wave = request->wave();
+        ASSIGN_OR_RETURN(const core::Explanation explanation,
+                         wave.empty()
+                             ? core::ExplainRollout(fleet, request->name())
+                             : core::ExplainWave(fleet, request->name(), wave));
+        *response->mutable_explanation() = ToProto(explanation);
+        return absl::OkStatus();
+      });
 }
 
 }  // namespace baton::rpc
