@@ -149,6 +149,67 @@ TEST(Pain, AbortLeavesDebris) {
   EXPECT_EQ(world.violation, absl::OkStatus());
 }
 
+TEST(Pain, LocksHeldByWhatNoLongerExists) {
+  Stage stage(3);
+  stage.Start(SpecOf(1, 1));
+  // The host burns down with the only slot.
+  stage.Disconnect(1);
+  stage.Advance(absl::Hours(100));
+  EXPECT_EQ(ProgressOf(stage.rollout()).running, 1u);
+  ExpectReason(stage, "UPDATE_RUNNING");
+  EXPECT_EQ(Reason(stage.Try(core::DeleteHost{HostName(1), "burnt"})),
+            "HOST_UPDATING");
+  // Two words of a person, each on record, and the others go on.
+  const core::Changes released =
+      stage.Do(core::ReleaseHost{HostName(1), "burnt"}, "bob");
+  ASSERT_EQ(released.audit.size(), 1u);
+  EXPECT_EQ(released.audit[0].actor, "bob");
+  EXPECT_EQ(released.audit[0].detail, "burnt");
+  stage.Do(core::DeleteHost{HostName(1), "burnt"}, "bob");
+  stage.Settle();
+  for (const int number : {2, 3}) stage.Report(number, UpdateState::kDone);
+  EXPECT_EQ(stage.rollout().state, RolloutState::kSucceeded);
+}
+
+// Each alone keeps all hosts back, and `why` names whichever is left.
+TEST(Pain, WindowsLocksAndHealthDoNotCombine) {
+  Stage stage(4);
+  core::RolloutSpec spec = SpecOf(2, 0);
+  // The stage begins at 22:13 on a Tuesday.
+  spec.windows = {core::WindowSpec{{},
+                                   "23:00",
+                                   "05:00",
+                                   "UTC",
+                                   absl::UTCTimeZone(),
+                                   core::WindowCutoff::kFinish}};
+  spec.limits.domains = {{"zone", 1}};
+  stage.Do(core::FreezeFleet{"audit", stage.fleet().now + absl::Hours(2)});
+  stage.Do(core::CordonHost{HostName(2), "disk"}, "bob");
+  stage.Do(core::CreateRollout{kRollout, spec});
+  stage.Do(core::UncordonHost{HostName(2)});
+  stage.Plan();
+  stage.Do(core::StartRollout{kRollout, stage.rollout().plan->digest});
+  stage.Settle();
+  stage.Do(core::CordonHost{HostName(2), "disk"}, "bob");
+  stage.Disconnect(1);
+  const auto running = [&] { return ProgressOf(stage.rollout()).running; };
+  EXPECT_EQ(running(), 0u);
+  ExpectReason(stage, "FLEET_FROZEN");
+  ExpectReason(stage, "WINDOW_CLOSED");
+  stage.Advance(absl::Hours(1));  // the window opens, the freeze holds
+  EXPECT_EQ(running(), 0u);
+  ExpectReason(stage, "FLEET_FROZEN");
+  stage.Advance(absl::Hours(1));  // who is away and who is cordoned still count
+  EXPECT_EQ(running(), 0u);
+  ExpectReason(stage, "MAX_UNAVAILABLE_REACHED");
+  stage.Connect(1);
+  stage.Settle();
+  EXPECT_EQ(running(),
+            1u);  // the cordon has the other place, and all of "even"
+  EXPECT_EQ(stage.update(4).state, UpdateState::kPending);
+  ExpectReason(stage, "MAX_UNAVAILABLE_REACHED");
+}
+
 TEST(Pain, ReopeningReplaysOldEvents) {
   World world({.hosts = 3});
   world.Start(SpecOf(1, 0));
