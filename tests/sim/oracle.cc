@@ -1,11 +1,16 @@
 #include "tests/sim/oracle.h"
 
 #include <algorithm>
+#include <limits>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "service/core/approval.h"
 #include "service/core/invariants.h"
+#include "service/core/plan.h"
+#include "service/core/window.h"
 
 namespace baton::sim {
 namespace {
@@ -44,6 +49,7 @@ core::Host Stored(core::Host host) {
   host.stream = 0;
   host.last_heard = absl::InfinitePast();
   host.version = 0;
+  host.claimant.clear();
   return host;
 }
 
@@ -64,8 +70,12 @@ absl::Status Oracle::Commit(const core::Fleet& fleet,
   absl::Status verdict = CheckAudit(fleet, changes);
   if (verdict.ok()) verdict = CheckHosts(fleet, changes);
   if (verdict.ok()) verdict = CheckUpdates(fleet, changes);
+  if (verdict.ok()) verdict = CheckWaves(fleet, changes);
   if (verdict.ok() && ++commits_ % full_every_ == 0) {
     verdict = core::CheckInvariants(fleet);
+    // A turn that is full leaves the rest to the next one.
+    const bool settled = core::Decide(fleet).empty();
+    if (verdict.ok() && settled) verdict = core::CheckReasons(fleet);
   }
   Take(fleet, changes);
   return verdict;
@@ -76,7 +86,7 @@ absl::Status Oracle::CheckAudit(const core::Fleet& fleet,
                                 const core::Changes& changes) const {
   const bool stored = !changes.hosts.empty() || !changes.drivers.empty() ||
                       !changes.rollouts.empty() || !changes.updates.empty() ||
-                      !changes.requests.empty();
+                      !changes.requests.empty() || !changes.history.empty();
   if (stored && changes.audit.empty()) {
     return Broken("S9", "a change without an audit record");
   }
@@ -107,7 +117,8 @@ absl::Status Oracle::CheckAudit(const core::Fleet& fleet,
 absl::Status Oracle::CheckFreed(const core::Fleet& fleet, const core::Host& was,
                                 const core::Changes& changes) const {
   const core::Update* update = core::FindUpdate(fleet, was.rollout, was.name);
-  if (update == nullptr || !core::HasEnded(update->state)) {
+  // One that goes back to wait for another attempt has ended this one.
+  if (update == nullptr || update->state == UpdateState::kRunning) {
     return Broken("S11", absl::StrCat("slot of '", was.name,
                                       "' was freed before its attempt ended"));
   }
@@ -127,48 +138,127 @@ absl::Status Oracle::CheckFreed(const core::Fleet& fleet, const core::Host& was,
                           before->attempt, " goes on there"));
 }
 
+// S10 and S13, for one host that got a slot.
+absl::Status Oracle::CheckAdmission(const core::Fleet& fleet,
+                                    const core::Host& was,
+                                    const core::Host& host) const {
+  const core::Rollout& rollout = fleet.rollouts.at(host.rollout);
+  const auto broken = [&](absl::string_view why) {
+    return Broken("S10", absl::StrCat("'", host.name, "' was admitted by '",
+                                      rollout.name, "', ", why));
+  };
+  if (rollout.state != core::RolloutState::kRunning) {
+    return broken(absl::StrCat("which is ", core::Name(rollout.state)));
+  }
+  if (core::ExceedsTolerance(rollout)) return broken("which has failed");
+  if (fleet.emergency_stop.has_value()) return broken("in an emergency stop");
+  if (fleet.freeze.has_value() && fleet.freeze->end > fleet.now) {
+    return broken("in a frozen fleet");
+  }
+  if (!core::IsOpen(rollout.spec.windows, fleet.now)) {
+    return broken("whose window is closed");
+  }
+  const core::Update& update = rollout.updates.at(host.name);
+  if (update.wave != rollout.wave) return broken("before its wave");
+  if (core::LacksApprovals(rollout, update.wave)) {
+    return broken("without approvals");
+  }
+  if (host.attempt > was.attempt) return absl::OkStatus();
+  return Broken("S13", absl::StrCat("'", host.name, "' got an old attempt"));
+}
+
+// S1: what may be out of service by the admissions of one commit, of the fleet
+// and of each failure domain. Where several of them are of one domain the
+// largest of their limits was the last to be asked.
+absl::Status Oracle::CheckBudget(
+    const core::Fleet& fleet,
+    const std::vector<const core::Host*>& admitted) const {
+  using Domain = std::pair<std::string, std::string>;  // empty: the fleet
+  std::map<Domain, uint32_t> limits;
+  for (const core::Host* host : admitted) {
+    const core::Rollout& rollout = fleet.rollouts.at(host->rollout);
+    const auto allow = [&](const Domain& domain, uint32_t most) {
+      limits[domain] = std::max(limits[domain], most);
+    };
+    allow({"", ""}, rollout.plan->max_unavailable);
+    for (const auto& [label, value] : core::LabelsOf(*host)) {
+      uint32_t most = std::numeric_limits<uint32_t>::max();
+      for (const core::DomainLimit& limit : rollout.spec.limits.domains) {
+        if (limit.label == label) most = limit.max_unavailable;
+      }
+      allow({label, value}, most);
+    }
+  }
+  for (const auto& [domain, most] : limits) {
+    const auto out =
+        std::count_if(unavailable_.begin(), unavailable_.end(),
+                      [&, &domain = domain](const std::string& name) {
+                        return domain.first.empty() ||
+                               core::LabelOf(fleet.hosts.at(name),
+                                             domain.first) == domain.second;
+                      });
+    if (out <= static_cast<ptrdiff_t>(most)) continue;
+    return Broken(
+        "S1", absl::StrCat(out, " hosts of ", domain.first, "=", domain.second,
+                           " are out of service by an admission "
+                           "that allows ",
+                           most));
+  }
+  return absl::OkStatus();
+}
+
 // S1, S10, S11, S13, for each host that changed.
 absl::Status Oracle::CheckHosts(const core::Fleet& fleet,
                                 const core::Changes& changes) {
   if (fleet.epoch < committed_.epoch) return Broken("S13", "the epoch fell");
-  uint32_t limit = 0;
+  std::vector<const core::Host*> admitted;
   for (const std::string& name : changes.hosts) {
     const core::Host* host = core::FindHost(fleet, name);
     const core::Host* was = core::FindHost(committed_, name);
-    if (host == nullptr) {
-      unavailable_.erase(name);
-      continue;
-    }
-    if (Unavailable(*host)) {
+    if (host != nullptr && Unavailable(*host)) {
       unavailable_.insert(name);
     } else {
       unavailable_.erase(name);
     }
-    if (was == nullptr) continue;
+    if (host == nullptr || was == nullptr) continue;
     if (host->attempt < was->attempt) {
       return Broken("S13", absl::StrCat("attempt of '", name, "' fell"));
     }
-    if (!was->rollout.empty() && host->rollout != was->rollout) {
+    const bool same =
+        host->rollout == was->rollout && host->attempt == was->attempt;
+    if (!was->rollout.empty() && !same) {
       RETURN_IF_ERROR(CheckFreed(fleet, *was, changes));
     }
-    if (host->rollout.empty() || host->rollout == was->rollout) continue;
+    if (host->rollout.empty() || same) continue;
     ++admissions_;
-    const core::Rollout& rollout = fleet.rollouts.at(host->rollout);
-    if (rollout.state != core::RolloutState::kRunning) {
-      return Broken("S10",
-                    absl::StrCat("'", name, "' was admitted by '", rollout.name,
-                                 "', which is ", core::Name(rollout.state)));
-    }
-    if (host->attempt <= was->attempt) {
-      return Broken("S13", absl::StrCat("'", name, "' got an old attempt"));
-    }
-    limit = std::max(limit, rollout.plan->max_unavailable);
+    RETURN_IF_ERROR(CheckAdmission(fleet, *was, *host));
+    admitted.push_back(host);
   }
-  if (limit == 0 || unavailable_.size() <= limit) return absl::OkStatus();
-  return Broken("S1", absl::StrCat(unavailable_.size(),
-                                   " hosts are out of service by an "
-                                   "admission that allows ",
-                                   limit));
+  return CheckBudget(fleet, admitted);
+}
+
+// S10: who came to another wave has ended the one before, and baked it.
+absl::Status Oracle::CheckWaves(const core::Fleet& fleet,
+                                const core::Changes& changes) const {
+  for (const std::string& name : changes.rollouts) {
+    const core::Rollout& rollout = fleet.rollouts.at(name);
+    const core::Rollout* was = core::FindRollout(committed_, name);
+    if (was == nullptr || rollout.wave == was->wave) continue;
+    for (uint32_t wave = was->wave; wave < rollout.wave; ++wave) {
+      for (const core::PlannedHost& host : rollout.plan->waves[wave].hosts) {
+        const core::Update& update = rollout.updates.at(host.host);
+        const absl::Duration bake = rollout.plan->waves[wave].bake;
+        if (core::HasEnded(update.state) &&
+            update.end_time + bake <= fleet.now) {
+          continue;
+        }
+        return Broken("S10",
+                      absl::StrCat("'", name, "' left wave ", wave, " before '",
+                                   host.host, "' had baked"));
+      }
+    }
+  }
+  return absl::OkStatus();
 }
 
 // An end that the service believes is the one that the host knows.
@@ -218,6 +308,16 @@ void Oracle::Take(const core::Fleet& fleet, const core::Changes& changes) {
   take(changes.plans, fleet.rollouts, committed_.rollouts);
   take(changes.started, fleet.rollouts, committed_.rollouts);
   take(changes.requests, fleet.requests, committed_.requests);
+  for (const core::HistoryKey& key : changes.history) {
+    const auto found = fleet.history.find(key);
+    if (found == fleet.history.end()) {
+      committed_.history.erase(key);
+    } else {
+      committed_.history[key] = found->second;
+    }
+  }
+  committed_.freeze = fleet.freeze;
+  committed_.emergency_stop = fleet.emergency_stop;
   for (const auto& [rollout, host] : changes.updates) {
     const core::Update* update = core::FindUpdate(fleet, rollout, host);
     if (update != nullptr) committed_.rollouts[rollout].updates[host] = *update;
@@ -237,7 +337,10 @@ absl::Status Oracle::CheckRestart(const core::Fleet& fleet) const {
   };
   if (!Equal(fleet.hosts, committed_.hosts) ||
       drop_version(fleet.rollouts) != drop_version(committed_.rollouts) ||
-      fleet.requests != committed_.requests) {
+      fleet.requests != committed_.requests ||
+      !(fleet.history == committed_.history) ||
+      fleet.freeze != committed_.freeze ||
+      fleet.emergency_stop != committed_.emergency_stop) {
     return Broken("committed", "a restart changed what was committed");
   }
   return absl::OkStatus();

@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "agent/core/phase.h"
@@ -43,6 +44,13 @@ class Oracle final {
   absl::Status CheckHosts(const core::Fleet& fleet,
                           const core::Changes& changes);
   absl::Status CheckFreed(const core::Fleet& fleet, const core::Host& was,
+                          const core::Changes& changes) const;
+  absl::Status CheckAdmission(const core::Fleet& fleet, const core::Host& was,
+                              const core::Host& host) const;
+  absl::Status CheckBudget(
+      const core::Fleet& fleet,
+      const std::vector<const core::Host*>& admitted) const;
+  absl::Status CheckWaves(const core::Fleet& fleet,
                           const core::Changes& changes) const;
   absl::Status CheckUpdates(const core::Fleet& fleet,
                             const core::Changes& changes) const;

@@ -134,8 +134,8 @@ Verdict RunSeed(uint64_t seed, int hosts, const SimImages& images,
       absl::Milliseconds(400 + 300 * static_cast<int>(seed % 3));
   Simulation simulation(options);
   // So that there is something to do from the first second.
-  (void)simulation.CallNow(
-      core::CreateRollout{kRollout, DrawSpec(simulation.random(), hosts)});
+  (void)simulation.CallNow(core::CreateRollout{
+      kRollout, DrawSpec(simulation.random(), hosts, simulation.fleet().now)});
   (void)simulation.CallNow(core::PlanRollout{kRollout});
   const core::Rollout* rollout =
       core::FindRollout(simulation.fleet(), kRollout);
@@ -146,6 +146,7 @@ Verdict RunSeed(uint64_t seed, int hosts, const SimImages& images,
   simulation.Run(kStorm);
   simulation.Heal();
   simulation.Settle();
+  if (simulation.violation.ok()) simulation.EndAll();
   return VerdictOf(simulation);
 }
 

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/reason.h"
 #include "service/core/audit.h"
+#include "service/core/errors.h"
 #include "service/core/explain.h"
 #include "service/core/invariants.h"
 #include "service/rpc/convert.h"
@@ -221,6 +222,7 @@ void Simulation::StartService() {
     return;
   }
   loop_ = *std::move(loop);
+  if (!first) Note(oracle_.CheckRestart(loop_->fleet()));
   if (!first) Trace(0, absl::StrCat("started, epoch ", loop_->fleet().epoch));
   WantTurn(kTick);
 }
@@ -326,6 +328,10 @@ void Simulation::Connect(int host) {
   hello.inventory = rpc::FromProto(view->inventory);
   hello.epoch = view->epoch;
   hello.finished_attempt = view->finished_attempt;
+  if (view->report.has_value() &&
+      view->report->attempt() == view->finished_attempt) {
+    hello.finished_rollout = view->report->rollout();
+  }
   const auto link = std::make_shared<SimLink>(*this, host, stream.number);
   Send(host, [this, hello, link, host, life = life_] {
     if (life != life_ || loop_ == nullptr) return;
@@ -392,7 +398,7 @@ void Simulation::SayReport(int host) {
                                  const core::Fleet&) {
       if (!status.ok()) {
         Trace(host, absl::StrCat("report refused: ", status.ToString()));
-        return;
+        if (!core::IsFinal(status)) return;
       }
       agent::FromService news;
       news.kind = agent::FromService::Kind::kAck;
@@ -578,6 +584,26 @@ void Simulation::Settle() {
         absl::StrCat("L1: still under way after hours:", who)));
   }
   if (violation.ok()) CheckEnd();
+}
+
+void Simulation::EndAll() {
+  std::vector<std::string> open;
+  for (const auto& [name, rollout] : fleet().rollouts) {
+    if (!core::IsFinished(rollout.state)) open.push_back(name);
+  }
+  for (const std::string& name : open) {
+    if (fleet().rollouts.at(name).state == core::RolloutState::kAborting) {
+      continue;
+    }
+    Note(CallNow(core::AbortRollout{name, "enough"}));
+  }
+  Settle();
+  for (const std::string& name : open) {
+    const core::RolloutState state = fleet().rollouts.at(name).state;
+    if (core::IsFinished(state)) continue;
+    Note(absl::InternalError(absl::StrCat(
+        "L4: '", name, "' was aborted and is ", core::Name(state))));
+  }
 }
 
 void Simulation::CheckEnd() {

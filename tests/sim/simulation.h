@@ -77,6 +77,9 @@ class Simulation final : public HostPort {
   // (L1), and whatever does not fit together then (L2, L5, S9, reasons).
   void Settle();
 
+  // Aborts whatever has not ended, settles, and notes what does not end (L4).
+  void EndAll();
+
   // Asks for something; the answer comes with the next turn.
   void Call(DrawnCall call);
   // The same; takes a turn, and returns the answer. UNAVAILABLE while the

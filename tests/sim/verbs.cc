@@ -39,12 +39,13 @@ DrawnCall Drive(const VerbContext& context) {
         return {.body = core::StartRollout{name, rollout.plan->digest}};
       case core::RolloutState::kHeld:
         return {.body = core::ResumeRollout{name, true}};
+      case core::RolloutState::kAwaitingApproval:
+        return {.body = core::ApproveRollout{name, rollout.plan->digest}};
       case core::RolloutState::kRunning:
       case core::RolloutState::kAborting:
         // Let it go on; once in a while begin another one beside it.
         if (context.random.OneIn(8)) break;
         return {.body = core::UncordonHost{HostName(AnyNumber(context))}};
-      case core::RolloutState::kAwaitingApproval:
       case core::RolloutState::kSucceeded:
       case core::RolloutState::kFailed:
       case core::RolloutState::kAborted:
@@ -54,10 +55,30 @@ DrawnCall Drive(const VerbContext& context) {
   }
   const std::string name =
       absl::StrCat("rollouts/r", context.fleet.rollouts.size());
-  core::RolloutSpec spec = DrawSpec(context.random, context.hosts);
+  core::RolloutSpec spec = DrawSpec(context.random, context.hosts, context.now);
   // To and fro.
   if (context.fleet.rollouts.size() % 2 == 1) spec.driver = support::kOldDriver;
   return {.body = core::CreateRollout{name, spec}};
+}
+
+// A host whose agent is not connected, if there is one.
+std::string Away(const VerbContext& context) {
+  for (const auto& [name, host] : context.fleet.hosts) {
+    if (!host.connected()) return name;
+  }
+  return HostName(AnyNumber(context));
+}
+
+// Somebody has looked at a host that is quarantined, if there is one.
+DrawnCall LiftAny(const VerbContext& context) {
+  int number = AnyNumber(context);
+  for (const auto& [name, host] : context.fleet.hosts) {
+    if (!host.quarantine.has_value()) continue;
+    number = std::stoi(name.substr(name.rfind('-') + 1));
+    break;
+  }
+  return {.body = core::LiftQuarantine{HostName(number), "looked"},
+          .repairs = number};
 }
 
 using Draw = DrawnCall (*)(const VerbContext&);
@@ -74,7 +95,7 @@ const Verb kVerbs[] = {
     {"create", 6,
      [](const VerbContext& c) {
        return DrawnCall{.body = core::CreateRollout{
-                            AnyRollout(c), DrawSpec(c.random, c.hosts)}};
+                            AnyRollout(c), DrawSpec(c.random, c.hosts, c.now)}};
      }},
     {"plan", 8,
      [](const VerbContext& c) {
@@ -94,6 +115,56 @@ const Verb kVerbs[] = {
        return DrawnCall{
            .body = core::ResumeRollout{AnyRollout(c), !c.random.OneIn(3)}};
      }},
+    {"pause", 2,
+     [](const VerbContext& c) {
+       return DrawnCall{.body = core::PauseRollout{AnyRollout(c), "wait"}};
+     }},
+    {"approve", 6,
+     [](const VerbContext& c) {
+       const std::string name = AnyRollout(c);
+       return DrawnCall{.body = core::ApproveRollout{name, DigestOf(c, name)}};
+     }},
+    {"roll back", 1,
+     [](const VerbContext& c) {
+       return DrawnCall{.body = core::RollBackRollout{AnyRollout(c), "worse"}};
+     }},
+    {"skip", 1,
+     [](const VerbContext& c) {
+       return DrawnCall{.body = core::SkipUpdate{
+                            AnyRollout(c), HostName(AnyNumber(c)), "later"}};
+     }},
+    {"retry", 3,
+     [](const VerbContext& c) {
+       return DrawnCall{.body = core::RetryUpdate{
+                            AnyRollout(c), HostName(AnyNumber(c)), "mended"}};
+     }},
+    {"freeze", 1,
+     [](const VerbContext& c) {
+       const auto seconds = static_cast<int64_t>(1 + c.random.Below(20));
+       return DrawnCall{.body = core::FreezeFleet{
+                            "audit", c.fleet.now + absl::Seconds(seconds)}};
+     }},
+    {"unfreeze", 1,
+     [](const VerbContext&) {
+       return DrawnCall{.body = core::UnfreezeFleet{"done"}};
+     }},
+    {"emergency stop", 1,
+     [](const VerbContext&) {
+       return DrawnCall{.body = core::EmergencyStop{"smoke"}};
+     }},
+    {"lift", 6,
+     [](const VerbContext&) {
+       return DrawnCall{.body = core::LiftEmergencyStop{"no fire"}};
+     }},
+    {"release", 2,
+     [](const VerbContext& c) {
+       return DrawnCall{.body = core::ReleaseHost{Away(c), "burnt"}};
+     }},
+    {"delete", 1,
+     [](const VerbContext& c) {
+       return DrawnCall{.body = core::DeleteHost{Away(c), "burnt"}};
+     }},
+    {"lift quarantine", 6, LiftAny},
     {"abort", 1,
      [](const VerbContext& c) {
        return DrawnCall{
@@ -117,6 +188,25 @@ const Verb kVerbs[] = {
      }},
 };
 
+std::string MinuteText(absl::Time time) {
+  return absl::FormatTime("%H:%M", time, absl::UTCTimeZone());
+}
+
+// Opens a minute ago, now, or in a minute, and closes soon.
+core::WindowSpec DrawWindow(support::SeededRandom& random, absl::Time now) {
+  const absl::Time from =
+      now + absl::Minutes(static_cast<int64_t>(random.Below(3)) - 1);
+  const absl::Time to =
+      from + absl::Minutes(1 + static_cast<int64_t>(random.Below(3)));
+  return {{},
+          MinuteText(from),
+          MinuteText(to),
+          "UTC",
+          absl::UTCTimeZone(),
+          random.OneIn(2) ? core::WindowCutoff::kFinish
+                          : core::WindowCutoff::kCancelBeforeUnload};
+}
+
 int TotalWeight() {
   int total = 0;
   for (const Verb& verb : kVerbs) total += verb.weight;
@@ -125,15 +215,35 @@ int TotalWeight() {
 
 }  // namespace
 
-core::RolloutSpec DrawSpec(support::SeededRandom& random, int hosts) {
+core::RolloutSpec DrawSpec(support::SeededRandom& random, int hosts,
+                           absl::Time now) {
   core::RolloutSpec spec = support::MakeSpec();
   if (random.OneIn(4)) spec.driver = support::kOldDriver;
   spec.waves = {{"canary", core::WaveSize::kHosts, 1,
                  absl::Seconds(static_cast<int64_t>(random.Below(4)))},
                 {"", core::WaveSize::kRest}};
+  spec.waves[0].coverage = random.OneIn(3);
+  spec.waves[0].hold_after = random.OneIn(5);
+  spec.waves[random.Below(2)].approvals = random.OneIn(5) ? 1 : 0;
+  if (random.OneIn(4)) {
+    spec.waves[1].failure_tolerance = core::FailureTolerance{
+        std::nullopt, 10 * static_cast<uint32_t>(random.Below(10))};
+  }
   spec.limits.max_unavailable =
       static_cast<uint32_t>(1 + random.Below(1 + hosts / 3));
+  if (random.OneIn(3)) {
+    spec.limits.domains = {
+        {"rack", static_cast<uint32_t>(1 + random.Below(2 + hosts / 5))}};
+  }
   spec.failure_tolerance.hosts = static_cast<uint32_t>(random.Below(2 + hosts));
+  if (random.OneIn(4)) spec.on_exceeded = core::OnExceeded::kRollBack;
+  if (random.OneIn(2)) {
+    spec.retry = {static_cast<uint32_t>(1 + random.Below(3)), absl::Seconds(1)};
+  }
+  // The simulated driver's blackout is beyond the first.
+  if (random.OneIn(8)) spec.blackout.per_vgpu_max = absl::Milliseconds(1);
+  if (random.OneIn(8)) spec.deadline = absl::Minutes(1);
+  if (random.OneIn(6)) spec.windows = {DrawWindow(random, now)};
   return spec;
 }
 

@@ -28,8 +28,10 @@ struct DrawnCall {
 // Draws a call, sensible or not, from the table of all verbs.
 DrawnCall DrawCall(const VerbContext& context);
 
-// Returns a policy of two waves with limits drawn from `random`.
-core::RolloutSpec DrawSpec(support::SeededRandom& random, int hosts);
+// Returns a policy of two waves, with whatever else a policy can say drawn from
+// `random`. Its windows are around `now`.
+core::RolloutSpec DrawSpec(support::SeededRandom& random, int hosts,
+                           absl::Time now);
 
 }  // namespace baton::sim
 
