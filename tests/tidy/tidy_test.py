@@ -139,6 +139,12 @@ def words(path, text):
                 yield f"{path}:{number}: use {instead}"
 
 
+def reasons_of(page):
+    """Returns the reason codes in the first columns of a page's tables."""
+    cells = re.findall(r"^\| ((?:`[A-Z][A-Z0-9_]*_[A-Z0-9_]+`(?:, )?)+) \|", page, re.M)
+    return {reason for cell in cells for reason in re.findall(r"`(\w+)`", cell)}
+
+
 def workspace():
     """Returns the real workspace: runfiles are links into it."""
     return os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
@@ -179,6 +185,15 @@ class TidyTest(unittest.TestCase):
     def test_no_word_of_other_places(self):
         self.hold(words, re.compile(""))
 
+    def test_every_reason_that_is_explained_exists(self):
+        texts = dict(files())
+        said = {reason for path, text in texts.items() if CODE.search(path)
+                and not path.endswith("_test.cc")
+                for reason in re.findall(r'"([A-Z][A-Z0-9_]+)"', text)}
+        explained = reasons_of(texts["docs/OPERATING.md"])
+        self.assertGreater(len(explained), 50)
+        self.assertEqual(set(), explained - said)
+
     def test_every_folder_has_its_room(self):
         self.assertIsNotNone(room("service/core/plan.cc"))
         self.assertIsNone(room("elsewhere/a.cc"))
@@ -205,6 +220,9 @@ class RulesTest(unittest.TestCase):
                            ("service/rpc/a.cc", "grpcpp/grpcpp.h"),
                            ("cli/a.cc", "baton/v1/fleet.grpc.pb.h")]:
             self.assertFalse(list(includes(path, f'#include "{name}"')), path + name)
+
+    def test_reasons(self):
+        self.assertEqual({"BAD_X", "BAD_Y"}, reasons_of("| `BAD_X`, `BAD_Y` | `BAD_Z` |\n| x | `A_B` |"))
 
     def test_default(self):
         bad = "switch (p) {\n case Phase::kA:\n return 1;\n default:\n return 2;\n}"
