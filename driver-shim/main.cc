@@ -1,19 +1,27 @@
 // baton-shim: stands beside one GPU's driver and updates it while it is used.
 
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cstddef>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "base/check.h"
 #include "base/clock.h"
+#include "base/fail_point.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/reason.h"
@@ -37,6 +45,8 @@ constexpr absl::Duration kStopTimeout = absl::Seconds(5);
 // How long an update past its point of no return may take to end.
 constexpr absl::Duration kFinishTimeout = absl::Seconds(60);
 constexpr timespec kLook = {.tv_sec = 0, .tv_nsec = 50'000'000};
+// How often it says that it lives; a part of WatchdogSec= in its unit.
+constexpr timespec kBeat = {.tv_sec = 0, .tv_nsec = 500'000'000};
 
 absl::Status MakeDirectory(const std::string& path) {
   struct stat info = {};
@@ -52,6 +62,7 @@ absl::StatusOr<port::UpdateSteps::Options> StepOptions(const Options& options) {
   steps.state_directory = options.state_dir;
   steps.memory_bytes = options.driver_memory_mib << 20;
   steps.luid_high_part = static_cast<int32_t>(RealRandom().Bits() >> 33);
+  steps.life = absl::StrCat(absl::Hex(RealRandom().Bits(), absl::kZeroPad16));
   for (const std::string& text : options.vgpus) {
     ASSIGN_OR_RETURN(Vgpu vgpu, ParseVgpu(text));
     steps.tenants.push_back(
@@ -60,9 +71,12 @@ absl::StatusOr<port::UpdateSteps::Options> StepOptions(const Options& options) {
   return steps;
 }
 
-// Names this life of the shim, see InspectResponse.
-std::string NewInstance() {
-  return absl::StrCat(absl::Hex(RealRandom().Bits(), absl::kZeroPad16));
+// Names the time since the machine was started; "" where it does not say.
+std::string BootId() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  std::getline(file, id);
+  return id;
 }
 
 // Blocked before any thread exists, so that sigwait alone receives them.
@@ -95,19 +109,55 @@ bool MustFinish(port::AdapterState state) {
   return false;
 }
 
-// Returns once a signal came and nobody's state depends on this process; or
-// when a second one came, or the update does not end.
-void AwaitEnd(const sigset_t& signals, const rpc::ShimWorker& worker) {
-  int received = 0;
-  sigwait(&signals, &received);
-  if (!MustFinish(worker.Last().state)) return;
+// Tells systemd's watchdog, if there is one, that this process is not stopped.
+// One that is cannot be followed by another, which could go on in its place.
+void SayAlive() {
+  const char* const path = std::getenv("NOTIFY_SOCKET");
+  if (path == nullptr) return;
+  const absl::string_view name = path;
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (name.empty() || name.size() > sizeof address.sun_path) return;
+  name.copy(address.sun_path, name.size());
+  if (name.front() == '@') address.sun_path[0] = '\0';
+  const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return;
+  constexpr absl::string_view kText = "WATCHDOG=1";
+  (void)sendto(
+      fd, kText.data(), kText.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
+      reinterpret_cast<const sockaddr*>(&address),
+      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size()));
+  close(fd);
+}
+
+// Returns whether a signal came within the time.
+bool AwaitSignal(const sigset_t& signals, const timespec& time) {
+  SayAlive();
+  return sigtimedwait(&signals, nullptr, &time) > 0;
+}
+
+// Returns true once a signal came and nobody's state depends on this process;
+// false when a second one came, or the update does not end.
+bool AwaitEnd(const sigset_t& signals, const rpc::ShimWorker& worker) {
+  while (!AwaitSignal(signals, kBeat)) {
+  }
+  if (!MustFinish(worker.Last().state)) return true;
   LogWarning(
       "asked to stop past the point of no return: the update ends first; ask "
-      "again to stop at once, which loses the vGPUs");
+      "again to stop at once, and have the next start go on with it");
   const absl::Duration end = RealClock().Monotonic() + kFinishTimeout;
-  while (MustFinish(worker.Last().state) && RealClock().Monotonic() < end) {
-    if (sigtimedwait(&signals, nullptr, &kLook) > 0) return;
+  while (MustFinish(worker.Last().state)) {
+    if (AwaitSignal(signals, kLook)) return false;
+    if (RealClock().Monotonic() >= end) return false;
   }
+  return true;
+}
+
+// Ends as if it were killed: the driver's host and all that is known stay for
+// the next one.
+[[noreturn]] void LeaveAsIs() {
+  LogWarning("leaves an update in the middle");
+  _exit(1);
 }
 
 // Serves until a signal comes.
@@ -115,17 +165,21 @@ absl::Status Serve(const Options& options, port::DdiAdapter& adapter,
                    const sigset_t& signals) {
   rpc::ShimWorker worker(adapter);
   absl::Status started;
-  // On the worker: a driver host dies with the thread that started it.
+  // On the worker: a driver host without a driver dies with the thread that
+  // started it.
   worker.Run([&] {
     started = adapter.Start({.path = options.driver,
                              .driver = options.driver_name,
                              .version = options.driver_version},
-                            kStartTimeout);
+                            kStartTimeout, BootId());
     worker.Show();
   });
   absl::Status served = started;
   if (started.ok()) {
-    rpc::ShimService service(adapter, worker, {kVersion, NewInstance()});
+    rpc::ShimService service(adapter, worker, {kVersion, adapter.life()});
+    // Before any call, and without waiting: whoever asks meanwhile hears how
+    // far it is.
+    CHECK(worker.TryPost([&service] { service.GoOn(); }));
     auto server = rpc::StartShimServer(options.listen, service);
     served = server.status();
     if (server.ok()) {
@@ -133,8 +187,9 @@ absl::Status Serve(const Options& options, port::DdiAdapter& adapter,
                            options.listen, "'"));
       std::printf("ready\n");
       std::fflush(stdout);
-      AwaitEnd(signals, worker);
+      const bool in_order = AwaitEnd(signals, worker);
       (*server)->Shutdown(absl::ToChronoTime(RealClock().Now()));
+      if (!in_order) LeaveAsIs();
     }
   }
   worker.Run([&] { adapter.Stop(kStopTimeout); });
@@ -171,6 +226,12 @@ int main(int argc, char** argv) {
   }
   if (argc > 1 && std::strcmp(argv[1], "verify") == 0) {
     return baton::verify::RunCommand(argc - 1, argv + 1);
+  }
+  if (argc > 1 && std::strcmp(argv[1], "--fail-points") == 0) {
+    for (const std::string& name : baton::FailPointNames()) {
+      std::printf("%s\n", name.c_str());
+    }
+    return 0;
   }
   CLI::App app("Updates one GPU's driver while it is used.", "baton-shim");
   app.footer(

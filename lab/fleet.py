@@ -9,6 +9,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
+import time
 
 from lab.process import Failed, Process
 
@@ -49,6 +51,50 @@ def digest(path):
         return "sha256:" + hashlib.sha256(file.read()).hexdigest()
 
 
+class ShimKeeper:
+    """Starts every shim again that ends, as systemd's Restart=always would; and
+    kills one that stands still, as its watchdog would: only what is dead may be
+    followed by another."""
+
+    _LOOK, _STOPPED = 0.05, 2.0
+
+    def __init__(self, fleet):
+        self._fleet, self._since = fleet, {}
+        self._released, self._idle, self._ended = (threading.Event() for _ in range(3))
+        # It stays until the end: its children end with the thread that made them.
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        try:
+            while not self._released.wait(self._LOOK):
+                for host in self._fleet.hosts:
+                    if host.shim is not None:
+                        self._look_after(host)
+        finally:
+            self._idle.set()
+        self._ended.wait()
+
+    def _look_after(self, host):
+        if not host.shim.alive():
+            self._fleet.processes.remove(host.shim)
+            host.shim = self._fleet.start_shim(host)
+        elif not host.shim.stopped():
+            self._since.pop(host.name, None)
+        elif time.monotonic() - self._since.setdefault(
+                host.name, time.monotonic()) > self._STOPPED:
+            host.shim.signal(signal.SIGKILL)
+
+    def release(self):
+        """From now on whatever ends stays ended."""
+        self._released.set()
+        self._idle.wait()
+
+    def end(self):
+        self._ended.set()
+        self._thread.join()
+
+
 def sweep():
     """Removes what a fleet left that was killed and could not clean up."""
     for folder in (_SHM, tempfile.gettempdir()):
@@ -86,6 +132,9 @@ class Host:
 class Fleet:
     """Starts and ends everything. Use it as a context manager."""
 
+    # Whether a shim that ends is started again.
+    keeps_shims = True
+
     def __init__(self, binaries, hosts=8, vgpus=4, faults=None, vram_mib=64,
                  guest_rate=8000, keep=False, say=lambda line: None):
         """Nothing runs yet.
@@ -105,7 +154,7 @@ class Fleet:
         self.shm = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_SHM)
         self.disk = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
         self.address = f"unix:{self.shm}/batond.sock"
-        self.service = None
+        self.service = self.keeper = None
         self.processes = []
         self.hosts = [Host(self, number + 1) for number in range(hosts)]
 
@@ -148,6 +197,8 @@ class Fleet:
         for host in self.hosts:
             host.shim = self.start_shim(host)
         self._all_ready("shim")
+        if self.keeps_shims:
+            self.keeper = ShimKeeper(self)
         for host in self.hosts:
             host.agent = self.start_agent(host)
         self._all_ready("agent")
@@ -253,11 +304,15 @@ class Fleet:
     def close(self):
         """Ends every process, users before what they use, and removes every
         file."""
+        if self.keeper:
+            self.keeper.release()
         for process in reversed(self.processes):
             process.signal(signal.SIGTERM)
             if process in [host.shim for host in self.hosts]:
                 process.wait(5)  # it must see the device while it stops
         for process in reversed(self.processes):
             process.wait(5)
+        if self.keeper:
+            self.keeper.end()
         shutil.rmtree(self.shm, ignore_errors=True)
         shutil.rmtree(self.disk, ignore_errors=True)

@@ -84,6 +84,14 @@ class Process:
     def alive(self):
         return self.popen.poll() is None
 
+    def stopped(self):
+        """Whether it stands still, as after SIGSTOP."""
+        try:
+            with open(f"/proc/{self.popen.pid}/stat", encoding="utf-8") as stat:
+                return stat.read().rsplit(")", 1)[1].split()[0] == "T"
+        except OSError:
+            return False
+
     def signal(self, number):
         if self.alive():
             self.popen.send_signal(number)

@@ -396,6 +396,25 @@ TEST(ApplyTest, CancelIsTriedAgainWhileASaveHangs) {
   EXPECT_EQ(update.end, End::kCancelled);
 }
 
+// Whatever it is asked: it comes back, and knows where it was.
+TEST(ApplyTest, AShimThatIsRestartedIsWaitedFor) {
+  for (const Phase phase :
+       {Phase::kAccepted, Phase::kCancelling, Phase::kUnloaded,
+        Phase::kSwitched, Phase::kRestored, Phase::kVerified, Phase::kResumed,
+        Phase::kConfirmed}) {
+    Update update = At(Way::kForward, phase);
+    if (ArcOutOf(Way::kForward, phase)->step == Step::kSwitch) continue;
+    SCOPED_TRACE(Name(phase));
+    Outcome away = Failure(absl::StatusCode::kUnavailable, "SHIM_UNAVAILABLE");
+    away.trial = Trial::kNoAnswer;
+    for (uint32_t i = 1; i < kAwayTriesMax; ++i) Take(away, update);
+    EXPECT_EQ(update.phase, phase);
+    EXPECT_EQ(update.reason, "");
+    Take(away, update);
+    EXPECT_NE(update.reason, "");
+  }
+}
+
 TEST(ApplyTest, ASaveThatFailsOnTheWayBackLetsTheNewDriverGoOn) {
   Update update = At(Way::kBack, Phase::kPaused);
   Take(Failure(), update);

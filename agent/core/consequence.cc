@@ -1,5 +1,6 @@
 #include "agent/core/consequence.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace baton::agent::core {
@@ -19,19 +20,27 @@ bool MayPass(absl::StatusCode code) {
          code == absl::StatusCode::kDataLoss;
 }
 
+// A shim that is being restarted is waited for, whatever it is asked.
+uint32_t TriesMax(const Outcome& outcome, uint32_t of_the_step) {
+  return Away(outcome) ? std::max(kAwayTriesMax, of_the_step) : of_the_step;
+}
+
 bool WorthAnotherTry(const Update& update, Step step, const Outcome& outcome) {
   switch (step) {
     case Step::kReopenGate:
     case Step::kInspect:
       return true;  // nothing else can be done, and it is shown
     case Step::kPrepare:
-      return MayPass(outcome.record.code) && update.failures < kPrepareTriesMax;
+      return MayPass(outcome.record.code) &&
+             update.failures < TriesMax(outcome, kPrepareTriesMax);
     case Step::kCommit:
       return outcome.adapter != AdapterState::kBroken &&
-             update.failures < kCommitTriesMax;
+             update.failures < TriesMax(outcome, kCommitTriesMax);
     case Step::kCancel:
+      // A shim that is restarted goes on with what it was ordered, or can still
+      // cancel it.
       return outcome.trial != Trial::kRefused &&
-             update.failures < kCancelTriesMax;
+             update.failures < TriesMax(outcome, kCancelTriesMax);
     case Step::kCloseGate:
       return false;
     case Step::kPause:

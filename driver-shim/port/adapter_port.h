@@ -153,6 +153,14 @@ struct AdapterReport {
   std::shared_ptr<const Incident> incident = nullptr;
 };
 
+// Steps that were ordered at once, and what those did that were taken so far,
+// in order. The answer to each is told when it is asked for.
+struct OrderedRun {
+  std::vector<StepOrder> orders = {};
+  std::vector<StepReport> reports = {};
+  uint64_t told = 0;
+};
+
 // One GPU of the host with its driver, whatever kind of driver that is.
 // Confined to one thread.
 class AdapterPort {
@@ -169,6 +177,12 @@ class AdapterPort {
   //                        STEP_OUT_OF_ORDER
   //   ABORTED              another attempt is under way; reason STALE_ATTEMPT
   virtual absl::StatusOr<StepReport> Take(const StepOrder& order) = 0;
+
+  // What is under way from now on. An adapter that comes back with all that it
+  // knew, when its process was killed, takes note of each change; Kept() is
+  // what it knew last, the steps included that were taken since. Others forget.
+  virtual void Keep(const OrderedRun&) {}
+  virtual OrderedRun Kept() { return {}; }
 
   // Notices whatever happened by itself, such as a driver's death. Does not
   // block. Call it now and then while nothing else is to do.

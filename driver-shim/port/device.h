@@ -52,6 +52,9 @@ class Device {
   virtual ~Device() = default;
 
   virtual DeviceIdentity Identity() const = 0;
+
+  // Names what the device remembers: another text once it was without power.
+  virtual std::string Life() const = 0;
   virtual std::vector<Bar> Bars() const = 0;
 
   // Path of the interrupt line: a FIFO from which each byte read is one

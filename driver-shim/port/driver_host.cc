@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -19,11 +20,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/fail_point.h"
 #include "driver-shim/port/bars.h"
 #include "driver-shim/port/block_index.h"
 #include "driver-shim/port/block_saver.h"
 #include "driver-shim/port/host_protocol.h"
 #include "driver-shim/port/host_recorder.h"
+#include "driver-shim/port/host_socket.h"
 #include "driver-shim/port/kernel_exports.h"
 #include "driver-shim/port/kernel_memory.h"
 #include "driver-shim/port/loaded_driver.h"
@@ -86,14 +89,20 @@ class DriverHost {
   ~DriverHost() {
     signal_recorder = nullptr;
     signal_bars = nullptr;
-    if (interrupts_ >= 0) close(interrupts_);
+    for (const int fd : {interrupts_, listener_}) {
+      if (fd >= 0) close(fd);
+    }
   }
 
   // Returns false when the host's memory cannot be had.
   bool Start();
+  // Returns when nobody needs it any more.
   void Loop();
 
  private:
+  void LoseShim();
+  void AwaitShim();
+  void Keep();
   void Answer(const std::byte* packet, size_t bytes);
   LoadedDriver::Result Execute(const HostRequest& request,
                                const std::byte* packet, size_t bytes,
@@ -115,7 +124,12 @@ class DriverHost {
   std::unique_ptr<LoadedDriver> driver_;
   std::optional<std::vector<SavedBlock>> saved_;  // once they are reserved
   int interrupts_ = -1;
+  int listener_ = -1;
+  int shim_ = kHostSocket;  // -1 while there is none
+  std::vector<std::byte> last_reply_;
   bool quiet_ = true;
+  bool kept_ = false;  // a driver was loaded: it outlives the shim
+  bool device_gone_ = false;
 };
 
 // What follows a CreateRequest.
@@ -161,19 +175,51 @@ bool DriverHost::Start() {
 
 void DriverHost::Loop() {
   std::vector<std::byte> packet(kPacketBytesMax);
-  while (true) {
+  // Once the device is gone, its line says nothing else.
+  while (shim_ >= 0 || (kept_ && !device_gone_)) {
+    const auto line_events = static_cast<short>(quiet_ ? 0 : POLLIN);
     std::array<pollfd, 2> fds = {{
-        {.fd = kHostSocket, .events = POLLIN, .revents = 0},
-        {.fd = quiet_ ? -1 : interrupts_, .events = POLLIN, .revents = 0},
+        {.fd = shim_ >= 0 ? shim_ : listener_, .events = POLLIN, .revents = 0},
+        {.fd = device_gone_ ? -1 : interrupts_,
+         .events = line_events,
+         .revents = 0},
     }};
     if (poll(fds.data(), fds.size(), -1) < 0) continue;
     if ((fds[1].revents & POLLIN) != 0) TakeInterrupts();
+    if ((fds[1].revents & (POLLHUP | POLLERR)) != 0) device_gone_ = true;
     if (fds[0].revents == 0) continue;
-    const ssize_t bytes = recv(kHostSocket, packet.data(), packet.size(), 0);
-    if (bytes <= 0) return;
+    if (shim_ < 0) {
+      AwaitShim();
+      continue;
+    }
+    const ssize_t bytes = recv(shim_, packet.data(), packet.size(), 0);
+    if (bytes <= 0) {
+      LoseShim();
+      continue;
+    }
     Answer(packet.data(), static_cast<size_t>(bytes));
     if (!quiet_) driver_->RunDpcs();
   }
+}
+
+void DriverHost::LoseShim() {
+  close(shim_);
+  shim_ = -1;
+}
+
+// One came: it hears first what the one before it may not have heard.
+void DriverHost::AwaitShim() {
+  shim_ = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+  if (shim_ < 0) return;
+  FAIL_POINT("host.after_accept");
+  send(shim_, last_reply_.data(), last_reply_.size(), MSG_NOSIGNAL);
+}
+
+// From the first entry point on guests depend on this process, and not on the
+// shim.
+void DriverHost::Keep() {
+  prctl(PR_SET_PDEATHSIG, 0);
+  kept_ = true;
 }
 
 void DriverHost::TakeInterrupts() {
@@ -199,6 +245,7 @@ void DriverHost::Answer(const std::byte* packet, size_t bytes) {
   const LoadedDriver::Result result = Execute(request, packet, bytes, answers);
   HostReply reply = {
       .sequence = request.sequence,
+      .command = request.command,
       .nt_status = result.nt_status,
       .failed = result.failed,
       .refused = result.message.empty() ? 0u : 1u,
@@ -209,14 +256,15 @@ void DriverHost::Answer(const std::byte* packet, size_t bytes) {
       .broken = recorder_.End(),
   };
   result.message.copy(reply.message.data(), reply.message.size() - 1);
-  std::vector<std::byte> out(sizeof reply +
-                             answers.size() * sizeof(CensusAnswer));
+  std::vector<std::byte>& out = last_reply_;
+  out.resize(sizeof reply + answers.size() * sizeof(CensusAnswer));
   std::memcpy(out.data(), &reply, sizeof reply);
   if (!answers.empty()) {
     std::memcpy(out.data() + sizeof reply, answers.data(),
                 answers.size() * sizeof(CensusAnswer));
   }
-  send(kHostSocket, out.data(), out.size(), MSG_NOSIGNAL);
+  FAIL_POINT("host.before_reply");
+  send(shim_, out.data(), out.size(), MSG_NOSIGNAL);
 }
 
 LoadedDriver::Result DriverHost::Execute(const HostRequest& request,
@@ -226,6 +274,8 @@ LoadedDriver::Result DriverHost::Execute(const HostRequest& request,
     case HostCommand::kOpen:
       return Open(packet, bytes);
     case HostCommand::kLoad:
+      Keep();
+      FAIL_POINT("host.in_load");
       return driver_->Load({});
     case HostCommand::kReserveSaved:
       return ReserveSaved();
@@ -236,24 +286,31 @@ LoadedDriver::Result DriverHost::Execute(const HostRequest& request,
     case HostCommand::kDestroyVirtualGpus:
       return driver_->DestroyVirtualGpus(GpusOf(packet, bytes));
     case HostCommand::kQuiesce:
+      FAIL_POINT("host.in_quiesce");
       quiet_ = true;
       bars_.LockVram();
       return driver_->Census(request.functions, answers);
     case HostCommand::kRun:
+      FAIL_POINT("host.in_run");
       Run();
       return {};
     case HostCommand::kCensus:
       return driver_->Census(request.functions, answers);
     case HostCommand::kSave:
+      FAIL_POINT("host.in_save");
       return driver_->Save();
     case HostCommand::kCancelSave:
+      FAIL_POINT("host.in_cancel_save");
       return driver_->CancelSave();
     case HostCommand::kStop:
+      FAIL_POINT("host.in_stop");
       quiet_ = true;
       return driver_->Stop();
     case HostCommand::kRestoreComplete:
+      FAIL_POINT("host.in_restore_complete");
       return driver_->RestoreComplete();
     case HostCommand::kSettle:
+      FAIL_POINT("host.in_settle");
       return Settle();
   }
   return Refused("command is unknown");
@@ -278,13 +335,20 @@ LoadedDriver::Result DriverHost::Open(const std::byte* packet, size_t bytes) {
   };
   const std::string image = next();
   const std::string interrupts = next();
+  const std::string socket = next();
   for (Bar& bar : bars) bar.path = next();
   const absl::Status opened = bars_.Open(bars);
   if (!opened.ok()) return Refused(opened.message());
-  interrupts_ = open(interrupts.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  // For reading alone: then its end tells that the device is gone.
+  interrupts_ = open(interrupts.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (interrupts_ < 0) {
     return Refused(
         absl::StrCat("cannot open interrupt line '", interrupts, "'"));
+  }
+  listener_ = ListenAt(socket);
+  if (listener_ < 0) {
+    return Refused(
+        absl::StrCat("cannot listen at '", socket, "': error number ", errno));
   }
   // Nobody stands still yet.
   WarmDigests();
@@ -314,9 +378,11 @@ LoadedDriver::Result DriverHost::ReserveSaved() {
 }
 
 LoadedDriver::Result DriverHost::LoadSaved() {
+  Keep();
   if (LoadedDriver::Result reserved = ReserveSaved(); !reserved.ok()) {
     return reserved;
   }
+  FAIL_POINT("host.in_load_saved");
   return driver_->Load(*saved_);
 }
 
@@ -337,7 +403,7 @@ bool IsDriverHost(int argc, char** argv) {
 }
 
 int RunDriverHost() {
-  // A driver without its shim serves nobody, and holds the host's memory.
+  // Until a driver is loaded: see Keep().
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() == 1) return 1;
   close_range(kHostStatus + 1, ~0u, 0);

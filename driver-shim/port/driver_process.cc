@@ -1,5 +1,6 @@
 #include "driver-shim/port/driver_process.h"
 
+#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -16,18 +17,27 @@
 #include <new>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "base/log.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
+#include "driver-shim/port/budget.h"
+#include "driver-shim/port/host_socket.h"
 
 namespace baton::port {
 namespace {
 
 // How long a driver host that says that it is dying may take for it.
 constexpr absl::Duration kDyingTime = absl::Milliseconds(500);
+// How long one that was sent SIGKILL may take.
+constexpr absl::Duration kKilledTime = absl::Seconds(10);
+
+constexpr char kSocketSuffix[] = ".sock";
+constexpr size_t kStatusBytes =
+    (sizeof(HostStatus) + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
 
 absl::Status NotStarted(absl::string_view what) {
   return ErrorWithReason(absl::StatusCode::kUnavailable, "DRIVER_NOT_STARTED",
@@ -46,6 +56,16 @@ void Append(std::vector<std::byte>& packet, const void* data, size_t bytes) {
   packet.insert(packet.end(), from, from + bytes);
 }
 
+std::string SocketOf(const std::string& name) {
+  return absl::StrCat(name, kSocketSuffix);
+}
+
+// Of a host's name, without its folder; another number for each.
+bool IsHostName(absl::string_view file) {
+  return absl::StartsWith(file, "host-") &&
+         !absl::EndsWith(file, kSocketSuffix);
+}
+
 std::vector<std::byte> OpenPacket(const DriverProcess::Options& options) {
   OpenRequest request;
   request.request.command = HostCommand::kOpen;
@@ -57,6 +77,8 @@ std::vector<std::byte> OpenPacket(const DriverProcess::Options& options) {
   }
   Append(packet, options.image.c_str(), options.image.size() + 1);
   Append(packet, options.interrupts.c_str(), options.interrupts.size() + 1);
+  const std::string socket = SocketOf(options.name);
+  Append(packet, socket.c_str(), socket.size() + 1);
   for (const Bar& bar : options.bars) {
     Append(packet, bar.path.c_str(), bar.path.size() + 1);
   }
@@ -66,6 +88,33 @@ std::vector<std::byte> OpenPacket(const DriverProcess::Options& options) {
 template <size_t size>
 std::string TextOf(const std::array<char, size>& text) {
   return std::string(text.data(), strnlen(text.data(), size));
+}
+
+int OpenProcess(pid_t pid) {
+  if (pid <= 0) return -1;
+  return static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+}
+
+// Who listens at the other end; -1 when there is nobody any more.
+int OpenListener(int socket) {
+  const int process = OpenProcess(ListenerOf(socket));
+  // Its number may be another's by now, but then this end hangs up.
+  pollfd fd = {.fd = socket, .events = 0, .revents = 0};
+  if (process < 0 || poll(&fd, 1, 0) == 0) return process;
+  close(process);
+  return -1;
+}
+
+void SignalTo(int signal, int process) {
+  if (process < 0) return;
+  syscall(SYS_pidfd_send_signal, process, signal, nullptr, 0);
+}
+
+// Returns whether the process has ended.
+bool AwaitEnd(int process, absl::Duration timeout) {
+  const timespec wait = absl::ToTimespec(timeout);
+  pollfd ended = {.fd = process, .events = POLLIN, .revents = 0};
+  return ppoll(&ended, 1, &wait, nullptr) > 0;
 }
 
 // One descriptor of the child's: from where it comes, to where it goes.
@@ -78,17 +127,12 @@ struct Descriptor {
 
 absl::StatusOr<std::unique_ptr<DriverProcess>> DriverProcess::Start(
     const Options& options, const Clock& clock, absl::Duration timeout) {
-  const int status_fd = memfd_create("driver-host-status", MFD_CLOEXEC);
-  constexpr size_t kStatusBytes =
-      (sizeof(HostStatus) + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
-  if (status_fd < 0 || ftruncate(status_fd, kStatusBytes) != 0) {
-    return NotStarted("no memory for its status");
-  }
   ASSIGN_OR_RETURN(std::unique_ptr<NamedMemory> status,
-                   NamedMemory::Attach(status_fd));
+                   NamedMemory::Create(options.name, kStatusBytes));
   new (status->data()) HostStatus;
+  unlink(SocketOf(options.name).c_str());
   std::unique_ptr<DriverProcess> process(
-      new DriverProcess(clock, std::move(status)));
+      new DriverProcess(clock, options.name, std::move(status)));
   process->hostility_ = options.hostility;
   RETURN_IF_ERROR(process->Spawn(options));
   const absl::StatusOr<Answer> opened =
@@ -127,24 +171,100 @@ absl::Status DriverProcess::Spawn(const Options& options) {
   std::string name = "baton-driver-host";
   std::string flag = kHostFlag;
   char* const args[] = {name.data(), flag.data(), nullptr};
-  const int error = posix_spawn(&pid_, options.executable.c_str(), &actions,
+  const int error = posix_spawn(&child_, options.executable.c_str(), &actions,
                                 nullptr, args, environ);
   posix_spawn_file_actions_destroy(&actions);
   close(sockets[1]);
-  if (error == 0) return absl::OkStatus();
-  pid_ = -1;
-  return NotStarted(
-      absl::StrCat("'", options.executable, "': error number ", error));
+  if (error != 0) {
+    child_ = -1;
+    return NotStarted(
+        absl::StrCat("'", options.executable, "': error number ", error));
+  }
+  process_ = OpenProcess(child_);
+  if (process_ >= 0) return absl::OkStatus();
+  kill(child_, SIGKILL);
+  Reap();
+  return NotStarted("it cannot be watched");
+}
+
+absl::StatusOr<std::unique_ptr<DriverProcess>> DriverProcess::Attach(
+    const std::string& name, const Known& known, const Clock& clock) {
+  ASSIGN_OR_RETURN(std::unique_ptr<NamedMemory> status,
+                   NamedMemory::Open(name, kStatusBytes));
+  std::unique_ptr<DriverProcess> process(
+      new DriverProcess(clock, name, std::move(status)));
+  process->sequence_ = known.sequence;
+  process->busy_ = known.busy;
+  process->attaching_ = true;
+  process->driver_ns_ = process->status().driver_ns;
+  process->lines_logged_ = process->status().log_lines;
+  RETURN_IF_ERROR(process->Connect());
+  return process;
+}
+
+absl::Status DriverProcess::Connect() {
+  socket_ = ConnectTo(SocketOf(name_));
+  if (socket_ < 0) return Died();
+  process_ = OpenListener(socket_);
+  if (process_ < 0) return Died();
+  // The shim before may have frozen it.
+  SignalTo(SIGCONT, process_);
+  return absl::OkStatus();
+}
+
+void DriverProcess::EndAll(const std::string& folder, const std::string& but) {
+  std::vector<std::string> names;
+  DIR* const directory = opendir(folder.c_str());
+  if (directory == nullptr) return;
+  while (const dirent* const entry = readdir(directory)) {
+    const std::string name = absl::StrCat(folder, "/", entry->d_name);
+    if (IsHostName(entry->d_name) && name != but) names.push_back(name);
+  }
+  closedir(directory);
+  for (const std::string& name : names) {
+    const std::string socket_name = SocketOf(name);
+    const int socket = ConnectTo(socket_name);
+    const int process = socket < 0 ? -1 : OpenListener(socket);
+    if (process >= 0) {
+      LogInfo(absl::StrCat("ends driver host '", name, "'"));
+      SignalTo(SIGKILL, process);
+      if (!AwaitEnd(process, kKilledTime)) LogError("it does not end");
+      close(process);
+    }
+    if (socket >= 0) close(socket);
+    unlink(name.c_str());
+    unlink(socket_name.c_str());
+  }
 }
 
 DriverProcess::~DriverProcess() {
   Kill();
   if (socket_ >= 0) close(socket_);
+  status_memory_->Remove();
+  unlink(SocketOf(name_).c_str());
 }
 
 absl::StatusOr<DriverProcess::Answer> DriverProcess::Call(
     HostCommand command, absl::Duration timeout) {
   return Exchange(PacketOf(HostRequest{.command = command}, 0), timeout);
+}
+
+// Of another shim's host: waits for the reply that it begins with.
+absl::Status DriverProcess::Hear(absl::Duration timeout) {
+  if (!attaching_) return absl::OkStatus();
+  const uint64_t known = sequence_;
+  absl::StatusOr<Answer> answer = Await(timeout);
+  // It may be that what it said is what the shim before had asked last.
+  if (!attaching_ && sequence_ > known) {
+    untold_ = {.command = last_, .answer = std::move(answer)};
+  }
+  if (attaching_) return answer.status();
+  return absl::OkStatus();
+}
+
+std::optional<HostCommand> DriverProcess::Unheard(absl::Duration timeout) {
+  if (!Hear(timeout).ok() || !untold_.has_value()) return std::nullopt;
+  return untold_->command;
 }
 
 absl::StatusOr<DriverProcess::Answer> DriverProcess::Census(
@@ -189,15 +309,22 @@ absl::Status DriverProcess::Begin(HostCommand command) {
 
 absl::StatusOr<DriverProcess::Answer> DriverProcess::Exchange(
     const std::vector<std::byte>& packet, absl::Duration timeout) {
+  const Budget budget(clock_, timeout);
+  if (attaching_) RETURN_IF_ERROR(Hear(timeout));
+  if (std::optional<Untold> untold = std::exchange(untold_, std::nullopt)) {
+    HostRequest request;
+    std::memcpy(&request, packet.data(), sizeof request);
+    if (untold->command == request.command) return std::move(untold->answer);
+  }
   RETURN_IF_ERROR(Send(packet));
-  return Await(timeout);
+  return Await(budget.Left());
 }
 
 absl::Status DriverProcess::Send(const std::vector<std::byte>& packet) {
   failed_.clear();
   told_ = std::nullopt;
   nt_status_ = std::nullopt;
-  if (pid_ < 0) return Died();
+  if (process_ < 0) return Died();
   if (busy_) return Hung(absl::ZeroDuration());
   std::vector<std::byte> out = packet;
   HostRequest request;
@@ -225,12 +352,17 @@ absl::StatusOr<DriverProcess::Answer> DriverProcess::Await(
     pollfd fd = {.fd = socket_, .events = POLLIN, .revents = 0};
     const int ready = ppoll(&fd, 1, &wait, nullptr);
     if (ready < 0 && errno == EINTR) continue;
-    if (ready == 0) return Hung(timeout);
+    if (ready == 0) {
+      busy_ = true;
+      return Hung(timeout);
+    }
     const ssize_t bytes = recv(socket_, packet_.data(), packet_.size(), 0);
     HostReply reply;
     if (bytes < static_cast<ssize_t>(sizeof reply)) return Died();
     std::memcpy(&reply, packet_.data(), sizeof reply);
-    if (reply.sequence != sequence_) continue;
+    if (!attaching_ && reply.sequence != sequence_) continue;
+    if (std::exchange(attaching_, false)) sequence_ = reply.sequence;
+    last_ = reply.command;
     busy_ = false;
     std::vector<CensusAnswer> census(std::min<size_t>(
         reply.count,
@@ -291,21 +423,29 @@ absl::Status DriverProcess::Died() {
   }
   NoteLines();
   Kill();
-  std::string how;
-  const int signal = status().signal;
-  if (WIFSIGNALED(exit_status_)) {
-    how = absl::StrCat("was ended by signal ", WTERMSIG(exit_status_));
-  } else {
-    how = absl::StrCat("exited with ", WEXITSTATUS(exit_status_));
-  }
-  if (signal == SIGSEGV || signal == SIGBUS) {
-    absl::StrAppendFormat(&how, " at address %#x", status().fault_address);
-  }
+  std::string how = HowItDied();
   if (!failed_.empty()) absl::StrAppend(&how, " in ", failed_);
   NoteRuleUnasked();
   if (told_.has_value()) absl::StrAppend(&how, ": ", told_->message);
   return ErrorWithReason(absl::StatusCode::kAborted, "DRIVER_CRASHED",
                          absl::StrCat("driver host ", how));
+}
+
+// Of one that another shim started the system does not say how it ended.
+std::string DriverProcess::HowItDied() const {
+  const int signal = status().signal;
+  std::string how = "is gone";
+  if (exit_status_.has_value() && WIFSIGNALED(*exit_status_)) {
+    how = absl::StrCat("was ended by signal ", WTERMSIG(*exit_status_));
+  } else if (exit_status_.has_value()) {
+    how = absl::StrCat("exited with ", WEXITSTATUS(*exit_status_));
+  } else if (signal != 0) {
+    how = absl::StrCat("was ended by signal ", signal);
+  }
+  if (signal == SIGSEGV || signal == SIGBUS) {
+    absl::StrAppendFormat(&how, " at address %#x", status().fault_address);
+  }
+  return how;
 }
 
 absl::Status DriverProcess::Hung(absl::Duration waited) {
@@ -319,51 +459,45 @@ absl::Status DriverProcess::Hung(absl::Duration waited) {
 }
 
 bool DriverProcess::Alive() {
-  if (pid_ < 0) return false;
+  if (process_ < 0) return false;
   NoteLines();
-  if (waitpid(pid_, &exit_status_, WNOHANG) != pid_) return true;
-  pid_ = -1;
+  if (!AwaitEnd(process_, absl::ZeroDuration())) return true;
+  Reap();
   failed_ = EntryPointName(status().entry_point.load());
   return false;
 }
 
 void DriverProcess::Kill() {
-  if (pid_ < 0) return;
+  if (process_ < 0) return;
   // It may be dying by itself, of something better to know than our signal; but
   // what it says of that is the driver's to overwrite, so not believed for
   // long.
-  if (status().signal != 0) AwaitExit(kDyingTime);
-  kill(pid_, SIGKILL);
-  waitpid(pid_, &exit_status_, 0);
-  pid_ = -1;
+  if (status().signal != 0) AwaitEnd(process_, kDyingTime);
+  SignalTo(SIGKILL, process_);
+  if (!AwaitEnd(process_, kKilledTime))
+    LogError("driver host does not end when killed");
+  Reap();
   busy_ = false;
 }
 
-void DriverProcess::AwaitExit(absl::Duration timeout) const {
-  const auto fd = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
-  if (fd < 0) return;
-  const timespec wait = absl::ToTimespec(timeout);
-  pollfd ended = {.fd = fd, .events = POLLIN, .revents = 0};
-  (void)ppoll(&ended, 1, &wait, nullptr);
-  close(fd);
+// It has ended.
+void DriverProcess::Reap() {
+  if (child_ > 0) {
+    int status = 0;
+    if (waitpid(child_, &status, 0) == child_) exit_status_ = status;
+  }
+  child_ = -1;
+  if (process_ >= 0) close(std::exchange(process_, -1));
 }
 
 bool DriverProcess::AwaitDeath(absl::Duration timeout) {
-  if (pid_ < 0) return true;
-  const timespec wait = absl::ToTimespec(timeout);
-  // It says nothing unasked: whatever is to be read is its end.
-  pollfd fd = {.fd = socket_, .events = POLLIN, .revents = 0};
-  if (busy_ || ppoll(&fd, 1, &wait, nullptr) <= 0) return false;
-  return !Alive();
+  if (process_ < 0) return true;
+  return !busy_ && AwaitEnd(process_, timeout) && !Alive();
 }
 
-void DriverProcess::Freeze() {
-  if (pid_ > 0) kill(pid_, SIGSTOP);
-}
+void DriverProcess::Freeze() { SignalTo(SIGSTOP, process_); }
 
-void DriverProcess::Retire() {
-  if (pid_ > 0) kill(pid_, SIGKILL);
-}
+void DriverProcess::Retire() { SignalTo(SIGKILL, process_); }
 
 // What no reply told of: the driver does not answer.
 void DriverProcess::NoteRuleUnasked() {

@@ -23,8 +23,10 @@
 namespace baton::port {
 
 // The shim's hold on one driver host. Whatever a driver does in there, here it
-// is an answer or an error with a cause. Confined to one thread, which must
-// live as long as the driver host is to live.
+// is an answer or an error with a cause. Confined to one thread.
+//
+// A host in which no driver was loaded yet dies with the thread that started
+// it. Afterwards it lives on without: whoever comes next attaches to it.
 class DriverProcess {
  public:
   // What it faults in before it answers: all of its memory, to write, or what
@@ -34,6 +36,9 @@ class DriverProcess {
   struct Options {
     // What is started with kHostFlag; by default this very program.
     std::string executable = "/proc/self/exe";
+    // What it is known by: the path of its status, in a folder that nobody else
+    // may write to. Beside it lies its socket. Both go with this object.
+    std::string name = "";
     int memory_fd = -1;
     int index_fd = -1;
     std::string image = "";  // path
@@ -58,6 +63,27 @@ class DriverProcess {
   //                        IMAGE_NOT_LOADABLE
   static absl::StatusOr<std::unique_ptr<DriverProcess>> Start(
       const Options& options, const Clock& clock, absl::Duration timeout);
+
+  // What the shim before knew of a driver host when it last wrote that down.
+  struct Known {
+    uint64_t sequence = 0;  // of the last command
+    bool busy = false;      // it had not been answered
+  };
+
+  // Takes hold of a driver host that another shim started. Does not block: what
+  // it is at is found out by the first call. If it has carried out a command
+  // since then, nobody has heard of that one's answer: it is given to the first
+  // Call() of the same command, which is not carried out twice.
+  //
+  // Errors:
+  //   ABORTED      it is dead, reason DRIVER_CRASHED; the message says of what
+  //   UNAVAILABLE  its status cannot be read; reason FILE_UNREADABLE
+  static absl::StatusOr<std::unique_ptr<DriverProcess>> Attach(
+      const std::string& name, const Known& known, const Clock& clock);
+
+  // Ends whoever is known by a name in `folder`, but for the one named `but`,
+  // and takes the names away.
+  static void EndAll(const std::string& folder, const std::string& but);
 
   // Ends it, however it is.
   ~DriverProcess();
@@ -88,12 +114,19 @@ class DriverProcess {
   // begun. Errors as Call().
   absl::StatusOr<Answer> AwaitLate(absl::Duration timeout);
 
+  // The command whose answer nobody has heard of, see Attach(), once it has
+  // been waited for; nullopt when there is none. Call() of another drops it.
+  std::optional<HostCommand> Unheard(absl::Duration timeout);
+
   // From now on no block is saved any more, even inside a Save that hangs.
   void RefuseSaves();
   void AllowSaves();
 
   // Whether an answer is outstanding.
   bool busy() const { return busy_; }
+  // For Attach().
+  const std::string& name() const { return name_; }
+  Known known() const { return {sequence_, busy_}; }
   // Whether it can be called. Notices a death. Does not block.
   bool Alive();
   // Ends it at once, and waits until it is gone.
@@ -132,9 +165,14 @@ class DriverProcess {
   std::vector<std::string> LastLines() const;
 
  private:
-  DriverProcess(const Clock& clock, std::unique_ptr<NamedMemory> status)
-      : clock_(clock), status_memory_(std::move(status)) {}
+  DriverProcess(const Clock& clock, std::string name,
+                std::unique_ptr<NamedMemory> status)
+      : clock_(clock),
+        name_(std::move(name)),
+        status_memory_(std::move(status)) {}
 
+  absl::Status Connect();
+  absl::Status Hear(absl::Duration timeout);
   absl::Status Spawn(const Options& options);
   absl::StatusOr<Answer> CallWith(HostCommand command,
                                   const std::vector<WantedGpu>& gpus,
@@ -150,20 +188,32 @@ class DriverProcess {
   absl::Status NoteRule(const BrokenRule& broken);
   void NoteRuleUnasked();
   void NoteLines();
-  void AwaitExit(absl::Duration timeout) const;
+  void Reap();
+  std::string HowItDied() const;
   HostStatus& status() const {
     return *reinterpret_cast<HostStatus*>(status_memory_->data());
   }
 
+  // What another shim's host did when nobody listened.
+  struct Untold {
+    HostCommand command = HostCommand::kOpen;
+    absl::StatusOr<Answer> answer;
+  };
+
   const Clock& clock_;
+  const std::string name_;
   const std::unique_ptr<NamedMemory> status_memory_;
   const Hostility* hostility_ = nullptr;
-  pid_t pid_ = -1;  // -1 once it was waited for
-  int exit_status_ = 0;
+  int process_ = -1;  // pidfd; -1 once it is gone
+  pid_t child_ = -1;  // -1 when another shim started it, or it was waited for
+  std::optional<int> exit_status_ = std::nullopt;
+  bool attaching_ = false;  // it has not said yet where it stands
+  std::optional<Untold> untold_ = std::nullopt;
   int socket_ = -1;
   // What was received last. One for all: its pages are touched.
   std::vector<std::byte> packet_ = std::vector<std::byte>(kPacketBytesMax);
   uint64_t sequence_ = 0;
+  HostCommand last_ = HostCommand::kOpen;  // that was answered
   bool busy_ = false;
   uint64_t lines_logged_ = 0;
   uint32_t saved_blocks_ = 0;

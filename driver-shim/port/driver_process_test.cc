@@ -34,6 +34,7 @@ class DriverProcessTest : public testing::Test {
   absl::StatusOr<std::unique_ptr<DriverProcess>> TryStart(
       const std::string& image) {
     return DriverProcess::Start({.executable = Data("driver_host"),
+                                 .name = absl::StrCat(dir_, "/host-", ++hosts_),
                                  .memory_fd = memory_->fd(),
                                  .index_fd = index_->fd(),
                                  .image = image,
@@ -63,6 +64,7 @@ class DriverProcessTest : public testing::Test {
   }
 
   const std::string dir_ = testing::TempDir();
+  int hosts_ = 0;
   FakeDevice device_{testing::TempDir()};
   std::unique_ptr<NamedMemory> memory_;
   std::unique_ptr<NamedMemory> index_;
@@ -266,6 +268,7 @@ TEST_F(DriverProcessTest, ImageThatCannotBeOpenedSaysWhy) {
 
 TEST_F(DriverProcessTest, HostThatCannotBeStartedIsAnError) {
   EXPECT_EQ(Reason(DriverProcess::Start({.executable = "/nowhere/host",
+                                         .name = dir_ + "/host-1",
                                          .memory_fd = memory_->fd(),
                                          .index_fd = index_->fd()},
                                         RealClock(), kPatient)

@@ -9,8 +9,10 @@
 #include "driver-shim/port/hostility.h"
 
 // What the shim and a driver host say to each other: packets of plain structs
-// over a socket pair, and one page-aligned structure of shared memory that is
-// still there when the driver host is not. Both ends are always of one build.
+// over a socket, and one page-aligned structure of shared memory that is still
+// there when the driver host is not. The socket is one of a pair at first. Once
+// a driver is loaded its host outlives the shim; the next one connects to the
+// host's named socket, and is told at once the last reply that there was.
 
 namespace baton::port {
 
@@ -20,6 +22,10 @@ inline constexpr int kHostMemory = 4;
 inline constexpr int kHostIndex = 5;
 inline constexpr int kHostStatus = 6;
 inline constexpr char kHostFlag[] = "--driver-host";
+
+// Of all that is said here. Count it up with every change: a shim of another
+// number leaves a driver host alone.
+inline constexpr uint32_t kHostProtocol = 1;
 
 enum class EntryPoint : uint32_t {
   kNone = 0,
@@ -85,7 +91,8 @@ struct HostRequest {
 };
 
 // Followed by strings that each end in a zero: the image, the interrupt line,
-// the base address registers. Their sizes stand before the strings.
+// the named socket, the base address registers. Their sizes stand before the
+// strings.
 struct OpenRequest {
   HostRequest request = {};
   uint32_t bars = 0;
@@ -115,7 +122,8 @@ struct BrokenRule {
 };
 
 struct HostReply {
-  uint64_t sequence = 0;
+  uint64_t sequence = 0;                     // of the request
+  HostCommand command = HostCommand::kOpen;  // of the request
   NTSTATUS nt_status = 0;  // of the entry point that failed, else 0
   EntryPoint failed = EntryPoint::kNone;
   uint32_t refused = 0;      // 1: not by the driver; the message says why

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/reason.h"
+#include "base/status_macros.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25  // of Linux 6.1; the C library's headers are older
@@ -124,6 +125,28 @@ absl::StatusOr<std::unique_ptr<NamedMemory>> NamedMemory::Attach(int fd) {
                   absl::StrCat("descriptor ", fd), errno);
   }
   memory->bytes_ = static_cast<size_t>(info.st_size);
+  return memory;
+}
+
+absl::StatusOr<std::unique_ptr<NamedMemory>> NamedMemory::Open(
+    const std::string& path, std::optional<size_t> bytes) {
+  const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0 && errno == ENOENT) {
+    return Failed(absl::StatusCode::kNotFound, "FILE_MISSING", "open", path,
+                  errno);
+  }
+  if (fd < 0) {
+    return Failed(absl::StatusCode::kUnavailable, "FILE_UNREADABLE", "open",
+                  path, errno);
+  }
+  ASSIGN_OR_RETURN(std::unique_ptr<NamedMemory> memory, Attach(fd));
+  if (bytes.has_value() && memory->bytes() != *bytes) {
+    return Failed(
+        absl::StatusCode::kUnavailable, "FILE_UNREADABLE",
+        absl::StrCat("use ", memory->bytes(), " bytes, want ", *bytes, ", of"),
+        path, EINVAL);
+  }
+  memory->path_ = path;
   return memory;
 }
 

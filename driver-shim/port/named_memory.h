@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -28,6 +29,15 @@ class NamedMemory {
   //   UNAVAILABLE         the file cannot be made; reason FILE_UNWRITABLE
   static absl::StatusOr<std::unique_ptr<NamedMemory>> Create(
       const std::string& path, size_t bytes);
+
+  // Maps the file at `path`, which must have `bytes` bytes; nullopt: as many as
+  // it has.
+  //
+  // Errors:
+  //   NOT_FOUND    there is none; reason FILE_MISSING
+  //   UNAVAILABLE  it cannot be mapped, or has another size; FILE_UNREADABLE
+  static absl::StatusOr<std::unique_ptr<NamedMemory>> Open(
+      const std::string& path, std::optional<size_t> bytes);
 
   // Maps what `fd` is open on, all of it, shared. Takes the descriptor over.
   //

@@ -1,5 +1,6 @@
 #include "driver-shim/port/saved_state.h"
 
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -73,6 +74,19 @@ absl::StatusOr<std::unique_ptr<SavedStateStore>> SavedStateStore::Create(
   WarmDigests();
   return std::unique_ptr<SavedStateStore>(
       new SavedStateStore(std::move(memory), *std::move(index), digests));
+}
+
+absl::StatusOr<std::unique_ptr<SavedStateStore>> SavedStateStore::Open(
+    const std::string& directory, Digests digests) {
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<NamedMemory> memory,
+      NamedMemory::Open(absl::StrCat(directory, "/memory"), std::nullopt));
+  ASSIGN_OR_RETURN(std::unique_ptr<NamedMemory> index,
+                   NamedMemory::Open(absl::StrCat(directory, "/blocks"),
+                                     BlockIndex::kBytes));
+  WarmDigests();
+  return std::unique_ptr<SavedStateStore>(
+      new SavedStateStore(std::move(memory), std::move(index), digests));
 }
 
 absl::StatusOr<std::vector<SavedBlock>> SavedStateStore::Read() const {

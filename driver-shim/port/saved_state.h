@@ -28,6 +28,12 @@ class SavedStateStore {
       const std::string& directory, size_t memory_bytes,
       Digests digests = Digests::kTaken);
 
+  // Opens the files that another one made in `directory`.
+  //
+  // Errors: those of NamedMemory::Open()
+  static absl::StatusOr<std::unique_ptr<SavedStateStore>> Open(
+      const std::string& directory, Digests digests = Digests::kTaken);
+
   // Reads the index, and sees to it that each block's pages are in the memory.
   //
   // Errors: DATA_LOSS, reason SAVED_STATE_DAMAGED

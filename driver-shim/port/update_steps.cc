@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/digest.h"
+#include "base/fail_point.h"
 #include "base/log.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
@@ -31,12 +32,8 @@ absl::StatusOr<std::unique_ptr<UpdateSteps>> UpdateSteps::Create(
   for (const Tenant& tenant : options.tenants) {
     RETURN_IF_ERROR(VramOf(tenant.profile).status());
   }
-  ASSIGN_OR_RETURN(
-      std::unique_ptr<SavedStateStore> store,
-      SavedStateStore::Create(options.state_directory, options.memory_bytes,
-                              options.digests));
   return std::unique_ptr<UpdateSteps>(
-      new UpdateSteps(std::move(options), device, clock, std::move(store)));
+      new UpdateSteps(std::move(options), device, clock));
 }
 
 absl::Status UpdateSteps::CheckDigest(const DriverImage& image) const {
@@ -51,7 +48,10 @@ absl::Status UpdateSteps::CheckDigest(const DriverImage& image) const {
 absl::StatusOr<std::unique_ptr<DriverProcess>> UpdateSteps::Open(
     const DriverImage& image, absl::Duration timeout) {
   RETURN_IF_ERROR(CheckDigest(image));
+  const std::string name =
+      absl::StrCat(options_.state_directory, "/host-", ++hosts_);
   return DriverProcess::Start({.executable = options_.executable,
+                               .name = name,
                                .memory_fd = store_->memory_fd(),
                                .index_fd = store_->index_fd(),
                                .image = image.path,
@@ -70,6 +70,10 @@ absl::Status UpdateSteps::StartFresh(const DriverImage& image,
                                      absl::Duration timeout) {
   CHECK(driver_ == nullptr);
   const Budget budget(clock_, timeout);
+  DriverProcess::EndAll(options_.state_directory, "");
+  ASSIGN_OR_RETURN(
+      store_, SavedStateStore::Create(options_.state_directory,
+                                      options_.memory_bytes, options_.digests));
   image_ = image;
   if (image_.digest.empty()) {
     ASSIGN_OR_RETURN(image_.digest, Sha256OfFile(image.path));
@@ -138,7 +142,89 @@ void UpdateSteps::Stop(absl::Duration timeout) {
     driver_ = nullptr;
   }
   retired_.clear();
-  store_->Remove();
+  DriverProcess::EndAll(options_.state_directory, "");
+  if (store_ == nullptr) {
+    auto left = SavedStateStore::Open(options_.state_directory);
+    if (left.ok()) store_ = *std::move(left);
+  }
+  if (store_ != nullptr) store_->Remove();
+}
+
+// ---- after another shim ----
+
+void UpdateSteps::NoteHost() {
+  if (driver_ == nullptr) {
+    host_ = {};
+  } else {
+    host_ = {.name = driver_->name(), .known = driver_->known()};
+  }
+}
+
+AdapterState UpdateSteps::Recover(AdapterState state,
+                                  std::optional<AdapterStep> under_way,
+                                  absl::Duration timeout) {
+  const Budget budget(clock_, timeout);
+  auto store = SavedStateStore::Open(options_.state_directory);
+  if (!store.ok()) {
+    LeaveAlone(absl::StrCat("saved state of the shim before cannot be used: ",
+                            store.status().message()));
+    return AdapterState::kBroken;
+  }
+  store_ = *std::move(store);
+  // A driver that was being loaded has views of the blocks alone: it goes, and
+  // another is given the same.
+  if (under_way == AdapterStep::kRestore) host_ = {};
+  DriverProcess::EndAll(options_.state_directory, host_.name);
+  Reattach();
+  switch (state) {
+    case AdapterState::kRunning:
+    case AdapterState::kPrepared:
+    case AdapterState::kPaused:
+    case AdapterState::kResumed:
+    case AdapterState::kConfirmed:
+    case AdapterState::kBroken:
+      if (driver_ == nullptr) return Broken({}, budget).state;
+      break;
+    case AdapterState::kRestored:
+    case AdapterState::kVerified:
+      // As long as no engine ran, the blocks are good for another driver.
+      if (driver_ != nullptr) break;
+      if (EnginesRan()) return Broken({}, budget).state;
+      return AdapterState::kUnloaded;
+    case AdapterState::kEmpty:
+    case AdapterState::kSaved:
+    case AdapterState::kUnloaded:
+      break;
+  }
+  if (state == AdapterState::kPrepared && !under_way.has_value()) {
+    const absl::Status opened = OpenStandbys(budget);
+    // They are missed by nobody but the blackout.
+    if (!opened.ok()) LogWarning(opened.message());
+  }
+  return state;
+}
+
+void UpdateSteps::Reattach() {
+  if (host_.name.empty()) return;
+  auto attached = DriverProcess::Attach(host_.name, host_.known, clock_);
+  if (attached.ok()) {
+    driver_ = *std::move(attached);
+    return;
+  }
+  fault_ = std::string(attached.status().message());
+  LogError(fault_);
+}
+
+bool UpdateSteps::EnginesRan() const {
+  const auto functions = device_.Functions();
+  return functions.ok() &&
+         std::any_of(functions->begin(), functions->end(),
+                     [](const auto& f) { return f.started_at > f.stopped_at; });
+}
+
+void UpdateSteps::LeaveAlone(const std::string& fault) {
+  fault_ = fault;
+  LogError(fault_);
 }
 
 // ---- what steps share ----
@@ -181,7 +267,7 @@ void UpdateSteps::Note(StepReport& report, const absl::Status& status) {
 // must not stand still for it.
 UpdateSteps::Outcome UpdateSteps::Broken(StepReport report,
                                          const Budget& budget) {
-  fault_ = std::string(report.status.message());
+  if (!report.status.ok()) fault_ = std::string(report.status.message());
   const absl::Status resumed =
       device_.ResumeEngines(std::max(budget.Left(), absl::Seconds(1)));
   if (!resumed.ok()) LogError(resumed.message());
@@ -274,7 +360,8 @@ UpdateSteps::Outcome UpdateSteps::Prepare(const StepOrder& order) {
       HostCommand::kCensus, device_.Identity().functions_max, budget.Left());
   Note(report, alive.status());
   if (Lost(alive.status())) return Broken(std::move(report), budget);
-  if (report.status.ok()) report.status = OpenStandbys(order.image, budget);
+  next_ = order.image;
+  if (report.status.ok()) report.status = OpenStandbys(budget);
   if (!report.status.ok()) {
     DropStandbys();
     return outcome;
@@ -289,9 +376,8 @@ UpdateSteps::Outcome UpdateSteps::Prepare(const StepOrder& order) {
 
 // Opens the next image, and the present one again: going back must neither take
 // longer than going forward, nor find the old image gone.
-absl::Status UpdateSteps::OpenStandbys(const DriverImage& image,
-                                       const Budget& budget) {
-  for (const DriverImage& wanted : {image, image_}) {
+absl::Status UpdateSteps::OpenStandbys(const Budget& budget) {
+  for (const DriverImage& wanted : {next_, image_}) {
     ASSIGN_OR_RETURN(std::unique_ptr<DriverProcess> process,
                      Open(wanted, budget.Left()));
     standbys_.push_back({.image = wanted, .process = std::move(process)});
@@ -319,6 +405,7 @@ UpdateSteps::Outcome UpdateSteps::Pause(const StepOrder& order,
   }
   report.status = device_.PauseEngines(budget.Left());
   if (!report.status.ok()) return outcome;
+  FAIL_POINT("shim.engines_stopped");
   std::vector<CensusEntry> census;
   const absl::Status counted = QuiesceAndCount(budget, census);
   Note(report, counted);
@@ -363,6 +450,7 @@ UpdateSteps::Outcome UpdateSteps::Save(const StepOrder& order) {
   StepReport& report = outcome.report;
   driver_->AllowSaves();
   const Answer answer = driver_->Call(HostCommand::kSave, budget.Left());
+  FAIL_POINT("shim.saved");
   save_ = {.result = answer.ok() ? SaveOutcome::Result::kSucceeded
                                  : SaveOutcome::Result::kFailed,
            .blocks = driver_->saved_blocks()};
@@ -403,12 +491,61 @@ UpdateSteps::Outcome UpdateSteps::Cancel(const StepOrder& order,
     return {.state = AdapterState::kRunning};
   }
   if (!Watch()) {
-    StepReport report = {.status = NoDriver(fault_)};
-    DropStandbys();
-    return Broken(std::move(report), budget);
+    return CancelLost({.status = NoDriver(fault_)}, budget);
   }
   if (driver_->busy()) return CancelHung(order, budget);
   return CancelSaved({}, budget);
+}
+
+// Whether a Cancel that another shim began went past CancelHotUpdate.
+bool UpdateSteps::CancelWasSent(absl::Duration timeout) {
+  const std::optional<HostCommand> unheard = driver_->Unheard(timeout);
+  return unheard == HostCommand::kCensus || unheard == HostCommand::kRun;
+}
+
+// There is no driver any more that could be told.
+UpdateSteps::Outcome UpdateSteps::CancelLost(StepReport report,
+                                             const Budget& budget) {
+  const bool dead = driver_ == nullptr || !driver_->Alive();
+  // All that it knew is saved, and no guest has gone on since.
+  if (dead && save_.result == SaveOutcome::Result::kSucceeded &&
+      !EnginesRan()) {
+    return CancelByReload(budget);
+  }
+  DropStandbys();
+  return Broken(std::move(report), budget);
+}
+
+// It is loaded once more, with its own blocks.
+UpdateSteps::Outcome UpdateSteps::CancelByReload(const Budget& budget) {
+  LogWarning("the driver died after Save: it is loaded again with its blocks");
+  const auto order = [&](AdapterStep step) {
+    return StepOrder{.step = step, .deadline = budget.Left(), .image = image_};
+  };
+  Outcome restored = Restore(order(AdapterStep::kRestore));
+  if (restored.state != AdapterState::kRestored) {
+    DropStandbys();
+    return Broken(std::move(restored.report), budget);
+  }
+  Outcome verified = Verify(order(AdapterStep::kVerify));
+  if (verified.state != AdapterState::kVerified) {
+    DropStandbys();
+    return Broken(std::move(verified.report), budget);
+  }
+  Outcome resumed = Resume(order(AdapterStep::kResume));
+  if (resumed.state != AdapterState::kResumed) {
+    DropStandbys();
+    return Broken(std::move(resumed.report), budget);
+  }
+  StepReport report = std::move(verified.report);
+  report.census.clear();
+  const Outcome committed = Commit(order(AdapterStep::kCommit));
+  report.status = committed.report.status;
+  if (committed.state == AdapterState::kBroken) return committed;
+  report.vgpus = Blackouts(std::move(report.vgpus));
+  // It may have refused to be told that all is over, but lives.
+  if (!report.status.ok()) fault_ = std::string(report.status.message());
+  return {std::move(report), AdapterState::kRunning};
 }
 
 // Save has not returned. The guests go on at once; then there is time.
@@ -443,25 +580,24 @@ UpdateSteps::Outcome UpdateSteps::CancelHung(const StepOrder& order,
 UpdateSteps::Outcome UpdateSteps::CancelSaved(StepReport report,
                                               const Budget& budget) {
   fault_.clear();  // it answers again
-  if (JudgeCancel(save_) == CancelVerdict::kSend) {
+  if (JudgeCancel(save_) == CancelVerdict::kSend &&
+      !CancelWasSent(budget.Left())) {
     const Answer cancelled =
         driver_->Call(HostCommand::kCancelSave, budget.Left());
+    FAIL_POINT("shim.cancel_sent");
     Note(report, cancelled.status());
-    if (Lost(cancelled.status())) return Broken(std::move(report), budget);
+    if (Lost(cancelled.status())) return CancelLost(std::move(report), budget);
     // It refused, but lives: it goes on, and the operator is told.
     if (!cancelled.ok()) {
       fault_ = std::string(cancelled.status().message());
       if (report.rule.empty()) report.rule = "R11";
     }
   }
-  store_->Clear();
-  saved_ = {};
-  save_ = {};
   const Answer counted = driver_->Census(
       HostCommand::kCensus, device_.Identity().functions_max, budget.Left());
   if (Lost(counted.status())) {
     Note(report, counted.status());
-    return Broken(std::move(report), budget);
+    return CancelLost(std::move(report), budget);
   }
   const auto functions = device_.Functions();
   if (functions.ok() && counted.ok()) {
@@ -479,10 +615,14 @@ UpdateSteps::Outcome UpdateSteps::CancelSaved(StepReport report,
   const Answer run = driver_->Call(HostCommand::kRun, budget.Left());
   if (Lost(run.status())) {
     Note(report, run.status());
-    return Broken(std::move(report), budget);
+    return CancelLost(std::move(report), budget);
   }
+  FAIL_POINT("shim.cancelled_driver_runs");
   const absl::Status resumed =
       device_.ResumeEngines(std::max(budget.Left(), absl::Seconds(1)));
+  store_->Clear();
+  saved_ = {};
+  save_ = {};
   if (report.status.ok()) report.status = resumed;
   report.vgpus = Blackouts(std::move(report.vgpus));
   // A reverse update that is cancelled leaves the driver that was to go.

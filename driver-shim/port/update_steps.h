@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@
 #include "driver-shim/port/device.h"
 #include "driver-shim/port/driver_process.h"
 #include "driver-shim/port/hostility.h"
+#include "driver-shim/port/record_codec.h"
+#include "driver-shim/port/record_fields.h"
 #include "driver-shim/port/rules.h"
 #include "driver-shim/port/saved_state.h"
 
@@ -39,8 +42,9 @@ class UpdateSteps {
     size_t memory_bytes = size_t{32} << 20;     // that drivers have
     std::vector<Tenant> tenants = {};
     SavedStateStore::Digests digests = SavedStateStore::Digests::kTaken;
-    // Of all LUIDs. Another for each shim, so that none is given twice: its
-    // vGPUs are new ones, whoever they are for.
+    // Names the vGPUs that StartFresh() makes, and is a part of all their
+    // LUIDs: each time another, so that none is taken for one that was.
+    std::string life = "";
     int32_t luid_high_part = 0;
     // For whoever verifies drivers; null: none. See DriverProcess::Options.
     const Hostility* hostility = nullptr;
@@ -52,14 +56,14 @@ class UpdateSteps {
     AdapterState state = AdapterState::kEmpty;
   };
 
-  // Errors: those of SavedStateStore::Create()
+  // Errors: INVALID_ARGUMENT, reason BAD_PROFILE
   static absl::StatusOr<std::unique_ptr<UpdateSteps>> Create(
       Options options, Device& device, const Clock& clock);
 
   // Loads a driver where there is none, without any saved state, and has it
-  // create the vGPUs that are missing.
+  // create the vGPUs that are missing. Ends whatever another shim left behind.
   //
-  // Errors: those of DriverProcess; BAD_PROFILE; IMAGE_UNREADABLE
+  // Errors: those of DriverProcess and SavedStateStore; IMAGE_UNREADABLE
   absl::Status StartFresh(const DriverImage& image, absl::Duration timeout);
   // Has the driver destroy whoever is past the last of `tenants`, and create
   // whoever is missing. Only between updates.
@@ -67,8 +71,28 @@ class UpdateSteps {
   // Errors: those of StartFresh()
   absl::Status Populate(const std::vector<Tenant>& tenants,
                         absl::Duration timeout);
+  // Takes over from a shim that was killed, once Fields() has read what it
+  // knew. `state`      where the adapter stood then `under_way`  the step that
+  // it was taking, if any Returns where it stands now. That step is still to be
+  // taken, again: nothing of it is done twice that must not be.
+  AdapterState Recover(AdapterState state, std::optional<AdapterStep> under_way,
+                       absl::Duration timeout);
+  // Nobody knows what the shim before did: leaves its driver to the guests.
+  void LeaveAlone(const std::string& fault);
   // Stops the driver in order and takes the files' names away.
   void Stop(absl::Duration timeout);
+
+  // Notes where the driver is to be found, for Fields().
+  void NoteHost();
+  // What Recover() needs to know.
+  template <typename Archive, Of<UpdateSteps> Self>
+  friend void Fields(Archive& archive, Self& self) {
+    archive(self.life_, self.host_.name, self.host_.known.sequence,
+            self.host_.known.busy, self.hosts_, self.image_, self.next_,
+            self.caps_.Caps.Value, self.vgpus_, self.fault_, self.origin_,
+            self.before_, self.at_unload_, self.completed_, self.blackouts_,
+            self.save_, self.saved_);
+  }
 
   Outcome Prepare(const StepOrder& order);
   // `from`  where the adapter stands; it returns there if nothing comes of it
@@ -85,6 +109,9 @@ class UpdateSteps {
   // Reaps what has ended. Returns whether the driver lives.
   bool Watch();
 
+  const std::string& directory() const { return options_.state_directory; }
+  // Which vGPUs there are, see Options.
+  const std::string& life() const { return life_; }
   const DriverImage& image() const { return image_; }
   bool hot_update_capable() const;
   const std::vector<VirtualGpu>& vgpus() const { return vgpus_; }
@@ -106,12 +133,17 @@ class UpdateSteps {
   };
   using Answer = absl::StatusOr<DriverProcess::Answer>;
 
-  UpdateSteps(Options options, Device& device, const Clock& clock,
-              std::unique_ptr<SavedStateStore> store)
+  // Where a driver is to be found.
+  struct HostPlace {
+    std::string name = "";  // "": nowhere
+    DriverProcess::Known known = {};
+  };
+
+  UpdateSteps(Options options, Device& device, const Clock& clock)
       : options_(std::move(options)),
         device_(device),
         clock_(clock),
-        store_(std::move(store)) {}
+        life_(options_.life) {}
 
   absl::StatusOr<std::unique_ptr<DriverProcess>> Open(const DriverImage& image,
                                                       absl::Duration timeout);
@@ -119,7 +151,9 @@ class UpdateSteps {
   absl::Status CreateTenants(const std::vector<Tenant>& tenants,
                              absl::Duration timeout);
   absl::Status Recount(absl::Duration timeout);
-  absl::Status OpenStandbys(const DriverImage& image, const Budget& budget);
+  absl::Status OpenStandbys(const Budget& budget);
+  void Reattach();
+  bool EnginesRan() const;
   // Null when none of the same digest lives; else `image` is told its path.
   std::unique_ptr<DriverProcess> TakeStandby(DriverImage& image,
                                              const Budget& budget);
@@ -137,6 +171,9 @@ class UpdateSteps {
                                std::vector<CensusEntry>& census);
   absl::Status JudgeSave(StepReport& report);
   Outcome CancelHung(const StepOrder& order, const Budget& budget);
+  Outcome CancelLost(StepReport report, const Budget& budget);
+  Outcome CancelByReload(const Budget& budget);
+  bool CancelWasSent(absl::Duration timeout);
   Outcome CancelSaved(StepReport report, const Budget& budget);
   void EndDriver(StepReport& report, const Budget& budget);
   Outcome RestoreInto(std::unique_ptr<DriverProcess> process,
@@ -153,10 +190,14 @@ class UpdateSteps {
   const Options options_;
   Device& device_;
   const Clock& clock_;
-  const std::unique_ptr<SavedStateStore> store_;
+  std::unique_ptr<SavedStateStore> store_;  // null before a start
 
+  std::string life_;
+  HostPlace host_ = {};
   std::unique_ptr<DriverProcess> driver_;  // null when there is none
+  uint64_t hosts_ = 0;                     // that were started
   DriverImage image_ = {};
+  DriverImage next_ = {};  // that was prepared
   DXGK_GPUPCAPS caps_ = {};
   std::vector<Standby> standbys_;
   std::vector<std::unique_ptr<DriverProcess>> retired_;

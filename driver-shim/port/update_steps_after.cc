@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/fail_point.h"
 #include "base/log.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
@@ -48,6 +49,7 @@ void UpdateSteps::EndDriver(StepReport& report, const Budget& budget) {
     return;
   }
   const Answer stopped = driver_->Call(HostCommand::kStop, budget.Left());
+  FAIL_POINT("shim.driver_stopped");
   Note(report, stopped.status());
   if (!stopped.ok()) {
     LogWarning(
@@ -101,6 +103,7 @@ UpdateSteps::Outcome UpdateSteps::RestoreInto(
   driver_ = std::move(process);
   image_ = image;
   const Answer loaded = driver_->Call(HostCommand::kLoadSaved, budget.Left());
+  FAIL_POINT("shim.driver_loaded");
   Note(report, loaded.status());
   if (Lost(loaded.status())) {
     driver_->Kill();
@@ -211,6 +214,7 @@ UpdateSteps::Outcome UpdateSteps::Resume(const StepOrder& order) {
     outcome.state = AdapterState::kUnloaded;
   }
   if (!run.ok()) return outcome;
+  FAIL_POINT("shim.driver_runs");
   report.status = device_.ResumeEngines(budget.Left());
   if (!report.status.ok()) return ResumeFailed(std::move(report), budget);
   EndRetired();
@@ -306,14 +310,21 @@ UpdateSteps::Outcome UpdateSteps::Commit(const StepOrder& order) {
   const Budget budget(clock_, order.deadline);
   Outcome outcome = {.state = AdapterState::kConfirmed};
   StepReport& report = outcome.report;
-  for (const HostCommand command :
-       {HostCommand::kRestoreComplete, HostCommand::kSettle}) {
+  std::vector<HostCommand> commands = {HostCommand::kRestoreComplete,
+                                       HostCommand::kSettle};
+  // A Commit that another shim began may have come to its second part.
+  if (driver_->Unheard(budget.Left()) == HostCommand::kSettle) {
+    commands.erase(commands.begin());
+  }
+  for (const HostCommand command : commands) {
     const Answer answer = driver_->Call(command, budget.Left());
     Note(report, answer.status());
     if (Lost(answer.status())) return Broken(std::move(report), budget);
     if (!answer.ok()) return outcome;
+    FAIL_POINT("shim.commit_told");
   }
   store_->Clear();
+  FAIL_POINT("shim.blocks_cleared");
   saved_ = {};
   origin_ = AdapterState::kPrepared;
   DropStandbys();

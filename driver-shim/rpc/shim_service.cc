@@ -1,8 +1,10 @@
 #include "driver-shim/rpc/shim_service.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/log.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "driver-shim/rpc/convert.h"
@@ -38,36 +40,60 @@ void AddVgpus(const port::StepReport& report, Response& response) {
 
 std::optional<port::StepReport> ShimService::Recall(
     const port::StepOrder& order) {
-  const auto is = [&](size_t at) {
-    return at < taken_.size() && taken_[at].order.step == order.step &&
-           taken_[at].order.attempt == order.attempt &&
-           taken_[at].order.image == order.image;
-  };
-  // The next one, or a repeat of the one before.
-  if (is(told_)) ++told_;
-  if (told_ == 0 || !is(told_ - 1)) return std::nullopt;
-  return taken_[told_ - 1].report;
+  // A repeat of the one that was told last, or one after it: whoever looked
+  // while they were being taken asks for those alone that he did not see.
+  for (size_t at = run_.told - std::min<size_t>(run_.told, 1);
+       at < run_.reports.size(); ++at) {
+    const port::StepOrder& taken = run_.orders[at];
+    if (taken.step != order.step || taken.attempt != order.attempt ||
+        taken.image != order.image) {
+      continue;
+    }
+    run_.told = at + 1;
+    return run_.reports[at];
+  }
+  return std::nullopt;
 }
 
 absl::StatusOr<port::StepReport> ShimService::Take(const Orders& orders) {
-  if (taken_.size() > 1) {
+  if (run_.orders.size() > 1) {
     std::optional<port::StepReport> report = Recall(orders.front());
     // Whoever asks again for what failed has it tried again.
-    if (!report.has_value() || !report->status.ok()) taken_.clear();
-    if (report.has_value()) return *std::move(report);
+    if (!report.has_value() || !report->status.ok()) run_ = {};
+    if (report.has_value()) {
+      adapter_.Keep(run_);
+      return *std::move(report);
+    }
   }
-  taken_.clear();
-  told_ = 1;
-  for (const port::StepOrder& order : orders) {
-    absl::StatusOr<port::StepReport> report = adapter_.Take(order);
+  run_ = {.orders = orders, .told = 1};
+  adapter_.Keep(run_);
+  RETURN_IF_ERROR(TakeRest());
+  return run_.reports.front();
+}
+
+absl::Status ShimService::TakeRest() {
+  while (run_.reports.size() < run_.orders.size()) {
+    absl::StatusOr<port::StepReport> report =
+        adapter_.Take(run_.orders[run_.reports.size()]);
     worker_.Show();
     // One that was not tried says so again when it is asked for.
-    if (!report.ok() && taken_.empty()) return report.status();
-    if (!report.ok()) break;
-    taken_.push_back({order, *std::move(report)});
-    if (!taken_.back().report.status.ok()) break;
+    if (!report.ok()) {
+      return run_.reports.empty() ? report.status() : absl::OkStatus();
+    }
+    run_.reports.push_back(*std::move(report));
+    if (!run_.reports.back().status.ok()) break;
   }
-  return taken_.front().report;
+  return absl::OkStatus();
+}
+
+void ShimService::GoOn() {
+  run_ = adapter_.Kept();
+  const bool failed = !run_.reports.empty() && !run_.reports.back().status.ok();
+  if (failed || run_.reports.size() == run_.orders.size()) return;
+  LogWarning(absl::StrCat("goes on with step ", run_.reports.size() + 1, " of ",
+                          run_.orders.size(), " that were ordered"));
+  const absl::Status taken = TakeRest();
+  if (!taken.ok()) LogWarning(taken.message());
 }
 
 grpc::ServerUnaryReactor* ShimService::Post(

@@ -21,12 +21,16 @@ class ShimService final : public v1::ShimService::CallbackService {
   // What it says of itself.
   struct Self {
     std::string version = "";
-    std::string instance = "";  // another in each process, see Inspect
+    std::string instance = "";  // which vGPUs it has, see Inspect
   };
 
   // Both outlive this object, and every call to it.
   ShimService(port::AdapterPort& adapter, ShimWorker& worker, Self self)
       : adapter_(adapter), worker_(worker), self_(std::move(self)) {}
+
+  // Goes on with what the adapter was ordered when its process was killed. On
+  // the worker, before any order.
+  void GoOn();
 
   grpc::ServerUnaryReactor* Inspect(grpc::CallbackServerContext* context,
                                     const v1::InspectRequest* request,
@@ -67,11 +71,6 @@ class ShimService final : public v1::ShimService::CallbackService {
 
   // A step, and what is taken in its wake.
   using Orders = std::vector<port::StepOrder>;
-  // A step that was taken, and what it did.
-  struct Taken {
-    port::StepOrder order = {};
-    port::StepReport report = {};
-  };
 
   // Has the steps carried out, and `fill` write the response, on the worker.
   grpc::ServerUnaryReactor* Post(grpc::CallbackServerContext* context,
@@ -80,16 +79,17 @@ class ShimService final : public v1::ShimService::CallbackService {
   // Takes the first step, and those in its wake, unless it was taken ahead.
   // Returns what the first did. On the worker.
   absl::StatusOr<port::StepReport> Take(const Orders& orders);
+  // Takes those steps of `run_` that were not taken yet. Errors, as those of
+  // AdapterPort::Take(), when not even the first was. On the worker.
+  absl::Status TakeRest();
   // What a step that was taken ahead did, if it is the turn of `order` to be
   // told. On the worker.
   std::optional<port::StepReport> Recall(const port::StepOrder& order);
 
   port::AdapterPort& adapter_;
   ShimWorker& worker_;
-  // What the last orders did, in order, until all was told or something else is
-  // ordered; how many were told. The worker's.
-  std::vector<Taken> taken_;
-  size_t told_ = 0;
+  // Until something else is ordered. The worker's.
+  port::OrderedRun run_;
   const Self self_;
 };
 

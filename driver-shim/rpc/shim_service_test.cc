@@ -37,10 +37,13 @@ class FakeAdapter final : public port::AdapterPort {
     return order.step == fails ? failure : answer;
   }
   void Watch() override { ++watched; }
+  void Keep(const port::OrderedRun& run) override { kept = run; }
+  port::OrderedRun Kept() override { return kept; }
 
   port::AdapterState state = port::AdapterState::kRunning;
   std::shared_ptr<const port::Incident> incident = nullptr;
   std::vector<port::StepOrder> orders;
+  port::OrderedRun kept;
   absl::StatusOr<port::StepReport> answer = port::StepReport();
   std::optional<port::AdapterStep> fails = std::nullopt;
   absl::StatusOr<port::StepReport> failure = port::StepReport();
@@ -277,12 +280,58 @@ TEST_F(ShimServiceTest, RunsAheadWithEachStepsOwnDeadline) {
   ASSERT_TRUE(
       stub_->Unload(&context, With(v1::UnloadRequest(), 1, 1), &unloaded).ok());
   worker_.Run([&] { EXPECT_EQ(adapter_.orders.size(), want.size()); });
-  // What is not its turn is for the adapter to judge, and ends it.
-  grpc::ClientContext other;
-  v1::ResumeResponse resumed;
+  // Whoever looked meanwhile leaves out what he saw.
+  grpc::ClientContext later;
+  v1::VerifyResponse verified;
   ASSERT_TRUE(
-      stub_->Resume(&other, With(v1::ResumeRequest(), 1, 1), &resumed).ok());
+      stub_->Verify(&later, With(v1::VerifyRequest(), 1, 1), &verified).ok());
+  worker_.Run([&] { EXPECT_EQ(adapter_.orders.size(), want.size()); });
+  // What is over is for the adapter to judge, and ends it.
+  grpc::ClientContext other;
+  v1::SaveResponse saved;
+  ASSERT_TRUE(stub_->Save(&other, With(v1::SaveRequest(), 1, 1), &saved).ok());
   worker_.Run([&] { EXPECT_EQ(adapter_.orders.size(), want.size() + 1); });
+}
+
+TEST_F(ShimServiceTest, GoesOnWithWhatAShimBeforeItWasOrdered) {
+  using Step = port::AdapterStep;
+  worker_.Run([this] {
+    for (const Step step : {Step::kPause, Step::kSave, Step::kUnload}) {
+      adapter_.kept.orders.push_back(
+          {.step = step, .attempt = 1, .deadline = absl::Seconds(1)});
+    }
+    adapter_.kept.reports = {{.entry_point = "of the one before"}};
+    adapter_.kept.told = 1;
+    service_.GoOn();
+    ASSERT_EQ(adapter_.orders.size(), 2u);
+    EXPECT_EQ(adapter_.orders[0].step, Step::kSave);
+    EXPECT_EQ(adapter_.orders[1].step, Step::kUnload);
+  });
+  // A repeat gets what was answered, and what was lost is told.
+  v1::PauseResponse paused;
+  ASSERT_TRUE(
+      stub_->Pause(&context_, With(v1::PauseRequest(), 1, 1), &paused).ok());
+  EXPECT_EQ(paused.result().entry_point(), "of the one before");
+  for (int i = 0; i < 2; ++i) {
+    grpc::ClientContext context;
+    v1::SaveResponse saved;
+    ASSERT_TRUE(
+        stub_->Save(&context, With(v1::SaveRequest(), 1, 1), &saved).ok());
+  }
+  worker_.Run([this] {
+    EXPECT_EQ(adapter_.orders.size(), 2u);
+    EXPECT_EQ(adapter_.kept.told, 2u);
+  });
+}
+
+TEST_F(ShimServiceTest, GoesOnWithNothingAfterAStepThatFailed) {
+  worker_.Run([this] {
+    adapter_.kept.orders = {{.step = port::AdapterStep::kPause, .attempt = 1},
+                            {.step = port::AdapterStep::kSave, .attempt = 1}};
+    adapter_.kept.reports = {{.status = absl::InternalError("no")}};
+    service_.GoOn();
+    EXPECT_TRUE(adapter_.orders.empty());
+  });
 }
 
 TEST_F(ShimServiceTest, ARestoreOfAnotherImageIsNotWhatWasTakenAhead) {

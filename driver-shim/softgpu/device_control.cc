@@ -2,11 +2,14 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/digest.h"
 #include "base/reason.h"
@@ -94,6 +97,14 @@ absl::Status DeviceControl::MapAll() {
   }
   lock_fd_ =
       open(absl::StrCat(directory_, "/pid").c_str(), O_RDONLY | O_CLOEXEC);
+  // A board makes its files when it starts, and says who it is.
+  struct stat info = {};
+  std::array<char, 32> pid = {};
+  if (stat(absl::StrCat(directory_, "/pf").c_str(), &info) == 0 &&
+      read(lock_fd_, pid.data(), pid.size() - 1) > 0) {
+    life_ = absl::StrCat("file ", info.st_ino, " of process ",
+                         absl::StripAsciiWhitespace(pid.data()));
+  }
   return absl::OkStatus();
 }
 

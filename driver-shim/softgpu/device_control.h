@@ -29,6 +29,7 @@ class DeviceControl final : public port::Device {
   ~DeviceControl() override;
 
   port::DeviceIdentity Identity() const override;
+  std::string Life() const override { return life_; }
   std::vector<port::Bar> Bars() const override;
   std::string InterruptPath() const override;
   absl::StatusOr<std::vector<port::FunctionState>> Functions() const override;
@@ -52,6 +53,7 @@ class DeviceControl final : public port::Device {
   }
 
   const std::string directory_;
+  std::string life_ = "";
   int lock_fd_ = -1;
   std::unique_ptr<MappedFile> pf_;
   std::vector<std::unique_ptr<MappedFile>> vfs_;

@@ -2,16 +2,19 @@
 
 import os
 import signal
+import time
+
+import grpc
 
 from lab import fleet as lab
 from lab.fleet import Fleet
 from tests.e2e.reflection import Client
-from tests.e2e.scenario import FleetTest
+from tests.e2e.scenario import CLEAN, FleetTest
 from tests.support import cases
 
 # Of the protocol's enums.
 STEP_SAVE, STEP_UNLOAD = 4, 6
-ADAPTER_STATE_PAUSED = 4
+ADAPTER_STATE_RUNNING, ADAPTER_STATE_PAUSED = 2, 4
 
 
 class ShimTest(FleetTest):
@@ -70,19 +73,69 @@ class ShimTest(FleetTest):
         seen = self.client.call("baton.v1.ShimService", "Inspect")
         self.assertEqual(ADAPTER_STATE_PAUSED, seen.state)
 
-    def test_each_life_has_its_own_instance_and_luids(self):
-        lives = []
-        for _ in range(2):
-            seen = self.client.call("baton.v1.ShimService", "Inspect")
-            self.assertRegex(seen.shim_instance, "^[0-9a-f]{16}$")
-            lives.append({seen.shim_instance} | {v.luid for v in seen.adapter.vgpus})
-            self.assertEqual(3, len(lives[-1]))
-            self.shim.signal(signal.SIGKILL)
-            self.shim.wait(20)
-            self.shim = self.lab.start_shim(self.lab.hosts[0])
-            self.shim.wait_ready()
-            self.client = Client(f"unix:{self.lab.hosts[0].shm}/shim.sock")
-        self.assertFalse(lives[0] & lives[1])
+    def inspect(self):
+        """Asks the shim that is there now what is, and returns that and how long
+        it took to be answered."""
+        started = time.monotonic()
+        while True:
+            try:
+                self.client = Client(f"unix:{self.lab.hosts[0].shm}/shim.sock")
+                seen = self.client.call("baton.v1.ShimService", "Inspect")
+                return seen, time.monotonic() - started
+            except grpc.RpcError:
+                self.assertLess(time.monotonic() - started, 20)
+
+    def kill_shim(self):
+        """As a crash would; the lab starts another. Returns what that one sees."""
+        dead = self.lab.hosts[0].shim
+        dead.signal(signal.SIGKILL)
+        dead.wait(20)
+        seen, _ = self.inspect()
+        self.shim = self.lab.hosts[0].shim
+        return seen
+
+    def of_life(self, seen):
+        return [seen.shim_instance] + [v.luid for v in seen.adapter.vgpus]
+
+    def test_a_shim_that_was_killed_finds_its_vgpus_again(self):
+        before, _ = self.inspect()
+        self.assertRegex(before.shim_instance, "^[0-9a-f]{16}$")
+        for _ in range(3):
+            seen = self.kill_shim()
+            self.assertEqual(self.of_life(before), self.of_life(seen))
+            self.assertEqual(before.image, seen.image)
+            self.assertEqual(ADAPTER_STATE_RUNNING, seen.state)
+        self.step("Prepare", image=self.image("2.0"))
+
+    def test_one_that_was_stopped_in_order_begins_another_life(self):
+        before, _ = self.inspect()
+        self.shim.signal(signal.SIGTERM)
+        self.assertEqual(0, self.shim.wait(20))
+        after, _ = self.inspect()
+        self.assertFalse(set(self.of_life(before)) & set(self.of_life(after)))
+        self.assertEqual(len(self.of_life(before)), len(self.of_life(after)))
+
+    def test_an_update_goes_on_whenever_its_shim_is_killed(self):
+        before, _ = self.inspect()
+        self.lab.start_guests()
+        for name in ("Prepare", "Pause", "Save", "Unload", "Restore", "Verify", "Resume",
+                     "Confirm", "Commit"):
+            image = {"image": self.image("2.0")} if name in ("Prepare", "Restore") else {}
+            self.step(name, **image)
+            seen = self.kill_shim()
+            self.assertEqual(self.of_life(before), self.of_life(seen))
+            self.assertEqual(0 if name == "Commit" else 9, seen.attempt)
+            self.step(name, **image)  # repeated, it is told what it did
+        self.assertEqual("2.0", self.inspect()[0].adapter.driver_version)
+        for report in self.lab.stop_guests():
+            self.assertEqual({}, {key: report[key] for key in CLEAN if report[key]}, report)
+
+    def test_one_that_stands_still_is_followed_by_another(self):
+        before, _ = self.inspect()
+        stopped = self.lab.hosts[0].shim
+        stopped.signal(signal.SIGSTOP)
+        self.assertEqual(-signal.SIGKILL, stopped.wait(20))
+        self.assertEqual(self.of_life(before), self.of_life(self.inspect()[0]))
 
     def test_a_stop_before_it_cancels(self):
         self.step("Prepare", image=self.image("2.0"))

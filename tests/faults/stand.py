@@ -164,6 +164,8 @@ class Stand(Fleet):
     a version of its own, 1.N or 2.N, so that packages are fetched and staged
     each time."""
 
+    keeps_shims = False  # its supervisor does
+
     def __init__(self, binaries, hosts=2, vgpus=2, faults=None, watchdog_s=1.0, wake=False,
                  blackout="5s", guest_rate=1000, service_flags=(), agent_prefix=None,
                  service_prefix=(), environments=None):

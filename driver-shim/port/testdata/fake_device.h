@@ -20,6 +20,7 @@ class FakeDevice final : public Device {
   ~FakeDevice() override;
 
   DeviceIdentity Identity() const override;
+  std::string Life() const override { return life; }
   std::vector<Bar> Bars() const override;
   std::string InterruptPath() const override;
   absl::StatusOr<std::vector<FunctionState>> Functions() const override;
@@ -37,6 +38,7 @@ class FakeDevice final : public Device {
   enum class Engines { kWork, kStand };
   Engines engines = Engines::kWork;
   bool paused = false;
+  std::string life = "1";
   absl::Status functions_result = absl::OkStatus();
   absl::Status pause_result = absl::OkStatus();
   absl::Status resume_result = absl::OkStatus();
