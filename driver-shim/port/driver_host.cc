@@ -11,7 +11,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cinttypes>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,6 +43,9 @@ namespace {
 // A driver is taken to allocate twice what was saved while it is loaded with
 // it, but no more is touched than fits while the driver before it stops.
 constexpr uint64_t kPagesAheadMax = 512;
+
+// What a driver may have of the process's own heap, which no miniport has.
+constexpr uint64_t kHeapBytesMax = uint64_t{1} << 30;
 
 constexpr int kFatalSignals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 
@@ -74,6 +80,26 @@ void CatchFatalSignals() {
   action.sa_sigaction = &OnFatalSignal;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   for (const int signal : kFatalSignals) sigaction(signal, &action, nullptr);
+}
+
+// Of private writable memory, as the kernel counts it.
+uint64_t DataBytes() {
+  std::ifstream status("/proc/self/status");
+  std::string line;
+  uint64_t kib = 0;
+  while (std::getline(status, line)) {
+    if (std::sscanf(line.c_str(), "VmData: %" SCNu64, &kib) == 1) break;
+  }
+  return kib << 10;
+}
+
+// A driver that takes all memory there is gets no more, before the machine
+// ends somebody else for it: beside its heap it has views of the host's memory,
+// at most two of each page.
+void LimitHeap(uint64_t memory_bytes) {
+  const rlim_t most = DataBytes() + kHeapBytesMax + 2 * memory_bytes;
+  const rlimit limit = {.rlim_cur = most, .rlim_max = most};
+  setrlimit(RLIMIT_DATA, &limit);
 }
 
 // The child's end of the private channel, and everything behind it.
@@ -170,6 +196,7 @@ bool DriverHost::Start() {
   signal_recorder = &recorder_;
   signal_bars = &bars_;
   CatchFatalSignals();
+  LimitHeap(memory_->bytes());
   return true;
 }
 

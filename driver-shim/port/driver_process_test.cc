@@ -196,6 +196,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         FaultCase{"crash_in_start", HostCommand::kLoad, "DRIVER_CRASHED",
                   "DxgkDdiStartDevice", 0, "signal 11 at address 0x8"},
+        FaultCase{"hoards_in_start", HostCommand::kLoad, "DRIVER_CRASHED",
+                  "DxgkDdiStartDevice", 0, "in DxgkDdiStartDevice"},
         FaultCase{"hang_in_start", HostCommand::kLoad, "DRIVER_HUNG",
                   "DxgkDdiStartDevice", 17, "it is in DxgkDdiStartDevice"},
         FaultCase{"start_fails", HostCommand::kLoad, "DRIVER_REFUSED",

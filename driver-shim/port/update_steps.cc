@@ -282,9 +282,7 @@ UpdateSteps::Outcome UpdateSteps::Broken(StepReport report,
 // while the driver before it stops.
 void UpdateSteps::AlertStandby() {
   for (const Standby& standby : standbys_) {
-    if (standby.process == nullptr || standby.image.digest == image_.digest) {
-      continue;
-    }
+    if (standby.process == nullptr) continue;
     // If it is dead the Restore finds out.
     (void)standby.process->Begin(HostCommand::kReserveSaved);
     return;
@@ -292,14 +290,18 @@ void UpdateSteps::AlertStandby() {
 }
 
 std::unique_ptr<DriverProcess> UpdateSteps::TakeStandby(DriverImage& image,
-                                                        const Budget& budget) {
+                                                        const Budget& budget,
+                                                        StepReport& report) {
   for (Standby& standby : standbys_) {
     if (standby.process == nullptr || standby.image.digest != image.digest) {
       continue;
     }
     std::unique_ptr<DriverProcess> process = std::move(standby.process);
     // What it cannot reserve now it says again when it is to load it.
-    if (process->busy()) (void)process->AwaitLate(budget.Left());
+    if (process->busy()) {
+      (void)process->AwaitLate(budget.Left());
+      report.driver_faults += process->page_faults();
+    }
     if (process->busy() || !process->Alive()) continue;
     // The same bytes, but the file that was really opened.
     image.path = standby.image.path;

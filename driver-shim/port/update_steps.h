@@ -154,9 +154,11 @@ class UpdateSteps {
   absl::Status OpenStandbys(const Budget& budget);
   void Reattach();
   bool EnginesRan() const;
-  // Null when none of the same digest lives; else `image` is told its path.
+  // Null when none of the same digest lives; else `image` is told its path, and
+  // the report of page faults that it took ahead.
   std::unique_ptr<DriverProcess> TakeStandby(DriverImage& image,
-                                             const Budget& budget);
+                                             const Budget& budget,
+                                             StepReport& report);
   void AlertStandby();
   void DropStandbys();
   void EndRetired();
@@ -177,7 +179,8 @@ class UpdateSteps {
   Outcome CancelSaved(StepReport report, const Budget& budget);
   void EndDriver(StepReport& report, const Budget& budget);
   Outcome RestoreInto(std::unique_ptr<DriverProcess> process,
-                      const DriverImage& image, const Budget& budget);
+                      const DriverImage& image, const Budget& budget,
+                      StepReport so_far);
   absl::Status CheckWitness(const std::vector<FunctionState>& functions,
                             StepReport& report) const;
   Outcome ResumeFailed(StepReport report, const Budget& budget);

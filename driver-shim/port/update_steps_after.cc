@@ -83,7 +83,7 @@ UpdateSteps::Outcome UpdateSteps::Restore(const StepOrder& order) {
     return outcome;
   }
   DriverImage image = order.image;
-  std::unique_ptr<DriverProcess> process = TakeStandby(image, budget);
+  std::unique_ptr<DriverProcess> process = TakeStandby(image, budget, report);
   if (process == nullptr) {
     auto opened = Open(image, budget.Left());
     if (!opened.ok()) {
@@ -92,13 +92,13 @@ UpdateSteps::Outcome UpdateSteps::Restore(const StepOrder& order) {
     }
     process = *std::move(opened);
   }
-  return RestoreInto(std::move(process), image, budget);
+  return RestoreInto(std::move(process), image, budget, std::move(report));
 }
 
 UpdateSteps::Outcome UpdateSteps::RestoreInto(
     std::unique_ptr<DriverProcess> process, const DriverImage& image,
-    const Budget& budget) {
-  Outcome outcome = {.state = AdapterState::kUnloaded};
+    const Budget& budget, StepReport so_far) {
+  Outcome outcome = {std::move(so_far), AdapterState::kUnloaded};
   StepReport& report = outcome.report;
   driver_ = std::move(process);
   image_ = image;

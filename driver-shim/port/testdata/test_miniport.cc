@@ -41,6 +41,7 @@
 #define FAULT_SAVES_DATA_TWICE 28
 #define FAULT_FREES_TWICE_IN_DPC 29
 #define FAULT_STOP_QUEUES_DPC 30
+#define FAULT_HOARDS_IN_START 31
 
 #ifndef FAULT
 #define FAULT FAULT_NONE
@@ -71,6 +72,16 @@ struct Context {
 
 [[noreturn]] void Hang() {
   while (true) pause();
+}
+
+// Takes memory until there is none, and does not look. Gives up where it would
+// be for ever.
+void Hoard() {
+  constexpr size_t kBytes = size_t{64} << 20;
+  for (int i = 0; i < 1024; ++i) {
+    auto* const taken = static_cast<volatile UCHAR*>(std::malloc(kBytes));
+    *taken = 1;
+  }
 }
 
 PHYSICAL_ADDRESS Anywhere() {
@@ -133,6 +144,7 @@ NTSTATUS StartDevice(PVOID context, DXGK_START_INFO*,
   if (!NT_SUCCESS(status)) return status;
   if (FAULT == FAULT_CRASH_IN_START) *reinterpret_cast<volatile int*>(8) = 1;
   if (FAULT == FAULT_HANG_IN_START) Hang();
+  if (FAULT == FAULT_HOARDS_IN_START) Hoard();
   if (FAULT == FAULT_START_FAILS) return STATUS_DEVICE_NOT_READY;
   if (FAULT == FAULT_WRITES_VRAM_IN_START) {
     *const_cast<volatile UCHAR*>(c->vram) = 1;
