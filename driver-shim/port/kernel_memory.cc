@@ -26,6 +26,7 @@ constexpr size_t kSlotLeast = 16;
 constexpr size_t kSlotMost = kPageBytes / 2;
 // For the books of some ten thousand runs.
 constexpr size_t kBooksBytes = size_t{4} << 20;
+constexpr size_t kClosedMax = 10'000;
 constexpr uint64_t kAnyPage = std::numeric_limits<uint64_t>::max();
 
 uint64_t Number(const void* address) {
@@ -277,9 +278,12 @@ void KernelMemory::FreePages(MDL* list) {
 void KernelMemory::ReturnToView(PageRun all) {
   for (const auto& [run, state] : map_.In(all)) {
     if (state.use != Use::kFree || state.home == View(run.first)) continue;
-    // The window stays reserved, so that a late use of it faults. Where there
-    // are too many mappings for that, it does not.
-    mprotect(state.home, run.pages * kPageBytes, PROT_NONE);
+    // The window stays reserved, so that a late use of it faults; but each of
+    // these costs mappings, which whatever comes after needs, too.
+    if (closed_ < kClosedMax) {
+      mprotect(state.home, run.pages * kPageBytes, PROT_NONE);
+      ++closed_;
+    }
     map_.Update(run, [this](uint64_t first, PageMap::State& at) {
       at.home = View(first);
     });

@@ -193,6 +193,7 @@ class KernelMemory {
   std::set<uint64_t> freed_;                    // addresses
   std::map<uint64_t, Slab> slabs_;              // by page number
   std::map<uint64_t, Window> windows_;          // by first address
+  size_t closed_ = 0;  // runs of pages, since they were freed
 };
 
 }  // namespace baton::port
