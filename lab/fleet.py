@@ -154,7 +154,7 @@ class Fleet:
         self.shm = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_SHM)
         self.disk = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
         self.address = f"unix:{self.shm}/batond.sock"
-        self.service = self.keeper = None
+        self.service = self.supervisor = None
         self.processes = []
         self.hosts = [Host(self, number + 1) for number in range(hosts)]
 
@@ -197,8 +197,8 @@ class Fleet:
         for host in self.hosts:
             host.shim = self.start_shim(host)
         self._all_ready("shim")
-        if self.keeps_shims:
-            self.keeper = ShimKeeper(self)
+        if self.keeps_shims and self.supervisor is None:
+            self.supervisor = ShimKeeper(self)
         for host in self.hosts:
             host.agent = self.start_agent(host)
         self._all_ready("agent")
@@ -304,15 +304,15 @@ class Fleet:
     def close(self):
         """Ends every process, users before what they use, and removes every
         file."""
-        if self.keeper:
-            self.keeper.release()
+        if self.supervisor:
+            self.supervisor.release()
         for process in reversed(self.processes):
             process.signal(signal.SIGTERM)
             if process in [host.shim for host in self.hosts]:
                 process.wait(5)  # it must see the device while it stops
         for process in reversed(self.processes):
             process.wait(5)
-        if self.keeper:
-            self.keeper.end()
+        if self.supervisor:
+            self.supervisor.end()
         shutil.rmtree(self.shm, ignore_errors=True)
         shutil.rmtree(self.disk, ignore_errors=True)

@@ -54,10 +54,6 @@ class DiskStand(Stand):
     def deaths_of(self, name):
         return [death for death in self.supervisor.deaths if death.name == name]
 
-    def log_of(self, name):
-        with open(f"{self.disk}/{name}.log", encoding="utf-8", errors="replace") as log:
-            return log.read()
-
     def close(self):
         small, self.small = self.small, None
         if small is not None:
@@ -199,6 +195,41 @@ def _agent_refused(part, *names):
     return case
 
 
+def store_older(binaries, say):
+    """A copy of the store, taken in mid-rollout, comes back after the rollout's
+    end: the agents know more, and nothing is done again."""
+    with Stand(binaries) as stand:
+        judge = _begun(stand)
+        data, copy = f"{stand.disk}/batond", f"{stand.disk}/copy"
+
+        def swap(old, new):
+            """Kills the service, replaces directory `new` by `old`, starts it."""
+            def work():
+                process = stand.supervised["batond"]
+                process.signal(signal.SIGKILL)
+                process.popen.wait()
+                shutil.rmtree(new, ignore_errors=True)
+                shutil.copytree(old, new)
+                return stand.start_again("batond")
+            stand.supervisor.call(work).wait_ready()
+
+        version = stand.push(2)
+        rollout = stand.begin(version)
+        swap(data, copy)
+        wrong, ends = _finish(stand, judge, rollout, version, {"DONE"})
+        swap(copy, data)
+        more, again = _finish(stand, judge, rollout, version, {"DONE"})
+        wrong += more
+        for host in stand.hosts:
+            taken = stand.log_of(f"{host.name}.shim").count("PREPARE succeeded")
+            if taken != 1:
+                wrong.append(f"{host.name} was prepared {taken} times")
+        version = stand.push(1)
+        more, last = _finish(stand, judge, stand.begin(version), version, {"DONE"})
+        return _judge_all(judge, wrong + more, f"hosts ended {ends}, said again by agents "
+                                               f"{again}, in the next rollout {last}")
+
+
 SYNC = ("name=posix/io/sync/fsync", "name=posix/io/sync/fdatasync")
 WRITE = ("name=posix/io/rw/pwrite", "name=posix/io/rw/pwrite64")
 
@@ -207,6 +238,7 @@ CASES = [
     ("agent-disk-full-before-unload", mounts.lacks, _agent_full_at("pause")),
     ("agent-disk-full-after-unload", mounts.lacks, _agent_full_at("switch")),
     ("service-disk-full", mounts.lacks, service_full),
+    ("store-older", lambda: "", store_older),
     ("service-sync-fails", fiu_lacks, _service_refused(*SYNC)),
     ("service-write-fails", fiu_lacks, _service_refused(*WRITE)),
     ("agent-sync-fails-before-unload", fiu_lacks, _agent_refused("pause", *SYNC)),

@@ -107,7 +107,8 @@ class NetworkStand(Stand):
     def lose(self, host, percent, inward=True, outward=True):
         """Drops so many of a host's packets, to the service and from it."""
         device = f"s{self.hosts.index(host) + 1}"
-        dice = f"numgen random mod 100 < {percent} counter drop"
+        dice = "counter drop" if percent == 100 else (
+            f"numgen random mod 100 < {percent} counter drop")
         self._drops[host.name] = (f'iifname "{device}" {dice}' if inward else "",
                                   f'oifname "{device}" {dice}' if outward else "")
         self._apply()

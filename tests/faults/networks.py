@@ -9,6 +9,7 @@ from tests.faults.namespaces import NetworkStand, lacks
 
 NAME = "network"
 _SEED = 5
+_CUTS = 30
 # Longer than the service needs to notice that an agent is silent.
 _CUT_S = 6
 
@@ -59,10 +60,11 @@ def flapping(binaries, say):
     dice = random.Random(_SEED)
     stand, judge = _begin(binaries, hosts=4)
     with stand:
-        cuts = 0
-        for major in (2, 1, 2):
+        cuts, major = 0, 1
+        while cuts < _CUTS:
+            major = 3 - major
             version = stand.push(major)
-            rollout = stand.begin(version)
+            rollout = stand.begin(version, at_once=1)
             while stand.ask_json("rollout", "get", rollout)["state"] == "ROLLOUT_STATE_RUNNING":
                 host = dice.choice(stand.hosts)
                 inward = dice.random() < 0.7
@@ -70,7 +72,6 @@ def flapping(binaries, say):
                 cuts += 1
                 stand.pause(dice.uniform(0.1, 2))
                 stand.heal(host)
-                stand.pause(dice.uniform(0, 0.5))
             wrong, ends = judge.after(rollout, version)
             if wrong:
                 return wrong, ""

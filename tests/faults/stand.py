@@ -74,6 +74,7 @@ class Supervisor(threading.Thread):
         self._stopped = {}  # pid -> since when
         self._dead = {}  # name -> its last death
         self._end = threading.Event()
+        self._released = False
         self.deaths = []
         self.problem = None
         self.start()
@@ -97,7 +98,12 @@ class Supervisor(threading.Thread):
             raise error
         return value
 
-    def finish(self):
+    def release(self):
+        """From now on whatever ends stays ended."""
+        self._released = True
+        self.call(lambda: None)  # whatever it was doing is done
+
+    def end(self):
         self._end.set()
         self.join()
 
@@ -107,7 +113,7 @@ class Supervisor(threading.Thread):
                 todo, self._todo = self._todo, []
             for function in todo:
                 function()
-            if self._stand.closing:
+            if self._released:
                 continue
             try:
                 self._look()
@@ -182,10 +188,8 @@ class Stand(Fleet):
         self.environments = dict(environments or {})
         self.once = f"{self.disk}/once"
         self.supervised = {}
-        self.closing = False
         self.rollouts = 0
         self._watchdog_s, self._wake = watchdog_s, wake
-        self.supervisor = None
         for host in self.hosts:
             host.flag = f"{host.disk}/no-placement"
             gate = f"{host.disk}/gate"
@@ -390,6 +394,10 @@ class Stand(Fleet):
         listed = self.ask_json("rollout", "get", name, "--updates")["updates"]
         return {update["name"].rsplit("/", 1)[1]: update for update in listed}
 
+    def log_of(self, name):
+        with open(f"{self.disk}/{name}.log", encoding="utf-8", errors="replace") as log:
+            return log.read()
+
     def tails(self):
         """The last lines of every log, for whoever must find out."""
         names = sorted(name for name in os.listdir(self.disk) if re.search(
@@ -456,12 +464,8 @@ class Stand(Fleet):
                         ignore=shutil.ignore_patterns("*.pkg", "drivers", "downloads"))
 
     def close(self):
-        self.closing = True
-        if self.supervisor is not None:
-            self.supervisor.call(super().close)
-            self.supervisor.finish()
-        else:
-            super().close()
+        super().close()
+        # What nobody else ends: a driver host may outlive its shim.
         for pid in self.ours():
             try:
                 os.kill(pid, signal.SIGKILL)

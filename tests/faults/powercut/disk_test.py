@@ -83,6 +83,13 @@ class DiskTest(unittest.TestCase):
                            " = 6")
         self.assertEqual(["make", "mark"], [operation[0] for operation in done])
 
+    def test_calls_of_threads_count_when_they_end(self):
+        done = _operations(
+            f'openat(AT_FDCWD<{_hex("/")}>, "{_hex("/r/a")}", O_RDWR|O_CREAT, 0600 '
+            "<unfinished ...>", f"<... openat resumed>) = 3<{_hex('/r/a')}>",
+            _write("/r/a", "x"))
+        self.assertEqual(["make", "write"], [operation[0] for operation in done])
+
     def test_what_the_model_does_not_know_is_refused(self):
         for line in (f'link("{_hex("/r/a")}", "{_hex("/r/b")}") = 0',
                      f'rename("{_hex("/r/a/x")}", "{_hex("/r/b")}") = 0'):

@@ -16,6 +16,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))))
+from lab.fleet import Fleet, image  # noqa: E402
 from tests.faults.powercut import disk  # noqa: E402
 
 PARTS = {
@@ -23,6 +24,8 @@ PARTS = {
     "staging": "'current' points to a complete driver that verifies",
     "depot": "a package that was accepted is there, and no file that bears a package's name is "
              "anything else",
+    "agent": "a whole agent over two updates: 'current' verifies, is never ahead of the journal's "
+             "attempt, and never behind the last one that ended",
     "store": "the store opens, and every commit that was acknowledged is there",
 }
 
@@ -35,6 +38,54 @@ def record(subject, part, folder):
     subprocess.run(disk.strace([subject, "write", part, root, packages], log),
                    stdout=subprocess.DEVNULL, check=True)
     return disk.operations(log, root), root
+
+
+class TracedFleet(Fleet):
+    """A host whose agent runs under strace."""
+
+    def agent_command(self, host):
+        return disk.strace(super().agent_command(host), f"{self.disk}/strace")
+
+
+_ROLLOUT = """\
+driver: softgpu/{version}
+selector: lab=demo
+waves: [{{name: all, size: rest}}]
+"""
+# Of the agent's attempts: what "current" points to once they ended.
+_VERSIONS = ["1.0", "2.0", "1.1"]
+
+
+def record_agent(binaries):
+    """Has a real agent carry out two updates; returns what it did to its disk."""
+    with TracedFleet(binaries, hosts=1, vgpus=1, vram_mib=16, guest_rate=500) as fleet:
+        fleet.start_service()
+        fleet.start_hosts()
+        for number, version in enumerate(_VERSIONS[1:], 1):
+            fleet.pack("next", image(f"{version[0]}.0", False), version)
+            fleet.baton("driver", "push", fleet.package("next"))
+            with open(f"{fleet.disk}/rollout.yaml", "w", encoding="utf-8") as file:
+                file.write(_ROLLOUT.format(version=version))
+            name = f"r{number}"
+            fleet.baton("rollout", "create", name, "-f", f"{fleet.disk}/rollout.yaml")
+            fleet.baton("rollout", "plan", name)
+            plan = fleet.baton_json("rollout", "get", name)["plan"]
+            fleet.baton("rollout", "start", name, f"--digest={plan['digest']}")
+            fleet.baton("rollout", "watch", name)
+        fleet.hosts[0].agent.stop(30)
+        root = f"{fleet.disk}/host-1/agent"
+        return disk.operations(f"{fleet.disk}/strace", root), root
+
+
+def agent_wrong(said):
+    """Returns whether the answer about an agent's directory is not the truth."""
+    parts = said.split(" ")
+    if len(parts) != 3 or not parts[0].isdigit():
+        return True
+    finished, attempt, current = int(parts[0]), int(parts[1]), parts[2]
+    if current == "none":
+        return attempt > 0  # it had not come to install its first one
+    return current not in _VERSIONS or not finished <= _VERSIONS.index(current) <= attempt
 
 
 class Checker:
@@ -86,11 +137,11 @@ def cut(subject, part, done, root, folder, seed, more, honest=True, enough=None)
             disk.put(found, root, place)
             said = checker.ask(place)
             shutil.rmtree(place)
-            if said not in good:
+            if agent_wrong(said) if part == "agent" else said not in good:
                 outcome.wrong.append(
                     f"{part}: after operation {count} of {len(done)} "
-                    f"({describe(done[count - 1], root)}) it found '{said}', want one of "
-                    f"{sorted(good)}")
+                    f"({describe(done[count - 1], root)}) it found '{said}', want "
+                    f"{sorted(good) or PARTS[part]}")
                 if enough is not None and len(outcome.wrong) >= enough:
                     checker.close()
                     return outcome
@@ -105,7 +156,10 @@ def describe(operation, root):
 
 def try_part(options, part, folder):
     """Returns whether the part is right, and lines about it."""
-    done, root = record(options.subject, part, folder)
+    if part == "agent":
+        done, root = record_agent(options.binaries)
+    else:
+        done, root = record(options.subject, part, folder)
     outcome = cut(options.subject, part, done, root, folder, options.seed, options.more)
     # The same on a disk that lies about syncs: this check can fail.
     liar = cut(options.subject, part, done, root, folder, options.seed, options.more,
@@ -124,13 +178,14 @@ def try_part(options, part, folder):
 
 def main():
     parser = argparse.ArgumentParser(prog="./dev powercut", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--subject", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--binaries", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--part", choices=PARTS, action="append", help="only this part; may be "
                         "repeated")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--more", type=int, default=12, help="states at random after each moment "
                         "(12)")
     options = parser.parse_args()
+    options.subject = f"{options.binaries}/tests/faults/powercut/powercut_subject"
     if shutil.which("strace") is None:
         print("it needs the package strace")
         return 2

@@ -8,7 +8,8 @@
 //       for each directory on stdin, a line on stdout: what is there, in the
 //       words of the marks, or "wrong: …"
 //
-// PART is journal, staging, depot or store. PACKAGES is a directory in which
+// PART is journal, staging, depot or store; check also knows agent, the
+// directory of a whole one. PACKAGES is a directory in which
 // write leaves the driver packages that it made; check does not need it.
 
 #include <atomic>
@@ -198,6 +199,21 @@ std::string CheckStaging(const std::string& directory) {
   return current->has_value() ? (*current)->image.version : "none";
 }
 
+// -- agent --------------------------------------------------------------
+
+// "FINISHED ATTEMPT CURRENT": the last attempt that ended, the last one that
+// was begun, and the version that "current" points to.
+std::string CheckAgent(const std::string& directory) {
+  const std::string current = CheckStaging(directory);
+  const auto journal =
+      agent::SqliteJournal::Open(absl::StrCat(directory, "/journal.db"));
+  if (!journal.ok()) return Wrong(journal.status());
+  const auto update = (*journal)->Load();
+  if (!update.ok()) return Wrong(update.status());
+  return absl::StrCat(update->finished_attempt, " ", update->order.attempt, " ",
+                      current);
+}
+
 // -- depot --------------------------------------------------------------
 
 absl::Status WriteDepot(const std::string& directory,
@@ -299,7 +315,7 @@ std::string CheckStore(const std::string& directory) {
 
 struct Part {
   const char* name;
-  absl::Status (*write)(const std::string&, const std::string&);
+  absl::Status (*write)(const std::string&, const std::string&);  // or null
   std::string (*check)(const std::string&);
 };
 
@@ -308,6 +324,7 @@ constexpr Part kParts[] = {
     {"staging", WriteStaging, CheckStaging},
     {"depot", WriteDepot, CheckDepot},
     {"store", WriteStore, CheckStore},
+    {"agent", nullptr, CheckAgent},
 };
 
 int Main(int argc, char** argv) {
@@ -315,7 +332,8 @@ int Main(int argc, char** argv) {
   for (const Part& each : kParts) {
     if (argc > 2 && std::strcmp(argv[2], each.name) == 0) part = &each;
   }
-  const bool write = argc == 5 && std::strcmp(argv[1], "write") == 0;
+  const bool write = argc == 5 && std::strcmp(argv[1], "write") == 0 &&
+                     part != nullptr && part->write != nullptr;
   const bool check = argc == 3 && std::strcmp(argv[1], "check") == 0;
   if (part == nullptr || (!write && !check)) {
     std::fprintf(stderr, "usage: see the head of subject.cc\n");
