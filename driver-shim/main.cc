@@ -13,6 +13,7 @@
 #include <cstring>
 #include <ctime>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -35,6 +36,8 @@
 #include "driver-shim/rpc/shim_server.h"
 #include "driver-shim/softgpu/device_control.h"
 #include "driver-shim/verify/command.h"
+#include "driver-shim/vfio/config.h"
+#include "driver-shim/vfio/stand.h"
 
 namespace baton::shim {
 namespace {
@@ -57,12 +60,17 @@ absl::Status MakeDirectory(const std::string& path) {
                          absl::StrCat("cannot make directory '", path, "'"));
 }
 
+// Names what begins anew, see InspectResponse.shim_instance.
+std::string NewLife() {
+  return absl::StrCat(absl::Hex(RealRandom().Bits(), absl::kZeroPad16));
+}
+
 absl::StatusOr<port::UpdateSteps::Options> StepOptions(const Options& options) {
   port::UpdateSteps::Options steps;
   steps.state_directory = options.state_dir;
   steps.memory_bytes = options.driver_memory_mib << 20;
   steps.luid_high_part = static_cast<int32_t>(RealRandom().Bits() >> 33);
-  steps.life = absl::StrCat(absl::Hex(RealRandom().Bits(), absl::kZeroPad16));
+  steps.life = NewLife();
   for (const std::string& text : options.vgpus) {
     ASSIGN_OR_RETURN(Vgpu vgpu, ParseVgpu(text));
     steps.tenants.push_back(
@@ -138,10 +146,11 @@ bool AwaitSignal(const sigset_t& signals, const timespec& time) {
 
 // Returns true once a signal came and nobody's state depends on this process;
 // false when a second one came, or the update does not end.
-bool AwaitEnd(const sigset_t& signals, const rpc::ShimWorker& worker) {
+bool AwaitEnd(const sigset_t& signals, const rpc::ShimWorker& worker,
+              bool must_finish) {
   while (!AwaitSignal(signals, kBeat)) {
   }
-  if (!MustFinish(worker.Last().state)) return true;
+  if (!must_finish || !MustFinish(worker.Last().state)) return true;
   LogWarning(
       "asked to stop past the point of no return: the update ends first; ask "
       "again to stop at once, and have the next start go on with it");
@@ -160,23 +169,36 @@ bool AwaitEnd(const sigset_t& signals, const rpc::ShimWorker& worker) {
   _exit(1);
 }
 
+// An adapter, whatever its kind, and what is done about it once.
+struct Served {
+  port::AdapterPort& adapter;
+  std::function<absl::Status()> start;
+  std::function<void()> stop;
+  std::function<std::string()> instance;
+  // Whether its vGPUs depend on this process while an update is under way.
+  bool must_finish = true;
+};
+
+port::DriverImage FirstDriver(const Options& options) {
+  return {.path = options.driver,
+          .driver = options.driver_name,
+          .version = options.driver_version};
+}
+
 // Serves until a signal comes.
-absl::Status Serve(const Options& options, port::DdiAdapter& adapter,
+absl::Status Serve(const Options& options, const Served& what,
                    const sigset_t& signals) {
-  rpc::ShimWorker worker(adapter);
+  rpc::ShimWorker worker(what.adapter);
   absl::Status started;
   // On the worker: a driver host without a driver dies with the thread that
   // started it.
   worker.Run([&] {
-    started = adapter.Start({.path = options.driver,
-                             .driver = options.driver_name,
-                             .version = options.driver_version},
-                            kStartTimeout, BootId());
+    started = what.start();
     worker.Show();
   });
   absl::Status served = started;
   if (started.ok()) {
-    rpc::ShimService service(adapter, worker, {kVersion, adapter.life()});
+    rpc::ShimService service(what.adapter, worker, {kVersion, what.instance()});
     // Before any call, and without waiting: whoever asks meanwhile hears how
     // far it is.
     CHECK(worker.TryPost([&service] { service.GoOn(); }));
@@ -187,17 +209,41 @@ absl::Status Serve(const Options& options, port::DdiAdapter& adapter,
                            options.listen, "'"));
       std::printf("ready\n");
       std::fflush(stdout);
-      const bool in_order = AwaitEnd(signals, worker);
+      const bool in_order = AwaitEnd(signals, worker, what.must_finish);
       (*server)->Shutdown(absl::ToChronoTime(RealClock().Now()));
       if (!in_order) LeaveAsIs();
     }
+    // What it goes on with must not outlive it.
+    worker.Run([] {});
   }
-  worker.Run([&] { adapter.Stop(kStopTimeout); });
+  worker.Run(what.stop);
   return served;
 }
 
-absl::Status Run(const Options& options) {
-  const sigset_t signals = BlockSignals();
+// Machines and clients live on without it, and so does an update.
+absl::Status RunVfio(const Options& options, const sigset_t& signals) {
+  ASSIGN_OR_RETURN(const vfio::Config config,
+                   vfio::ReadConfig(options.vfio_config));
+  RETURN_IF_ERROR(MakeDirectory(options.state_dir));
+  ASSIGN_OR_RETURN(const std::unique_ptr<DeviceLock> lock,
+                   DeviceLock::Take(options.state_dir));
+  ASSIGN_OR_RETURN(const std::unique_ptr<vfio::Stand> stand,
+                   vfio::Stand::Create({.adapter_name = options.adapter_name,
+                                        .state_directory = options.state_dir,
+                                        .config = config},
+                                       RealClock()));
+  vfio::VfioAdapter& adapter = stand->adapter();
+  return Serve(
+      options,
+      {.adapter = adapter,
+       .start = [&] { return adapter.Start(FirstDriver(options), NewLife()); },
+       .stop = [] {},
+       .instance = [&] { return adapter.instance(); },
+       .must_finish = false},
+      signals);
+}
+
+absl::Status RunDdi(const Options& options, const sigset_t& signals) {
   ASSIGN_OR_RETURN(port::UpdateSteps::Options step_options,
                    StepOptions(options));
   RETURN_IF_ERROR(MakeDirectory(options.state_dir));
@@ -211,7 +257,23 @@ absl::Status Run(const Options& options) {
       port::UpdateSteps::Create(std::move(step_options), *device, RealClock()));
   port::DdiAdapter adapter(options.adapter_name, *device, RealClock(),
                            std::move(steps));
-  return Serve(options, adapter, signals);
+  return Serve(options,
+               {.adapter = adapter,
+                .start =
+                    [&] {
+                      return adapter.Start(FirstDriver(options), kStartTimeout,
+                                           BootId());
+                    },
+                .stop = [&] { adapter.Stop(kStopTimeout); },
+                .instance = [&] { return adapter.life(); }},
+               signals);
+}
+
+absl::Status Run(const Options& options) {
+  const sigset_t signals = BlockSignals();
+  RETURN_IF_ERROR(CheckAdapterOptions(options));
+  return options.adapter == "vfio" ? RunVfio(options, signals)
+                                   : RunDdi(options, signals);
 }
 
 }  // namespace

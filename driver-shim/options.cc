@@ -15,8 +15,15 @@ constexpr size_t kGuestBytesMax = 47;
 void Declare(CLI::App& app, Options& options) {
   app.add_option("--listen", options.listen, "where to serve, unix:PATH")
       ->required();
-  app.add_option("--device", options.device, "the device's directory")
-      ->required();
+  app.add_option("--adapter", options.adapter,
+                 "ddi: a driver that speaks the hot-update DDI; vfio: a "
+                 "kernel's module with vGPUs under VFIO")
+      ->check(CLI::IsMember({"ddi", "vfio"}));
+  app.add_option("--device", options.device,
+                 "for ddi: the device's directory; required");
+  app.add_option("--vfio-config", options.vfio_config,
+                 "for vfio: the file that names module, machines and clients; "
+                 "required");
   app.add_option("--adapter-name", options.adapter_name,
                  "name of the adapter on its host");
   app.add_option("--state-dir", options.state_dir,
@@ -35,6 +42,23 @@ void Declare(CLI::App& app, Options& options) {
                  "repeatable, partition ids follow the order");
   app.add_option("--log-level", options.log_level,
                  "debug, info, warning or error");
+}
+
+absl::Status CheckAdapterOptions(const Options& options) {
+  const auto bad = [&](absl::string_view flag, absl::string_view want) {
+    return ErrorWithReason(
+        absl::StatusCode::kInvalidArgument, "BAD_OPTIONS",
+        absl::StrCat(flag, " ", want, " with --adapter=", options.adapter));
+  };
+  const bool vfio = options.adapter == "vfio";
+  if (options.device.empty() != vfio) {
+    return bad("--device", vfio ? "means nothing" : "is required");
+  }
+  if (options.vfio_config.empty() == vfio) {
+    return bad("--vfio-config", vfio ? "is required" : "means nothing");
+  }
+  if (vfio && !options.vgpus.empty()) return bad("--vgpu", "means nothing");
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Vgpu> ParseVgpu(const std::string& text) {

@@ -17,7 +17,9 @@ namespace baton::shim {
 // baton-shim's flags, as they were given.
 struct Options {
   std::string listen = "";
-  std::string device = "";
+  std::string adapter = "ddi";   // or "vfio"
+  std::string device = "";       // for "ddi"
+  std::string vfio_config = "";  // for "vfio"
   std::string adapter_name = "gpu0";
   std::string state_dir = "";
   std::string driver = "";
@@ -30,6 +32,11 @@ struct Options {
 
 // Declares every flag with its limits. `options` outlives `app`.
 void Declare(CLI::App& app, Options& options);
+
+// Whether what the kind of adapter needs is there, and nothing of the other's.
+//
+// Errors: INVALID_ARGUMENT, reason BAD_OPTIONS: names the flag
+absl::Status CheckAdapterOptions(const Options& options);
 
 // One --vgpu.
 struct Vgpu {

@@ -133,6 +133,15 @@ absl::Status CheckManifest(const v1::DriverManifest& manifest) {
                                     manifest.guest_driver_min(),
                                     "', want numbers such as 31.0.15"));
   }
+  const std::string& release = manifest.kernel_release();
+  if (release.size() > 64 ||
+      !std::all_of(release.begin(), release.end(), [](char c) {
+        return absl::ascii_isalnum(c) ||
+               absl::string_view("._+~-").find(c) != absl::string_view::npos;
+      })) {
+    return BadManifest(absl::StrCat("field 'kernel_release' is '", release,
+                                    "', want what uname -r says"));
+  }
   return absl::OkStatus();
 }
 

@@ -42,6 +42,7 @@ class DriverPackageTest : public ::testing::Test {
     manifest.mutable_state_format()->set_writes(1);
     manifest.mutable_state_format()->add_reads(1);
     manifest.set_guest_driver_min("31.0.15");
+    manifest.set_kernel_release("6.1.0-42-amd64");
     return manifest;
   }
 
@@ -79,6 +80,9 @@ TEST_F(DriverPackageTest, EachBadManifestIsRefusedWithItsField) {
           {"'guest_driver_min'",
            [](auto& m) { m.set_guest_driver_min("1.x"); }},
           {"'guest_driver_min'", [](auto& m) { m.set_guest_driver_min("1."); }},
+          {"'kernel_release'", [](auto& m) { m.set_kernel_release("6.1 x"); }},
+          {"'kernel_release'",
+           [](auto& m) { m.set_kernel_release(std::string(65, '6')); }},
       };
   for (const auto& [field, spoil] : kBad) {
     v1::DriverManifest manifest = Good();

@@ -23,6 +23,7 @@ struct PackArguments {
   uint32_t writes = 0;
   std::vector<uint32_t> reads = {};
   std::string guest_driver_min = "";
+  std::string kernel_release = "";
   std::string out = "";
 };
 
@@ -37,6 +38,7 @@ absl::StatusOr<ExitCode> Pack(const PackArguments& arguments,
     manifest.mutable_state_format()->add_reads(format);
   }
   manifest.set_guest_driver_min(arguments.guest_driver_min);
+  manifest.set_kernel_release(arguments.kernel_release);
   ASSIGN_OR_RETURN(manifest,
                    PackDriver(manifest, arguments.image, arguments.out));
   ASSIGN_OR_RETURN(const std::string digest, Sha256OfFile(arguments.out));
@@ -78,7 +80,7 @@ void AddPack(CLI::App& driver, Action& action) {
       ->required();
   pack->add_option("--version", arguments->version, "Version, e.g. 2.0")
       ->required();
-  pack->add_option("--image", arguments->image, "The driver's shared object")
+  pack->add_option("--image", arguments->image, "The driver's shared object, or a kernel's module")
       ->required();
   pack->add_option("--pci-id", arguments->pci_ids,
                    "Device it is for, \"vendor:device\" in hex; repeatable")
@@ -93,6 +95,9 @@ void AddPack(CLI::App& driver, Action& action) {
       ->delimiter(',');
   pack->add_option("--guest-driver-min", arguments->guest_driver_min,
                    "Oldest driver that may run inside a guest, e.g. 31.0.15");
+  pack->add_option("--kernel-release", arguments->kernel_release,
+                   "For a module: the kernel that it was built for, as uname "
+                   "-r says it");
   pack->add_option("--out", arguments->out, "File to write")->required();
   pack->callback([&action, arguments] {
     action = [arguments](Session& s) { return Pack(*arguments, s); };

@@ -84,6 +84,14 @@ std::string AdapterText(const v1::Adapter& adapter, const Look& look) {
   }
   facts.Add({"hot update", adapter.hot_update_capable() ? "yes" : "no"});
   facts.Add({"vGPUs", absl::StrCat(adapter.vgpus_size())});
+  if (!adapter.kernel_release().empty()) {
+    facts.Add({"kernel", adapter.kernel_release()});
+  }
+  for (const v1::Blocker& blocker : adapter.blockers()) {
+    facts.Add({"blocked",
+               {absl::StrCat(blocker.message(), " [", blocker.reason(), "]"),
+                Ink::kWarn}});
+  }
   if (!adapter.fault().empty()) {
     facts.Add({"fault", {adapter.fault(), Ink::kBad}});
   }

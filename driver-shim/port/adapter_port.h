@@ -137,6 +137,14 @@ struct Incident {
   std::vector<std::string> driver_log = {};
 };
 
+// Why an adapter cannot be updated now, before anybody tries.
+struct Blocker {
+  std::string reason = "";   // UPPER_SNAKE_CASE
+  std::string message = "";  // names who it is about, and says what would do
+
+  bool operator==(const Blocker&) const = default;
+};
+
 // What is, without touching anything.
 struct AdapterReport {
   std::string name = "";
@@ -146,6 +154,8 @@ struct AdapterReport {
   bool hot_update_capable = false;
   std::vector<VirtualGpu> vgpus = {};
   std::string fault = "";  // "" when well
+  std::vector<Blocker> blockers = {};
+  std::string kernel_release = "";  // where the driver is a kernel's module
   AdapterState state = AdapterState::kEmpty;
   uint64_t attempt = 0;  // 0 when none is under way
   std::optional<SavedState> saved = std::nullopt;

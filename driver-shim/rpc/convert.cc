@@ -218,6 +218,12 @@ v1::InspectResponse ToProto(const port::AdapterReport& report,
   adapter.set_image_digest(report.image.digest);
   adapter.set_hot_update_capable(report.hot_update_capable);
   adapter.set_fault(report.fault);
+  adapter.set_kernel_release(report.kernel_release);
+  for (const port::Blocker& blocker : report.blockers) {
+    v1::Blocker& added = *adapter.add_blockers();
+    added.set_reason(blocker.reason);
+    added.set_message(blocker.message);
+  }
   for (const port::VirtualGpu& vgpu : report.vgpus) {
     *adapter.add_vgpus() = ToProto(vgpu);
   }

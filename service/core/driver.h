@@ -19,6 +19,7 @@ struct DriverManifest {
   uint32_t state_format_writes = 0;
   std::vector<uint32_t> state_format_reads = {};
   std::string guest_driver_min = "";  // empty: any guest driver will do
+  std::string kernel_release = "";    // empty: it is no kernel's module
 
   bool operator==(const DriverManifest&) const = default;
 };

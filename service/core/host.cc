@@ -25,7 +25,8 @@ std::string FaultOf(const Host& host) {
 void Pack(const Adapter& adapter, Packer& to) {
   for (const std::string* text :
        {&adapter.name, &adapter.model, &adapter.pci_id, &adapter.driver,
-        &adapter.driver_version, &adapter.image_digest, &adapter.fault}) {
+        &adapter.driver_version, &adapter.image_digest, &adapter.fault,
+        &adapter.kernel_release}) {
     to.Text(*text);
   }
   to.Number(adapter.hot_update_capable ? 1 : 0);
@@ -38,12 +39,18 @@ void Pack(const Adapter& adapter, Packer& to) {
       to.Text(*text);
     }
   }
+  to.Number(adapter.blockers.size());
+  for (const Blocker& blocker : adapter.blockers) {
+    to.Text(blocker.reason);
+    to.Text(blocker.message);
+  }
 }
 
 void Unpack(Unpacker& from, Adapter& adapter) {
   for (std::string* text :
        {&adapter.name, &adapter.model, &adapter.pci_id, &adapter.driver,
-        &adapter.driver_version, &adapter.image_digest, &adapter.fault}) {
+        &adapter.driver_version, &adapter.image_digest, &adapter.fault,
+        &adapter.kernel_release}) {
     *text = from.Text();
   }
   adapter.hot_update_capable = from.Number() != 0;
@@ -55,6 +62,11 @@ void Unpack(Unpacker& from, Adapter& adapter) {
          {&vgpu.luid, &vgpu.profile, &vgpu.guest, &vgpu.guest_driver}) {
       *text = from.Text();
     }
+  }
+  adapter.blockers.resize(from.Number());
+  for (Blocker& blocker : adapter.blockers) {
+    blocker.reason = from.Text();
+    blocker.message = from.Text();
   }
 }
 

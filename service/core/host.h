@@ -30,6 +30,14 @@ struct VirtualGpu {
   bool operator==(const VirtualGpu&) const = default;
 };
 
+// Why an adapter cannot be updated now, as its shim says.
+struct Blocker {
+  std::string reason = "";
+  std::string message = "";
+
+  bool operator==(const Blocker&) const = default;
+};
+
 struct Adapter {
   std::string name = "";
   std::string model = "";
@@ -40,6 +48,8 @@ struct Adapter {
   bool hot_update_capable = false;
   std::vector<VirtualGpu> vgpus = {};
   std::string fault = "";
+  std::vector<Blocker> blockers = {};
+  std::string kernel_release = "";  // empty: its driver is no module
 
   bool operator==(const Adapter&) const = default;
 };

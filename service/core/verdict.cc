@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "service/core/names.h"
 
@@ -93,6 +94,23 @@ Verdict AdapterVerdict(const Fleet& fleet, const Adapter& adapter,
                          adapter.driver.empty()
                              ? "no driver runs"
                              : "its driver does not offer hot update")};
+  }
+  if (!manifest.kernel_release.empty() &&
+      manifest.kernel_release != adapter.kernel_release) {
+    return {"KERNEL_NOT_SUPPORTED",
+            absl::StrCat("adapter '", adapter.name, "': its kernel is '",
+                         adapter.kernel_release,
+                         "', the package's module is for '",
+                         manifest.kernel_release, "'")};
+  }
+  if (!adapter.blockers.empty()) {
+    const Blocker& first = adapter.blockers.front();
+    const size_t others = adapter.blockers.size() - 1;
+    return {first.reason,
+            absl::StrCat("adapter '", adapter.name, "': ", first.message,
+                         others == 0 ? ""
+                                     : absl::StrCat("; and ", others,
+                                                    " more: see the host"))};
   }
   if (Verdict verdict = FormatVerdict(fleet, adapter, manifest, require);
       !verdict.hot()) {
@@ -210,7 +228,9 @@ bool IsPassing(const std::string& reason) {
   return reason == "HOST_OFFLINE" || reason == "HOST_UNHEALTHY" ||
          reason == "HOST_CORDONED" || reason == "HELD_BY_ROLLOUT" ||
          reason == "NO_ADAPTER" || reason == "GUEST_UNKNOWN" ||
-         reason == "GUEST_TOO_OLD" || reason == "HOOK_UNKNOWN";
+         reason == "GUEST_TOO_OLD" || reason == "HOOK_UNKNOWN" ||
+         reason == "FOREIGN_HOLDER" || reason == "CLIENT_ODD" ||
+         absl::StartsWith(reason, "MACHINE_");
 }
 
 }  // namespace baton::core

@@ -21,6 +21,9 @@ namespace baton::core {
 //   HOST_CORDONED            somebody keeps rollouts away
 //   DEVICE_NOT_SUPPORTED     the package is not for one of its GPUs
 //   HOT_UPDATE_UNSUPPORTED   the driver that runs cannot be hot updated
+//   KERNEL_NOT_SUPPORTED     the package's module is for another kernel
+//   others                   what an adapter's shim says stands in the way, see
+//                            docs/KVM.md
 //   STATE_FORMAT_UNREADABLE  the package cannot read what the driver that runs
 //                            saves; said only where the depot has that driver
 //   NO_ROLLBACK_PATH         the driver that runs cannot read what the package

@@ -73,6 +73,33 @@ TEST(VerdictTest, NamesWhatStandsAgainstAHost) {
          ChangeAdapter(h, [](Adapter& a) { a.driver = ""; });
        },
        "HOT_UPDATE_UNSUPPORTED", false},
+      {[](Fleet&, Host& h, Driver& d, RolloutSpec&) {
+         d.manifest.kernel_release = "6.1.0-42-amd64";
+         ChangeAdapter(h, [](Adapter& a) {
+           a.kernel_release = "6.1.0-41-amd64";
+           a.blockers = {{"FOREIGN_HOLDER", "said later"}};
+         });
+       },
+       "KERNEL_NOT_SUPPORTED", false},
+      {[](Fleet&, Host& h, Driver& d, RolloutSpec&) {
+         d.manifest.kernel_release = "6.1.0-42-amd64";
+         ChangeAdapter(
+             h, [](Adapter& a) { a.kernel_release = "6.1.0-42-amd64"; });
+       },
+       "", false},
+      {[](Fleet&, Host& h, Driver&, RolloutSpec&) {
+         ChangeAdapter(h, [](Adapter& a) {
+           a.blockers = {{"MACHINE_MIGRATION_OFF", "machine 'a': add it"},
+                         {"UNVERIFIABLE", "no proof"}};
+         });
+       },
+       "MACHINE_MIGRATION_OFF", true},
+      {[](Fleet&, Host& h, Driver&, RolloutSpec&) {
+         ChangeAdapter(h, [](Adapter& a) {
+           a.blockers = {{"UNVERIFIABLE", "no proof"}};
+         });
+       },
+       "UNVERIFIABLE", false},
       {[](Fleet&, Host&, Driver& d, RolloutSpec&) {
          d.manifest.state_format_reads = {2};
        },

@@ -50,6 +50,12 @@ v1::Adapter ToProto(const core::Adapter& adapter) {
   proto.set_image_digest(adapter.image_digest);
   proto.set_hot_update_capable(adapter.hot_update_capable);
   proto.set_fault(adapter.fault);
+  proto.set_kernel_release(adapter.kernel_release);
+  for (const core::Blocker& blocker : adapter.blockers) {
+    v1::Blocker& added = *proto.add_blockers();
+    added.set_reason(blocker.reason);
+    added.set_message(blocker.message);
+  }
   for (const core::VirtualGpu& vgpu : adapter.vgpus) {
     *proto.add_vgpus() = ToProto(vgpu);
   }
@@ -64,7 +70,11 @@ core::Adapter FromProto(const v1::Adapter& proto) {
                            .driver_version = proto.driver_version(),
                            .image_digest = proto.image_digest(),
                            .hot_update_capable = proto.hot_update_capable(),
-                           .fault = proto.fault()};
+                           .fault = proto.fault(),
+                           .kernel_release = proto.kernel_release()};
+  for (const v1::Blocker& blocker : proto.blockers()) {
+    adapter.blockers.push_back({blocker.reason(), blocker.message()});
+  }
   for (const v1::VirtualGpu& vgpu : proto.vgpus()) {
     adapter.vgpus.push_back(FromProto(vgpu));
   }
@@ -121,6 +131,7 @@ v1::DriverManifest ToProto(const core::DriverManifest& manifest) {
   *proto.mutable_state_format()->mutable_reads() = {
       manifest.state_format_reads.begin(), manifest.state_format_reads.end()};
   proto.set_guest_driver_min(manifest.guest_driver_min);
+  proto.set_kernel_release(manifest.kernel_release);
   return proto;
 }
 
@@ -236,7 +247,8 @@ core::DriverManifest FromProto(const v1::DriverManifest& manifest) {
           .pci_ids = {manifest.pci_ids().begin(), manifest.pci_ids().end()},
           .state_format_writes = format.writes(),
           .state_format_reads = {format.reads().begin(), format.reads().end()},
-          .guest_driver_min = manifest.guest_driver_min()};
+          .guest_driver_min = manifest.guest_driver_min(),
+          .kernel_release = manifest.kernel_release()};
 }
 
 core::Labels FromProto(

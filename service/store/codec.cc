@@ -23,6 +23,12 @@ void ToProto(const core::Adapter& from, v1::Adapter& to) {
   to.set_image_digest(from.image_digest);
   to.set_hot_update_capable(from.hot_update_capable);
   to.set_fault(from.fault);
+  to.set_kernel_release(from.kernel_release);
+  for (const core::Blocker& blocker : from.blockers) {
+    v1::Blocker& added = *to.add_blockers();
+    added.set_reason(blocker.reason);
+    added.set_message(blocker.message);
+  }
   for (const core::VirtualGpu& vgpu : from.vgpus) {
     v1::VirtualGpu& added = *to.add_vgpus();
     added.set_partition_id(vgpu.partition_id);
@@ -43,7 +49,12 @@ core::Adapter FromProto(const v1::Adapter& from) {
                    from.image_digest(),
                    from.hot_update_capable(),
                    {},
-                   from.fault()};
+                   from.fault(),
+                   {},
+                   from.kernel_release()};
+  for (const v1::Blocker& blocker : from.blockers()) {
+    to.blockers.push_back({blocker.reason(), blocker.message()});
+  }
   for (const v1::VirtualGpu& vgpu : from.vgpus()) {
     to.vgpus.push_back({vgpu.partition_id(), vgpu.luid(), vgpu.profile(),
                         vgpu.guest(), vgpu.vram_bytes(), vgpu.guest_driver()});
@@ -361,6 +372,7 @@ std::string Encode(const core::Driver& driver) {
   to.mutable_state_format_reads()->Assign(manifest.state_format_reads.begin(),
                                           manifest.state_format_reads.end());
   to.set_guest_driver_min(manifest.guest_driver_min);
+  to.set_kernel_release(manifest.kernel_release);
   to.set_create_time_ns(ToNs(driver.create_time));
   to.set_author(driver.author);
   to.set_version(driver.version);
@@ -382,7 +394,8 @@ absl::StatusOr<core::Driver> DecodeDriver(const std::string& name,
       {from.pci_ids().begin(), from.pci_ids().end()},
       from.state_format_writes(),
       {from.state_format_reads().begin(), from.state_format_reads().end()},
-      from.guest_driver_min()};
+      from.guest_driver_min(),
+      from.kernel_release()};
   driver.create_time = ToTime(from.create_time_ns());
   driver.author = from.author();
   driver.version = from.version();

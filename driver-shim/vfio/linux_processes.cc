@@ -1,0 +1,172 @@
+#include "driver-shim/vfio/linux_processes.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/reason.h"
+#include "driver-shim/vfio/fd.h"
+#include "driver-shim/vfio/proc_files.h"
+
+namespace baton::vfio {
+namespace {
+
+absl::Status NotStarted(const std::string& program, int error) {
+  return ErrorWithReason(
+      absl::StatusCode::kUnavailable, "PROCESS_NOT_STARTED",
+      absl::StrCat("cannot start '", program, "': ", std::strerror(error)));
+}
+
+// What the process that becomes the program tells the one that waits: its pid
+// before it tries, an errno where it could not.
+struct Word {
+  int pid = 0;
+  int error = 0;
+};
+
+void Tell(int fd, const Word& word) {
+  const ssize_t put = write(fd, &word, sizeof word);
+  static_cast<void>(put);  // whoever waits sees the end of the pipe
+}
+
+void ResetSignals() {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  signal(SIGPIPE, SIG_DFL);
+}
+
+// Between fork and exec: system calls alone.
+[[noreturn]] void Become(char* const* argv, int log, int told) {
+  if (setsid() < 0 || fork() != 0) _exit(0);
+  ResetSignals();
+  const int nothing = open("/dev/null", O_RDWR);
+  dup2(nothing, STDIN_FILENO);
+  dup2(log, STDOUT_FILENO);
+  dup2(log, STDERR_FILENO);
+  Tell(told, {.pid = getpid()});
+  execvp(argv[0], argv);
+  Tell(told, {.pid = getpid(), .error = errno});
+  _exit(127);
+}
+
+// The last word of whoever holds the other end.
+Word Hear(int fd) {
+  Word word;
+  Word next;
+  while (read(fd, &next, sizeof next) == static_cast<ssize_t>(sizeof next)) {
+    word = next;
+  }
+  return word;
+}
+
+class LinuxProcesses final : public Processes {
+ public:
+  absl::StatusOr<Process> Launch(const std::vector<std::string>& argv,
+                                 const std::string& log) override {
+    std::vector<char*> words;
+    words.reserve(argv.size() + 1);
+    for (const std::string& word : argv) {
+      words.push_back(const_cast<char*>(word.c_str()));
+    }
+    words.push_back(nullptr);
+    const Fd file(open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
+                       S_IRUSR | S_IWUSR));
+    int ends[2] = {-1, -1};
+    if (argv.empty() || !file.ok() || pipe2(ends, O_CLOEXEC) != 0) {
+      return NotStarted(argv.empty() ? "" : argv.front(), errno);
+    }
+    const Fd heard(ends[0]);
+    Fd told(ends[1]);
+    const pid_t child = fork();
+    if (child == 0) Become(words.data(), file.get(), told.get());
+    told.Close();
+    if (child < 0) return NotStarted(argv.front(), errno);
+    const Word word = Hear(heard.get());
+    while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    if (word.error != 0) return NotStarted(argv.front(), word.error);
+    const std::optional<Process> started = Find(word.pid);
+    if (!started.has_value()) return NotStarted(argv.front(), ESRCH);
+    return *started;
+  }
+
+  std::optional<Process> Find(int pid) override {
+    if (pid <= 0) return std::nullopt;
+    const auto stat = ReadFile(absl::StrCat("/proc/", pid, "/stat"));
+    if (!stat.has_value()) return std::nullopt;
+    // The command, in brackets, may hold anything.
+    const size_t end = stat->rfind(')');
+    if (end == std::string::npos) return std::nullopt;
+    const std::vector<std::string> fields =
+        absl::StrSplit(stat->substr(end + 1), ' ', absl::SkipEmpty());
+    constexpr size_t kState = 0;
+    constexpr size_t kStart = 19;
+    Process process = {.pid = pid};
+    const bool lives = fields.size() > kStart && fields[kState] != "Z" &&
+                       fields[kState] != "X" &&
+                       absl::SimpleAtoi(fields[kStart], &process.start);
+    if (!lives) return std::nullopt;
+    return process;
+  }
+
+  std::vector<std::string> CommandLineOf(const Process& process) override {
+    const auto text = ReadFile(absl::StrCat("/proc/", process.pid, "/cmdline"));
+    if (!text.has_value() || !Alive(process)) return {};
+    std::vector<std::string> words = absl::StrSplit(*text, '\0');
+    if (!words.empty() && words.back().empty()) words.pop_back();
+    return words;
+  }
+
+  absl::Status AwaitEnd(const Process& process, const Budget& budget) override {
+    const Fd fd(static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0)));
+    while (Alive(process)) {
+      pollfd one = {.fd = fd.get(), .events = POLLIN, .revents = 0};
+      const int got = poll(&one, 1, budget.LeftMilliseconds());
+      if (got == 0) {
+        return budget.Exceeded(
+            absl::StrCat("the end of process ", process.pid));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  void Kill(const Process& process) override {
+    const Fd fd(static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0)));
+    if (!fd.ok() || !Alive(process)) return;
+    syscall(SYS_pidfd_send_signal, fd.get(), SIGKILL, nullptr, 0);
+  }
+
+  std::vector<Process> WithWord(const std::string& word) override {
+    std::vector<Process> found;
+    for (const int pid : Pids()) {
+      const std::optional<Process> process = Find(pid);
+      if (!process.has_value()) continue;
+      const std::vector<std::string> words = CommandLineOf(*process);
+      if (std::find(words.begin(), words.end(), word) != words.end()) {
+        found.push_back(*process);
+      }
+    }
+    return found;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Processes> OpenProcesses() {
+  return std::make_unique<LinuxProcesses>();
+}
+
+}  // namespace baton::vfio

@@ -1,0 +1,504 @@
+#include "driver-shim/vfio/machine.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "base/fail_point.h"
+#include "base/log.h"
+#include "base/reason.h"
+#include "base/status_macros.h"
+#include "driver-shim/vfio/memory_lock.h"
+#include "driver-shim/vfio/migration.h"
+#include "driver-shim/vfio/proc_files.h"
+
+namespace baton::vfio {
+namespace {
+
+// The oldest QEMU whose vfio-pci has enable-migration, and whose migration
+// can be told of enough bandwidth to end at once.
+constexpr std::pair<int, int> kQemuLeast = {8, 2};
+// Since then it can say why it refused instead of ending.
+constexpr std::pair<int, int> kQemuStaysOnError = {9, 1};
+constexpr absl::Duration kLearnTimeout = absl::Seconds(2);
+// What ending a QEMU that was told to takes at most before it is killed.
+constexpr absl::Duration kQuitTimeout = absl::Seconds(3);
+constexpr absl::Duration kKillTimeout = absl::Seconds(5);
+constexpr absl::Duration kConnectAgain = absl::Milliseconds(2);
+constexpr char kStateFd[] = "baton-state";
+constexpr char kMemoryFd[] = "baton-memory";
+constexpr size_t kComplaintLinesMax = 5;
+
+absl::Status Blocked(const core::Blocker& blocker) {
+  return ErrorWithReason(absl::StatusCode::kFailedPrecondition, blocker.reason,
+                         blocker.message);
+}
+
+absl::StatusOr<std::pair<Fd, Fd>> Pipe() {
+  int ends[2] = {-1, -1};
+  if (pipe2(ends, O_CLOEXEC) == 0) {
+    return std::make_pair(Fd(ends[0]), Fd(ends[1]));
+  }
+  return ErrorWithReason(absl::StatusCode::kUnavailable, "STREAM_UNREADABLE",
+                         absl::StrCat("no pipe: ", std::strerror(errno)));
+}
+
+Json RecordOf(const Process& process) {
+  return {{"pid", process.pid}, {"start", process.start}};
+}
+
+Process ProcessFrom(const Json& record) {
+  return {.pid = record.value("pid", 0),
+          .start = record.value("start", uint64_t{0})};
+}
+
+// A property's value as QMP wants it, which is strict about types.
+Json Typed(const std::string& value, const std::string& type) {
+  if (type == "bool") return value == "on" || value == "true" || value == "yes";
+  const bool number = absl::StartsWith(type, "uint") ||
+                      absl::StartsWith(type, "int") || type == "size";
+  int64_t parsed = 0;
+  if (number && absl::SimpleAtoi(value, &parsed)) return parsed;
+  if (number && absl::SimpleHexAtoi(value, &parsed)) return parsed;
+  return value;
+}
+
+}  // namespace
+
+Machine::Machine(Options options, Kernel& kernel, Processes& processes,
+                 const Clock& clock)
+    : options_(std::move(options)),
+      kernel_(kernel),
+      processes_(processes),
+      clock_(clock) {
+  running_.socket = options_.name.qmp;
+  next_.socket = options_.name.next_qmp;
+}
+
+Machine::~Machine() = default;
+
+// ---- who is there ----
+
+absl::StatusOr<Qmp*> Machine::Monitor(Qemu& qemu, const Budget& budget) {
+  if (qemu.monitor == nullptr) {
+    ASSIGN_OR_RETURN(qemu.monitor, Qmp::Connect(qemu.socket, budget));
+  }
+  return qemu.monitor.get();
+}
+
+absl::Status Machine::Learn(const Budget& budget) {
+  const bool known = running_.process.pid != 0;
+  if (known && processes_.Alive(running_.process)) return absl::OkStatus();
+  running_ = {.socket = options_.name.qmp};
+  device_ = nullptr;
+  ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(running_, budget));
+  version_ = qmp->version();
+  const auto process = processes_.Find(qmp->peer_pid());
+  running_.monitor = nullptr;  // others may want it meanwhile
+  if (!process.has_value()) {
+    return ErrorWithReason(absl::StatusCode::kUnavailable, "SOCKET_CLOSED",
+                           "the QEMU that answered has ended");
+  }
+  line_ =
+      core::ReadMachineLine(processes_.CommandLineOf(*process), options_.name);
+  running_.process = *process;
+  return absl::OkStatus();
+}
+
+bool Machine::Present() { return Learn(Budget(clock_, kLearnTimeout)).ok(); }
+
+std::vector<core::Blocker> Machine::Preflight() {
+  if (!Present()) return {};
+  std::vector<core::Blocker> blockers = line_.blockers;
+  const std::string who = absl::StrCat("machine '", options_.name.guest, "': ");
+  if (version_ < kQemuLeast) {
+    blockers.push_back(
+        {"MACHINE_QEMU_TOO_OLD",
+         absl::StrCat(who, "its QEMU is ", version_.first, ".", version_.second,
+                      ", which cannot carry a vGPU: start it "
+                      "with ",
+                      kQemuLeast.first, ".", kQemuLeast.second, " or later")});
+  }
+  struct stat info = {};
+  if (!line_.memory_path.empty() &&
+      (stat(line_.memory_path.c_str(), &info) != 0 || !S_ISREG(info.st_mode))) {
+    blockers.push_back({"MACHINE_MEMORY_NOT_A_FILE",
+                        absl::StrCat(who, "its memory '", line_.memory_path,
+                                     "' is no file that the next QEMU could "
+                                     "open: let mem-path name a file")});
+  }
+  const absl::StatusOr<Device*> device =
+      HeldDevice(Budget(clock_, kLearnTimeout));
+  if (!device.ok() || !(*device)->CanMigrate()) {
+    blockers.push_back(
+        {"MIGRATION_UNSUPPORTED",
+         absl::StrCat(who, device.ok()
+                               ? "its vGPU's driver cannot save it: load one "
+                                 "with VFIO migration (STOP_COPY)"
+                               : device.status().message())});
+  }
+  device_ = nullptr;  // it keeps the module in
+  return blockers;
+}
+
+// ---- before the pause ----
+
+// The lock goes to the one that may run. Once it has it, it keeps it.
+absl::Status Machine::LetRun(Qemu& qemu, const Budget& budget) {
+  absl::StatusOr<Fd> lock = LockMemory(line_.memory_path);
+  if (!lock.ok()) {
+    if (HoldsMemory(qemu.process.pid, line_.memory_path)) {
+      return absl::OkStatus();
+    }
+    return lock.status();
+  }
+  ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(qemu, budget));
+  return qmp->Give(kMemoryFd, lock->get(), budget);
+}
+
+absl::Status Machine::SetUpSource(const Budget& budget) {
+  ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(running_, budget));
+  const Json capability = {{"capability", "x-ignore-shared"}, {"state", true}};
+  RETURN_IF_ERROR(qmp->Run("migrate-set-capabilities",
+                           {{"capabilities", Json::array({capability})}},
+                           budget)
+                      .status());
+  // Kernel 6.1 gives no size hint: without limits that are never reached, a
+  // migration stays active for ever.
+  constexpr int64_t kBandwidth = 1'000'000'000'000;
+  return qmp
+      ->Run("migrate-set-parameters",
+            {{"max-bandwidth", kBandwidth},
+             {"avail-switchover-bandwidth", kBandwidth},
+             {"downtime-limit", 2'000'000}},
+            budget)
+      .status();
+}
+
+absl::Status Machine::Prepare(const Budget& budget) {
+  RETURN_IF_ERROR(Learn(budget));
+  const std::vector<core::Blocker> blockers = Preflight();
+  if (!blockers.empty()) return Blocked(blockers.front());
+  ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(running_, budget));
+  ASSIGN_OR_RETURN(const std::string status, qmp->Status(budget));
+  was_running_ = status == "running";
+  RETURN_IF_ERROR(LetRun(running_, budget));
+  RETURN_IF_ERROR(SetUpSource(budget));
+  return StartNext(budget);
+}
+
+absl::Status Machine::StartNext(const Budget& budget) {
+  const bool there =
+      !given_ && next_.process.pid != 0 && processes_.Alive(next_.process);
+  if (!there) {
+    EndNext();
+    unlink(options_.name.next_qmp.c_str());
+    next_.log = absl::StrCat(options_.log_directory, "/", options_.name.guest,
+                             ".", launches_++ % 2, ".log");
+    unlink(next_.log.c_str());
+    ASSIGN_OR_RETURN(next_.process, processes_.Launch(line_.next, next_.log));
+    FAIL_POINT("shim.vfio_next_started");
+  }
+  RETURN_IF_ERROR(AwaitMonitor(next_, budget));
+  ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(next_, budget));
+  const Json capability = {{"capability", "x-ignore-shared"}, {"state", true}};
+  RETURN_IF_ERROR(qmp->Run("migrate-set-capabilities",
+                           {{"capabilities", Json::array({capability})}},
+                           budget)
+                      .status());
+  if (!property_types_.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const Json properties,
+                   qmp->Run("device-list-properties",
+                            {{"typename", line_.device.at("driver")}}, budget));
+  for (const Json& property : properties) {
+    property_types_[TextIn(property, "name")] = TextIn(property, "type");
+  }
+  return absl::OkStatus();
+}
+
+// A QEMU that was just started does not listen yet.
+absl::Status Machine::AwaitMonitor(Qemu& qemu, const Budget& budget) {
+  while (true) {
+    const absl::Status connected = Monitor(qemu, budget).status();
+    if (connected.ok() || Reason(connected) != "SOCKET_CLOSED") {
+      return connected;
+    }
+    if (!processes_.Alive(qemu.process)) {
+      return ErrorWithReason(
+          absl::StatusCode::kUnavailable, "PROCESS_NOT_STARTED",
+          absl::StrCat("the next QEMU of '", options_.name.guest,
+                       "' has ended: ", ComplaintsOf(qemu)));
+    }
+    if (budget.Left() == absl::ZeroDuration()) {
+      return budget.Exceeded("the next QEMU's start");
+    }
+    poll(nullptr, 0,
+         static_cast<int>(absl::ToInt64Milliseconds(kConnectAgain)));
+  }
+}
+
+void Machine::Dismiss() {
+  EndNext();
+  device_ = nullptr;
+  running_.monitor = nullptr;  // others may want it
+}
+
+// Not only the one that is recorded: a shim may have died before it was.
+void Machine::EndNext() {
+  if (given_) device_ = nullptr;
+  given_ = false;
+  const std::string socket = absl::StrCat("unix:", options_.name.next_qmp);
+  std::vector<Process> started;
+  for (const std::string& word : line_.next) {
+    if (!absl::StrContains(word, options_.name.next_qmp)) continue;
+    started = processes_.WithWord(word);
+  }
+  if (processes_.Alive(next_.process)) started.push_back(next_.process);
+  for (const Process& process : started) {
+    // After a swap the one that runs has the same command line.
+    if (process == running_.process) continue;
+    processes_.Kill(process);
+    const absl::Status ended =
+        processes_.AwaitEnd(process, Budget(clock_, kKillTimeout));
+    if (!ended.ok()) LogWarning(ended.message());
+  }
+  next_ = {.socket = options_.name.next_qmp};
+}
+
+// ---- out ----
+
+absl::Status Machine::Stop(const Budget& budget) {
+  ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(running_, budget));
+  ASSIGN_OR_RETURN(std::string status, qmp->Status(budget));
+  if (status == "postmigrate") {
+    // It was saved, and what came was lost: QEMU saves again only what ran.
+    RETURN_IF_ERROR(qmp->Run("cont", Json::object(), budget).status());
+    status = "running";
+  }
+  if (status == "running") {
+    return qmp->Run("stop", Json::object(), budget).status();
+  }
+  if (status == "paused") return absl::OkStatus();
+  return ErrorWithReason(
+      absl::StatusCode::kFailedPrecondition, "MACHINE_NOT_RUNNING",
+      absl::StrCat("machine '", options_.name.guest, "' is '", status,
+                   "', want 'running' or 'paused'"));
+}
+
+absl::StatusOr<Stream> Machine::Save(const std::string& path,
+                                     const Budget& budget) {
+  ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(running_, budget));
+  ASSIGN_OR_RETURN(auto ends, Pipe());
+  RETURN_IF_ERROR(qmp->Give(kStateFd, ends.second.get(), budget));
+  ends.second.Close();
+  RETURN_IF_ERROR(
+      qmp->Run("migrate", {{"uri", absl::StrCat("fd:", kStateFd)}}, budget)
+          .status());
+  const absl::StatusOr<Stream> stream =
+      KeepStream(ends.first.get(), path, budget);
+  if (!stream.ok()) {
+    const Budget again(clock_, kLearnTimeout);
+    const absl::Status cancelled =
+        qmp->Run("migrate_cancel", Json::object(), again).status();
+    if (!cancelled.ok()) LogWarning(cancelled.message());
+    return stream.status();
+  }
+  RETURN_IF_ERROR(qmp->AwaitMigration(budget));
+  return stream;
+}
+
+absl::Status Machine::Release(const Budget& budget) {
+  device_ = nullptr;
+  if (given_) {
+    // It never ran: there is nothing in it that is not saved.
+    EndNext();
+    return absl::OkStatus();
+  }
+  return End(running_, budget);
+}
+
+absl::Status Machine::End(Qemu& qemu, const Budget& budget) {
+  if (!processes_.Alive(qemu.process)) return absl::OkStatus();
+  const absl::StatusOr<Qmp*> qmp = Monitor(qemu, budget);
+  // It ends whether it says so or not.
+  if (qmp.ok() && (*qmp)->Run("quit", Json::object(), budget).ok()) {
+    const Budget quit(clock_, std::min(budget.Left(), kQuitTimeout));
+    if (processes_.AwaitEnd(qemu.process, quit).ok()) {
+      qemu.monitor = nullptr;
+      return absl::OkStatus();
+    }
+  }
+  qemu.monitor = nullptr;
+  processes_.Kill(qemu.process);
+  return processes_.AwaitEnd(qemu.process, Budget(clock_, kKillTimeout));
+}
+
+// ---- in ----
+
+absl::Status Machine::GiveDevice(Qmp& qmp, const Budget& budget) {
+  Json device = Json::object();
+  for (const auto& [name, value] : line_.device) {
+    const auto type = property_types_.find(name);
+    device[name] =
+        Typed(value, type == property_types_.end() ? "str" : type->second);
+  }
+  return qmp.Run("device_add", device, budget).status();
+}
+
+absl::Status Machine::PourInto(Qmp& qmp, const Stream& stream,
+                               const Budget& budget) {
+  ASSIGN_OR_RETURN(auto ends, Pipe());
+  RETURN_IF_ERROR(qmp.Give(kStateFd, ends.first.get(), budget));
+  ends.first.Close();
+  Json arguments = {{"uri", absl::StrCat("fd:", kStateFd)}};
+  if (version_ >= kQemuStaysOnError) arguments["exit-on-error"] = false;
+  RETURN_IF_ERROR(qmp.Run("migrate-incoming", arguments, budget).status());
+  // Where it does not take all, it says why.
+  const absl::Status poured = PourStream(stream, ends.second.get(), budget);
+  ends.second.Close();
+  RETURN_IF_ERROR(qmp.AwaitMigration(budget));
+  return poured;
+}
+
+// Whatever went wrong while the state was given, in the words of all who know.
+absl::Status Machine::Refused(const absl::Status& status) const {
+  if (status.code() == absl::StatusCode::kDeadlineExceeded) return status;
+  const std::string complaints = ComplaintsOf(next_);
+  return ErrorWithReason(
+      absl::StatusCode::kFailedPrecondition, "STREAM_REFUSED",
+      absl::StrCat("machine '", options_.name.guest,
+                   "' cannot be restored: ", status.message(),
+                   complaints.empty() ? "" : "; its QEMU wrote: ", complaints));
+}
+
+absl::Status Machine::Restore(const Stream& stream, const Budget& budget) {
+  RETURN_IF_ERROR(CheckStream(stream));
+  // One that was given the device before may have anything in it.
+  RETURN_IF_ERROR(StartNext(budget));
+  ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(next_, budget));
+  given_ = true;
+  device_ = nullptr;
+  if (absl::Status added = GiveDevice(*qmp, budget); !added.ok()) {
+    return Refused(added);
+  }
+  if (absl::Status poured = PourInto(*qmp, stream, budget); !poured.ok()) {
+    return Refused(poured);
+  }
+  // QEMU leaves RESUMING only when the guest goes on, and a refusal then is a
+  // reset and a line on stderr: so it is we who leave it.
+  ASSIGN_OR_RETURN(Device* const device, HeldDevice(budget));
+  if (absl::Status settled = SettleDevice(*device); !settled.ok()) {
+    return Refused(settled);
+  }
+  if (!ComplaintsOf(next_).empty()) {
+    return Refused(absl::FailedPreconditionError("it complains"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Machine::Adopt(const Budget& budget) {
+  if (!given_) return absl::OkStatus();
+  // It may have been renamed by a shim that died then.
+  if (access(options_.name.next_qmp.c_str(), F_OK) != 0) {
+    next_.socket = options_.name.qmp;
+  }
+  RETURN_IF_ERROR(LetRun(next_, budget));
+  // Whoever looks for the machine finds it where it was.
+  if (next_.socket != options_.name.qmp &&
+      rename(next_.socket.c_str(), options_.name.qmp.c_str()) != 0) {
+    return ErrorWithReason(
+        absl::StatusCode::kUnavailable, "SOCKET_CLOSED",
+        absl::StrCat("cannot rename '", next_.socket, "' to '",
+                     options_.name.qmp, "': ", std::strerror(errno)));
+  }
+  running_ = std::move(next_);
+  running_.socket = options_.name.qmp;
+  next_ = {.socket = options_.name.next_qmp};
+  given_ = false;
+  return absl::OkStatus();
+}
+
+absl::Status Machine::Resume(const Budget& budget) {
+  if (!was_running_) return absl::OkStatus();
+  ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(running_, budget));
+  ASSIGN_OR_RETURN(const std::string status, qmp->Status(budget));
+  if (status == "running") return absl::OkStatus();
+  return qmp->Run("cont", Json::object(), budget).status();
+}
+
+absl::Status Machine::Confirm(const Budget& budget) {
+  ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(running_, budget));
+  ASSIGN_OR_RETURN(const std::string status, qmp->Status(budget));
+  const std::string complaints = ComplaintsOf(running_);
+  const bool goes_on = status == "running" || !was_running_;
+  if (goes_on && complaints.empty()) return absl::OkStatus();
+  return ErrorWithReason(
+      absl::StatusCode::kFailedPrecondition, "VGPU_NO_PROGRESS",
+      absl::StrCat("machine '", options_.name.guest, "' is '", status, "'",
+                   complaints.empty() ? "" : "; its QEMU wrote: ", complaints));
+}
+
+absl::StatusOr<Device*> Machine::HeldDevice(const Budget& budget) {
+  static_cast<void>(budget);  // the kernel answers at once
+  if (device_ == nullptr) {
+    ASSIGN_OR_RETURN(device_, kernel_.DeviceOf(Held().process));
+  }
+  return device_.get();
+}
+
+std::string Machine::ComplaintsOf(const Qemu& qemu) {
+  if (qemu.log.empty()) return "";
+  std::vector<std::string> lines;
+  for (absl::string_view line : absl::StrSplit(ReadFile(qemu.log).value_or(""),
+                                               '\n', absl::SkipWhitespace())) {
+    if (!absl::StrContains(line, "warning:")) lines.emplace_back(line);
+  }
+  if (lines.size() > kComplaintLinesMax) {
+    lines.erase(lines.begin(), lines.end() - kComplaintLinesMax);
+  }
+  return absl::StrJoin(lines, " | ");
+}
+
+// ---- another life ----
+
+Json Machine::Record() const {
+  return {{"memory", line_.memory_path},
+          {"device", line_.device},
+          {"next_line", line_.next},
+          {"version", {version_.first, version_.second}},
+          {"running", RecordOf(running_.process)},
+          {"running_log", running_.log},
+          {"next", RecordOf(next_.process)},
+          {"next_log", next_.log},
+          {"given", given_},
+          {"was_running", was_running_},
+          {"launches", launches_}};
+}
+
+void Machine::Recall(const Json& record) {
+  line_.memory_path = record.value("memory", "");
+  line_.device = record.value("device", std::map<std::string, std::string>());
+  line_.next = record.value("next_line", std::vector<std::string>());
+  const auto version = record.value("version", std::vector<int>{0, 0});
+  if (version.size() == 2) version_ = {version[0], version[1]};
+  running_.process = ProcessFrom(record.value("running", Json::object()));
+  running_.log = record.value("running_log", "");
+  next_.process = ProcessFrom(record.value("next", Json::object()));
+  next_.log = record.value("next_log", "");
+  given_ = record.value("given", false);
+  was_running_ = record.value("was_running", true);
+  launches_ = record.value("launches", 0);
+}
+
+}  // namespace baton::vfio

@@ -1,0 +1,98 @@
+#ifndef DRIVER_SHIM_VFIO_MACHINE_H_
+#define DRIVER_SHIM_VFIO_MACHINE_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "driver-shim/vfio/core/command_line.h"
+#include "driver-shim/vfio/holder.h"
+#include "driver-shim/vfio/kernel.h"
+#include "driver-shim/vfio/processes.h"
+#include "driver-shim/vfio/qmp.h"
+
+namespace baton::vfio {
+
+// A virtual machine under QEMU that holds a vGPU. It is carried over by a
+// second QEMU with the same command line: started beforehand without the
+// device, on the same memory file, given the device once the new module is in,
+// and the state that the first one saved. Only one of them may ever run:
+// whoever does holds the memory's lock.
+class Machine final : public Holder {
+ public:
+  struct Options {
+    core::MachineName name = {};
+    std::string log_directory = "";  // for stderr of the QEMUs that it starts
+  };
+
+  // All outlive this object.
+  Machine(Options options, Kernel& kernel, Processes& processes,
+          const Clock& clock);
+  ~Machine() override;
+
+  bool Present() override;
+  std::vector<core::Blocker> Preflight() override;
+  int Pid() override { return running_.process.pid; }
+  absl::Status Prepare(const Budget& budget) override;
+  void Dismiss() override;
+  absl::Status Stop(const Budget& budget) override;
+  absl::StatusOr<Stream> Save(const std::string& path,
+                              const Budget& budget) override;
+  absl::Status Release(const Budget& budget) override;
+  absl::Status Restore(const Stream& stream, const Budget& budget) override;
+  absl::Status Adopt(const Budget& budget) override;
+  absl::Status Resume(const Budget& budget) override;
+  absl::Status Confirm(const Budget& budget) override;
+  absl::StatusOr<Device*> HeldDevice(const Budget& budget) override;
+  Json Record() const override;
+  void Recall(const Json& record) override;
+
+ private:
+  // One QEMU.
+  struct Qemu {
+    Process process = {};
+    std::string socket = "";  // where its monitor listens
+    std::string log = "";     // "" where somebody else started it
+    std::unique_ptr<Qmp> monitor = nullptr;
+  };
+
+  // The QEMU that has the device now: the next one once it was given it.
+  Qemu& Held() { return given_ ? next_ : running_; }
+  // Its monitor, connected.
+  absl::StatusOr<Qmp*> Monitor(Qemu& qemu, const Budget& budget);
+  // Finds out who listens and with what command line, unless it is known.
+  absl::Status Learn(const Budget& budget);
+
+  absl::Status LetRun(Qemu& qemu, const Budget& budget);
+  absl::Status SetUpSource(const Budget& budget);
+  absl::Status StartNext(const Budget& budget);
+  absl::Status AwaitMonitor(Qemu& qemu, const Budget& budget);
+  absl::Status GiveDevice(Qmp& qmp, const Budget& budget);
+  absl::Status PourInto(Qmp& qmp, const Stream& stream, const Budget& budget);
+  absl::Status End(Qemu& qemu, const Budget& budget);
+  void EndNext();
+  absl::Status Refused(const absl::Status& status) const;
+  // The last lines that a QEMU of ours wrote; "" when it is silent.
+  static std::string ComplaintsOf(const Qemu& qemu);
+
+  const Options options_;
+  Kernel& kernel_;
+  Processes& processes_;
+  const Clock& clock_;
+  core::MachineLine line_;
+  std::pair<int, int> version_ = {0, 0};
+  Qemu running_;
+  Qemu next_;
+  bool given_ = false;       // the next one was given the device
+  bool was_running_ = true;  // before it was stopped
+  int launches_ = 0;
+  std::map<std::string, std::string> property_types_;  // of the device
+  std::unique_ptr<Device> device_;
+};
+
+}  // namespace baton::vfio
+
+#endif  // DRIVER_SHIM_VFIO_MACHINE_H_

@@ -1,0 +1,323 @@
+#include "driver-shim/vfio/machine.h"
+
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "base/reason.h"
+#include "base/status_macros.h"
+#include "driver-shim/vfio/memory_lock.h"
+#include "driver-shim/vfio/testing/fake_processes.h"
+#include "driver-shim/vfio/testing/fake_qemu.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace baton::vfio {
+namespace {
+
+using core::DeviceState;
+using testing::Contains;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr char kUuid[] = "b9a70000-0000-4000-8000-000000000000";
+constexpr char kState[] = "what the guest computed";
+
+// A kernel of which only devices are asked.
+class DeviceKernel final : public Kernel {
+ public:
+  explicit DeviceKernel(FakeProcesses& processes) : processes_(processes) {}
+
+  std::string BootId() override { return "boot"; }
+  std::string Release() override { return "6.1"; }
+  bool Loaded(const std::string&) override { return true; }
+  std::string BuildIdOf(const std::string&) override { return ""; }
+  absl::Status Load(const std::string&, const std::string&) override {
+    return absl::OkStatus();
+  }
+  absl::Status Unload(const std::string&, const Budget&) override {
+    return absl::OkStatus();
+  }
+  bool HasVgpu(const std::string&) override { return true; }
+  absl::Status CreateVgpu(const VgpuType&, const std::string&) override {
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::string> ReadAttribute(const std::string&) override {
+    return absl::UnavailableError("none");
+  }
+  std::vector<Occupant> HoldersOf(const std::string&) override { return {}; }
+  absl::StatusOr<std::unique_ptr<Device>> DeviceOf(
+      const Process& process) override {
+    FakeQemu* const qemu = processes_.Qemu(process.pid);
+    if (qemu == nullptr || qemu->vgpu() == nullptr) {
+      return ErrorWithReason(absl::StatusCode::kUnavailable, "DEVICE_GONE",
+                             "it holds none");
+    }
+    return FakeVgpu::Open(qemu->vgpu());
+  }
+
+ private:
+  FakeProcesses& processes_;
+};
+
+class MachineTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    signal(SIGPIPE, SIG_IGN);
+    directory_ = absl::StrCat(
+        testing::TempDir(), "/m-",
+        testing::UnitTest::GetInstance()->current_test_info()->line());
+    std::filesystem::remove_all(directory_);
+    std::filesystem::create_directories(directory_);
+    std::ofstream(memory_()) << "memory";
+    processes_.AddFirst(
+        std::make_unique<FakeQemu>(FakeQemu::Options{
+            .socket = qmp_(), .vgpu = std::make_shared<FakeVgpu>(kState)}),
+        CommandLine());
+    processes_.make = [this](std::string socket, std::string log) {
+      return FakeQemu::Options{.socket = std::move(socket),
+                               .log = std::move(log),
+                               .incoming = true,
+                               .plug = [this] {
+                                 auto vgpu = std::make_shared<FakeVgpu>("");
+                                 vgpu->set_behaviour(behaviour_);
+                                 return vgpu;
+                               }};
+    };
+    NewShim();
+  }
+
+  void NewShim() {
+    machine_ = std::make_unique<Machine>(
+        Machine::Options{.name = {.guest = "vm-a",
+                                  .uuid = kUuid,
+                                  .qmp = qmp_(),
+                                  .next_qmp = qmp_() + ".next"},
+                         .log_directory = directory_},
+        kernel_, processes_, RealClock());
+  }
+
+  std::string memory_() const { return directory_ + "/memory"; }
+  std::string qmp_() const { return directory_ + "/qmp"; }
+
+  std::vector<std::string> CommandLine() const {
+    return {
+        "qemu",
+        "-object",
+        absl::StrCat("memory-backend-file,id=m,share=on,mem-path=", memory_()),
+        "-qmp",
+        absl::StrCat("unix:", qmp_(), ",server=on,wait=off"),
+        "-device",
+        absl::StrCat("vfio-pci,sysfsdev=/sys/bus/mdev/devices/", kUuid,
+                     ",bus=pci.0,addr=0x4,enable-migration=on,x-flag=on")};
+  }
+
+  Budget budget_() const { return Budget(RealClock(), absl::Seconds(20)); }
+
+  // Up to where the first QEMU has ended and what it had lies in a stream.
+  absl::Status GoOut() {
+    RETURN_IF_ERROR(machine_->Prepare(budget_()));
+    RETURN_IF_ERROR(machine_->Stop(budget_()));
+    auto stream = machine_->Save(directory_ + "/stream", budget_());
+    RETURN_IF_ERROR(stream.status());
+    stream_ = *stream;
+    return machine_->Release(budget_());
+  }
+
+  std::string directory_;
+  FakeProcesses processes_;
+  DeviceKernel kernel_{processes_};
+  FakeVgpu::Behaviour behaviour_;
+  std::unique_ptr<Machine> machine_;
+  Stream stream_;
+};
+
+TEST_F(MachineTest, IsCarriedOverByANextQemu) {
+  ASSERT_TRUE(GoOut().ok());
+  EXPECT_EQ(processes_.Alive(), 1u);
+  const absl::Status restored = machine_->Restore(stream_, budget_());
+  ASSERT_TRUE(restored.ok()) << restored;
+  FakeQemu& next = *processes_.Last();
+  EXPECT_EQ(next.status(), "paused");
+  // It is we who had the driver say that it takes the state.
+  EXPECT_EQ(next.vgpu()->state(), DeviceState::kStop);
+  ASSERT_TRUE(machine_->Adopt(budget_()).ok());
+  EXPECT_EQ(next.status(), "paused");
+  ASSERT_TRUE(machine_->Resume(budget_()).ok());
+  EXPECT_EQ(next.status(), "running");
+  EXPECT_EQ(next.vgpu()->state(), DeviceState::kRunning);
+  EXPECT_EQ(next.vgpu()->content(), kState);
+  EXPECT_TRUE(machine_->Confirm(budget_()).ok());
+  machine_->Dismiss();
+  EXPECT_EQ(processes_.Alive(), 1u);
+  // And again, from the socket that it had at first.
+  const absl::Status again = GoOut();
+  ASSERT_TRUE(again.ok()) << again;
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  ASSERT_TRUE(machine_->Adopt(budget_()).ok());
+  ASSERT_TRUE(machine_->Resume(budget_()).ok());
+  EXPECT_EQ(processes_.Last()->vgpu()->content(), kState);
+}
+
+// The trap: QEMU loads, says "paused" as after success, and on `cont` resets.
+TEST_F(MachineTest, ALateRefusalIsCaughtBeforeTheGuestGoesOn) {
+  ASSERT_TRUE(GoOut().ok());
+  behaviour_.refuses_late = true;
+  const absl::Status refused = machine_->Restore(stream_, budget_());
+  EXPECT_EQ(Reason(refused), "STREAM_REFUSED");
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("'vm-a'"));
+  EXPECT_THAT(processes_.Last()->commands(), testing::Not(Contains("cont")));
+  // And back, with the same stream, in a QEMU that knows nothing of it.
+  ASSERT_TRUE(machine_->Release(budget_()).ok());
+  behaviour_.refuses_late = false;
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  ASSERT_TRUE(machine_->Adopt(budget_()).ok());
+  ASSERT_TRUE(machine_->Resume(budget_()).ok());
+  EXPECT_EQ(processes_.Last()->vgpu()->content(), kState);
+  EXPECT_EQ(processes_.Alive(), 1u);
+}
+
+TEST_F(MachineTest, ACancelledSaveLeavesTheFirstQemuRunning) {
+  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  ASSERT_TRUE(machine_->Stop(budget_()).ok());
+  ASSERT_TRUE(machine_->Save(directory_ + "/stream", budget_()).ok());
+  ASSERT_TRUE(machine_->Adopt(budget_()).ok());
+  ASSERT_TRUE(machine_->Resume(budget_()).ok());
+  machine_->Dismiss();
+  EXPECT_EQ(processes_.Alive(), 1u);
+  EXPECT_EQ(processes_.Last()->status(), "running");
+}
+
+// QEMU does not migrate twice out of one stop.
+TEST_F(MachineTest, SavesAgainWhatWasSavedAndNotKept) {
+  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  ASSERT_TRUE(machine_->Stop(budget_()).ok());
+  ASSERT_TRUE(machine_->Save(directory_ + "/stream", budget_()).ok());
+  const Json record = machine_->Record();
+  NewShim();
+  machine_->Recall(record);
+  ASSERT_TRUE(machine_->Stop(budget_()).ok());
+  EXPECT_TRUE(machine_->Save(directory_ + "/stream", budget_()).ok());
+}
+
+TEST_F(MachineTest, AMachineThatWasPausedStaysSo) {
+  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  machine_->Dismiss();
+  ASSERT_TRUE(machine_->Stop(budget_()).ok());
+  ASSERT_TRUE(GoOut().ok());
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  ASSERT_TRUE(machine_->Adopt(budget_()).ok());
+  ASSERT_TRUE(machine_->Resume(budget_()).ok());
+  EXPECT_EQ(processes_.Last()->status(), "paused");
+  EXPECT_TRUE(machine_->Confirm(budget_()).ok());
+}
+
+TEST_F(MachineTest, NobodyElseRunsOnItsMemory) {
+  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  // The QEMU that runs has the lock, whoever drives it.
+  EXPECT_EQ(Reason(LockMemory(memory_()).status()), "MEMORY_IN_USE");
+  machine_->Dismiss();
+  NewShim();
+  EXPECT_EQ(Reason(LockMemory(memory_()).status()), "MEMORY_IN_USE");
+  ASSERT_TRUE(GoOut().ok());
+  // With it the lock has ended, until another may run.
+  const absl::StatusOr<Fd> stranger = LockMemory(memory_());
+  ASSERT_TRUE(stranger.ok());
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+}
+
+TEST_F(MachineTest, ASecondQemuThatRunsOnTheMemoryKeepsItFromGoingOn) {
+  ASSERT_TRUE(GoOut().ok());
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  FILE* const other = popen(
+      absl::StrCat("flock -x -n '", memory_(), "' cat; true").c_str(), "w");
+  ASSERT_NE(other, nullptr);
+  // Until it has it.
+  while (LockMemory(memory_()).ok()) {
+  }
+  EXPECT_EQ(Reason(machine_->Adopt(budget_())), "MEMORY_IN_USE");
+  EXPECT_EQ(processes_.Last()->status(), "paused");
+  pclose(other);
+  EXPECT_TRUE(machine_->Adopt(budget_()).ok());
+}
+
+TEST_F(MachineTest, TheNextQemuIsStartedAgainWhereItHasEnded) {
+  ASSERT_TRUE(GoOut().ok());
+  processes_.Kill({.pid = processes_.LastPid(), .start = 1});
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  EXPECT_EQ(processes_.launched, 2);
+}
+
+TEST_F(MachineTest, AnotherLifeEndsWhatTheOneBeforeStartedAndDidNotRecord) {
+  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  EXPECT_EQ(processes_.Alive(), 2u);
+  NewShim();
+  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  machine_->Dismiss();
+  EXPECT_EQ(processes_.Alive(), 1u);
+}
+
+TEST_F(MachineTest, AnotherLifeKnowsWhereTheMachineIs) {
+  ASSERT_TRUE(GoOut().ok());
+  Json record = machine_->Record();
+  NewShim();
+  machine_->Recall(record);
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  // The socket is renamed, and nobody wrote that down.
+  record = machine_->Record();
+  ASSERT_TRUE(machine_->Adopt(budget_()).ok());
+  NewShim();
+  machine_->Recall(record);
+  ASSERT_TRUE(machine_->Adopt(budget_()).ok());
+  ASSERT_TRUE(machine_->Resume(budget_()).ok());
+  EXPECT_EQ(processes_.Last()->status(), "running");
+  EXPECT_EQ(processes_.Last()->vgpu()->content(), kState);
+}
+
+TEST_F(MachineTest, SaysInQemusWordsWhatItRefuses) {
+  ASSERT_TRUE(GoOut().ok());
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  ASSERT_TRUE(machine_->Release(budget_()).ok());
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  processes_.Last()->Refuse("cont", "cannot go on");
+  ASSERT_TRUE(machine_->Adopt(budget_()).ok());
+  const absl::Status refused = machine_->Resume(budget_());
+  EXPECT_EQ(Reason(refused), "QMP_REFUSED");
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("cannot go on"));
+}
+
+TEST_F(MachineTest, FindsOutWhatStandsInTheWay) {
+  EXPECT_THAT(machine_->Preflight(), IsEmpty());
+  std::filesystem::remove(memory_());
+  ASSERT_EQ(machine_->Preflight().size(), 1u);
+  EXPECT_EQ(machine_->Preflight()[0].reason, "MACHINE_MEMORY_NOT_A_FILE");
+  std::ofstream(memory_()) << "memory";
+  processes_.Last()->vgpu()->set_behaviour({.migrates = false});
+  ASSERT_EQ(machine_->Preflight().size(), 1u);
+  EXPECT_EQ(machine_->Preflight()[0].reason, "MIGRATION_UNSUPPORTED");
+  EXPECT_EQ(Reason(machine_->Prepare(budget_())), "MIGRATION_UNSUPPORTED");
+}
+
+TEST_F(MachineTest, AnOldQemuIsNamed) {
+  processes_.Kill({.pid = getpid(), .start = 1});
+  processes_.AddFirst(std::make_unique<FakeQemu>(FakeQemu::Options{
+                          .socket = qmp_(),
+                          .vgpu = std::make_shared<FakeVgpu>(kState),
+                          .version = {7, 2}}),
+                      CommandLine());
+  ASSERT_EQ(machine_->Preflight().size(), 1u);
+  EXPECT_EQ(machine_->Preflight()[0].reason, "MACHINE_QEMU_TOO_OLD");
+  EXPECT_THAT(machine_->Preflight()[0].message, HasSubstr("7.2"));
+}
+
+TEST_F(MachineTest, NobodyIsThereOnceItHasEnded) {
+  EXPECT_TRUE(machine_->Present());
+  processes_.Kill({.pid = getpid(), .start = 1});
+  EXPECT_FALSE(machine_->Present());
+  EXPECT_THAT(machine_->Preflight(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace baton::vfio

@@ -1,0 +1,26 @@
+#ifndef DRIVER_SHIM_VFIO_PROC_FILES_H_
+#define DRIVER_SHIM_VFIO_PROC_FILES_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace baton::vfio {
+
+// Small files and links of /proc and /sys.
+
+// The whole of it; nothing where it cannot be read.
+std::optional<std::string> ReadFile(const std::string& path);
+
+// Where a link points; "" where it is none.
+std::string ReadLink(const std::string& path);
+
+// The names in a directory, sorted; none where it cannot be read.
+std::vector<std::string> NamesIn(const std::string& path);
+
+// Processes that are there now.
+std::vector<int> Pids();
+
+}  // namespace baton::vfio
+
+#endif  // DRIVER_SHIM_VFIO_PROC_FILES_H_

@@ -1,0 +1,55 @@
+#ifndef DRIVER_SHIM_VFIO_PROCESSES_H_
+#define DRIVER_SHIM_VFIO_PROCESSES_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "driver-shim/vfio/budget.h"
+
+namespace baton::vfio {
+
+// One process of this boot, for ever: a pid alone may come again.
+struct Process {
+  int pid = 0;         // 0: none
+  uint64_t start = 0;  // field 22 of /proc/PID/stat, clock ticks after boot
+
+  bool operator==(const Process&) const = default;
+};
+
+// Starts processes that outlive this one, and looks at others. Confined to one
+// thread.
+class Processes {
+ public:
+  virtual ~Processes() = default;
+
+  // Starts `argv` in a session of its own, no child of ours, with nothing on
+  // stdin, and stdout and stderr appended to the file `log`.
+  // Errors: UNAVAILABLE, reason PROCESS_NOT_STARTED
+  virtual absl::StatusOr<Process> Launch(const std::vector<std::string>& argv,
+                                         const std::string& log) = 0;
+
+  // The process that has `pid` now; nothing where none has, or has ended.
+  virtual std::optional<Process> Find(int pid) = 0;
+  bool Alive(const Process& process) { return Find(process.pid) == process; }
+
+  // Its command line; empty where it is gone.
+  virtual std::vector<std::string> CommandLineOf(const Process& process) = 0;
+
+  // Waits until it has ended. Errors: DEADLINE_EXCEEDED, STEP_TOO_SLOW
+  virtual absl::Status AwaitEnd(const Process& process,
+                                const Budget& budget) = 0;
+
+  // Ends it (SIGKILL), and whatever it holds is let go of. Does not wait.
+  virtual void Kill(const Process& process) = 0;
+
+  // Processes that have `word` in their command line.
+  virtual std::vector<Process> WithWord(const std::string& word) = 0;
+};
+
+}  // namespace baton::vfio
+
+#endif  // DRIVER_SHIM_VFIO_PROCESSES_H_

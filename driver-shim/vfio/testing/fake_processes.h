@@ -1,0 +1,104 @@
+#ifndef DRIVER_SHIM_VFIO_TESTING_FAKE_PROCESSES_H_
+#define DRIVER_SHIM_VFIO_TESTING_FAKE_PROCESSES_H_
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/strip.h"
+#include "base/reason.h"
+#include "driver-shim/vfio/processes.h"
+#include "driver-shim/vfio/testing/fake_qemu.h"
+
+namespace baton::vfio {
+
+// Processes that are QEMUs of this very process. The first one has our own pid,
+// as a socket's peer has.
+class FakeProcesses final : public Processes {
+ public:
+  // How a QEMU that is launched is, given its monitor's socket and its log.
+  std::function<FakeQemu::Options(std::string socket, std::string log)> make =
+      nullptr;
+  bool launches_fail = false;
+  int launched = 0;
+
+  void AddFirst(std::unique_ptr<FakeQemu> qemu, std::vector<std::string> argv) {
+    qemus_[getpid()] = {std::move(qemu), std::move(argv)};
+  }
+
+  FakeQemu* Qemu(int pid) {
+    const auto found = qemus_.find(pid);
+    return found == qemus_.end() ? nullptr : found->second.first.get();
+  }
+  // The one that was launched last and lives.
+  FakeQemu* Last() { return qemus_.empty() ? nullptr : Qemu(LastPid()); }
+  int LastPid() const { return qemus_.rbegin()->first; }
+  size_t Alive() {
+    return static_cast<size_t>(std::count_if(
+        qemus_.begin(), qemus_.end(),
+        [](const auto& one) { return !one.second.first->ended(); }));
+  }
+
+  absl::StatusOr<Process> Launch(const std::vector<std::string>& argv,
+                                 const std::string& log) override {
+    if (launches_fail) {
+      return ErrorWithReason(absl::StatusCode::kUnavailable,
+                             "PROCESS_NOT_STARTED", "no such program");
+    }
+    std::string socket;
+    for (const std::string& word : argv) {
+      absl::string_view rest = word;
+      if (!absl::ConsumePrefix(&rest, "unix:")) continue;
+      socket = std::string(rest.substr(0, rest.find(',')));
+    }
+    const int pid = getpid() + ++launched;
+    qemus_[pid] = {std::make_unique<FakeQemu>(make(socket, log)), argv};
+    return Process{.pid = pid, .start = 1};
+  }
+
+  std::optional<Process> Find(int pid) override {
+    const auto found = qemus_.find(pid);
+    if (found == qemus_.end() || found->second.first->ended()) {
+      return std::nullopt;
+    }
+    return Process{.pid = pid, .start = 1};
+  }
+
+  std::vector<std::string> CommandLineOf(const Process& process) override {
+    const auto found = qemus_.find(process.pid);
+    return found == qemus_.end() ? std::vector<std::string>()
+                                 : found->second.second;
+  }
+
+  absl::Status AwaitEnd(const Process& process, const Budget& budget) override {
+    return Processes::Alive(process) ? budget.Exceeded("its end")
+                                     : absl::OkStatus();
+  }
+
+  void Kill(const Process& process) override { qemus_.erase(process.pid); }
+
+  std::vector<Process> WithWord(const std::string& word) override {
+    std::vector<Process> found;
+    for (const auto& [pid, one] : qemus_) {
+      const auto& argv = one.second;
+      if (std::find(argv.begin(), argv.end(), word) == argv.end()) continue;
+      if (Find(pid).has_value()) found.push_back({.pid = pid, .start = 1});
+    }
+    return found;
+  }
+
+ private:
+  std::map<int, std::pair<std::unique_ptr<FakeQemu>, std::vector<std::string>>>
+      qemus_;
+};
+
+}  // namespace baton::vfio
+
+#endif  // DRIVER_SHIM_VFIO_TESTING_FAKE_PROCESSES_H_
