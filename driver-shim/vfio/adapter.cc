@@ -17,7 +17,7 @@ using port::AdapterState;
 using port::AdapterStep;
 
 // How often it is looked who is there, outside updates.
-constexpr absl::Duration kLookInterval = absl::Seconds(2);
+constexpr absl::Duration kLookInterval = absl::Seconds(5);
 
 absl::Status OutOfOrder(AdapterState state, AdapterStep step) {
   return ErrorWithReason(

@@ -41,6 +41,27 @@ void Tell(int fd, const Word& word) {
   static_cast<void>(put);  // whoever waits sees the end of the pipe
 }
 
+// Texts as exec wants them.
+struct Words {
+  explicit Words(const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) {
+      pointers.push_back(const_cast<char*>(text.c_str()));
+    }
+    pointers.push_back(nullptr);
+  }
+  std::vector<char*> pointers;
+};
+
+// The texts of a file of /proc, each of which ends with a zero.
+std::vector<std::string> TextsOf(const Process& process,
+                                 absl::string_view name) {
+  const auto text = ReadFile(absl::StrCat("/proc/", process.pid, "/", name));
+  std::vector<std::string> texts =
+      absl::StrSplit(text.value_or(""), '\0', absl::AllowEmpty());
+  if (!texts.empty() && texts.back().empty()) texts.pop_back();
+  return texts;
+}
+
 void ResetSignals() {
   sigset_t none;
   sigemptyset(&none);
@@ -49,7 +70,8 @@ void ResetSignals() {
 }
 
 // Between fork and exec: system calls alone.
-[[noreturn]] void Become(char* const* argv, int log, int told) {
+[[noreturn]] void Become(const Words& argv, const Words& environment,
+                         const char* directory, int log, int told) {
   if (setsid() < 0 || fork() != 0) _exit(0);
   ResetSignals();
   const int nothing = open("/dev/null", O_RDWR);
@@ -57,7 +79,10 @@ void ResetSignals() {
   dup2(log, STDOUT_FILENO);
   dup2(log, STDERR_FILENO);
   Tell(told, {.pid = getpid()});
-  execvp(argv[0], argv);
+  if (chdir(directory) == 0) {
+    execvpe(argv.pointers.front(), argv.pointers.data(),
+            environment.pointers.data());
+  }
   Tell(told, {.pid = getpid(), .error = errno});
   _exit(127);
 }
@@ -74,32 +99,33 @@ Word Hear(int fd) {
 
 class LinuxProcesses final : public Processes {
  public:
-  absl::StatusOr<Process> Launch(const std::vector<std::string>& argv,
+  absl::StatusOr<Process> Launch(const Program& program,
                                  const std::string& log) override {
-    std::vector<char*> words;
-    words.reserve(argv.size() + 1);
-    for (const std::string& word : argv) {
-      words.push_back(const_cast<char*>(word.c_str()));
-    }
-    words.push_back(nullptr);
+    if (program.argv.empty()) return NotStarted("", EINVAL);
+    const std::string& name = program.argv.front();
+    const Words argv(program.argv);
+    const Words environment(program.environment);
     const Fd file(open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
                        S_IRUSR | S_IWUSR));
     int ends[2] = {-1, -1};
-    if (argv.empty() || !file.ok() || pipe2(ends, O_CLOEXEC) != 0) {
-      return NotStarted(argv.empty() ? "" : argv.front(), errno);
+    if (!file.ok() || pipe2(ends, O_CLOEXEC) != 0) {
+      return NotStarted(name, errno);
     }
     const Fd heard(ends[0]);
     Fd told(ends[1]);
     const pid_t child = fork();
-    if (child == 0) Become(words.data(), file.get(), told.get());
+    if (child == 0) {
+      Become(argv, environment, program.directory.c_str(), file.get(),
+             told.get());
+    }
     told.Close();
-    if (child < 0) return NotStarted(argv.front(), errno);
+    if (child < 0) return NotStarted(name, errno);
     const Word word = Hear(heard.get());
     while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
     }
-    if (word.error != 0) return NotStarted(argv.front(), word.error);
+    if (word.error != 0) return NotStarted(name, word.error);
     const std::optional<Process> started = Find(word.pid);
-    if (!started.has_value()) return NotStarted(argv.front(), ESRCH);
+    if (!started.has_value()) return NotStarted(name, ESRCH);
     return *started;
   }
 
@@ -122,12 +148,12 @@ class LinuxProcesses final : public Processes {
     return process;
   }
 
-  std::vector<std::string> CommandLineOf(const Process& process) override {
-    const auto text = ReadFile(absl::StrCat("/proc/", process.pid, "/cmdline"));
-    if (!text.has_value() || !Alive(process)) return {};
-    std::vector<std::string> words = absl::StrSplit(*text, '\0');
-    if (!words.empty() && words.back().empty()) words.pop_back();
-    return words;
+  Program ProgramOf(const Process& process) override {
+    Program program = {
+        .argv = TextsOf(process, "cmdline"),
+        .environment = TextsOf(process, "environ"),
+        .directory = ReadLink(absl::StrCat("/proc/", process.pid, "/cwd"))};
+    return Alive(process) ? program : Program();
   }
 
   absl::Status AwaitEnd(const Process& process, const Budget& budget) override {
@@ -154,7 +180,7 @@ class LinuxProcesses final : public Processes {
     for (const int pid : Pids()) {
       const std::optional<Process> process = Find(pid);
       if (!process.has_value()) continue;
-      const std::vector<std::string> words = CommandLineOf(*process);
+      const std::vector<std::string> words = TextsOf(*process, "cmdline");
       if (std::find(words.begin(), words.end(), word) != words.end()) {
         found.push_back(*process);
       }

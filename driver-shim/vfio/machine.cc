@@ -83,7 +83,6 @@ Machine::Machine(Options options, Kernel& kernel, Processes& processes,
       processes_(processes),
       clock_(clock) {
   running_.socket = options_.name.qmp;
-  next_.socket = options_.name.next_qmp;
 }
 
 Machine::~Machine() = default;
@@ -100,7 +99,7 @@ absl::StatusOr<Qmp*> Machine::Monitor(Qemu& qemu, const Budget& budget) {
 absl::Status Machine::Learn(const Budget& budget) {
   const bool known = running_.process.pid != 0;
   if (known && processes_.Alive(running_.process)) return absl::OkStatus();
-  running_ = {.socket = options_.name.qmp};
+  running_ = {.socket = options_.name.qmp, .bound = options_.name.qmp};
   device_ = nullptr;
   ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(running_, budget));
   version_ = qmp->version();
@@ -203,11 +202,14 @@ absl::Status Machine::StartNext(const Budget& budget) {
       !given_ && next_.process.pid != 0 && processes_.Alive(next_.process);
   if (!there) {
     EndNext();
-    unlink(options_.name.next_qmp.c_str());
+    next_.socket = NextSocket();
+    next_.bound = next_.socket;
+    unlink(next_.socket.c_str());
     next_.log = absl::StrCat(options_.log_directory, "/", options_.name.guest,
                              ".", launches_++ % 2, ".log");
     unlink(next_.log.c_str());
-    ASSIGN_OR_RETURN(next_.process, processes_.Launch(line_.next, next_.log));
+    program_.argv = LineFor(next_.socket);
+    ASSIGN_OR_RETURN(next_.process, processes_.Launch(program_, next_.log));
     FAIL_POINT("shim.vfio_next_started");
   }
   RETURN_IF_ERROR(AwaitMonitor(next_, budget));
@@ -225,6 +227,22 @@ absl::Status Machine::StartNext(const Budget& budget) {
     property_types_[TextIn(property, "name")] = TextIn(property, "type");
   }
   return absl::OkStatus();
+}
+
+std::string Machine::NextSocket() const {
+  const std::string first = absl::StrCat(options_.name.next_qmp, ".1");
+  return running_.bound == first ? absl::StrCat(options_.name.next_qmp, ".2")
+                                 : first;
+}
+
+std::vector<std::string> Machine::LineFor(const std::string& socket) const {
+  std::vector<std::string> line = line_.next;
+  for (std::string& word : line) {
+    const size_t at = word.find(options_.name.next_qmp);
+    if (at == std::string::npos) continue;
+    word.replace(at, options_.name.next_qmp.size(), socket);
+  }
+  return line;
 }
 
 // A QEMU that was just started does not listen yet.
@@ -258,22 +276,27 @@ void Machine::Dismiss() {
 void Machine::EndNext() {
   if (given_) device_ = nullptr;
   given_ = false;
-  const std::string socket = absl::StrCat("unix:", options_.name.next_qmp);
   std::vector<Process> started;
-  for (const std::string& word : line_.next) {
-    if (!absl::StrContains(word, options_.name.next_qmp)) continue;
-    started = processes_.WithWord(word);
+  for (const char* end : {".1", ".2"}) {
+    const std::vector<std::string> line =
+        LineFor(absl::StrCat(options_.name.next_qmp, end));
+    for (const std::string& word : line) {
+      if (!absl::StrContains(word, options_.name.next_qmp)) continue;
+      for (const Process& process : processes_.WithWord(word)) {
+        started.push_back(process);
+      }
+    }
   }
   if (processes_.Alive(next_.process)) started.push_back(next_.process);
   for (const Process& process : started) {
-    // After a swap the one that runs has the same command line.
+    // After a swap the one that runs was started so, too.
     if (process == running_.process) continue;
     processes_.Kill(process);
     const absl::Status ended =
         processes_.AwaitEnd(process, Budget(clock_, kKillTimeout));
     if (!ended.ok()) LogWarning(ended.message());
   }
-  next_ = {.socket = options_.name.next_qmp};
+  next_ = {};
 }
 
 // ---- out ----
@@ -410,7 +433,7 @@ absl::Status Machine::Restore(const Stream& stream, const Budget& budget) {
 absl::Status Machine::Adopt(const Budget& budget) {
   if (!given_) return absl::OkStatus();
   // It may have been renamed by a shim that died then.
-  if (access(options_.name.next_qmp.c_str(), F_OK) != 0) {
+  if (access(next_.socket.c_str(), F_OK) != 0) {
     next_.socket = options_.name.qmp;
   }
   RETURN_IF_ERROR(LetRun(next_, budget));
@@ -424,7 +447,7 @@ absl::Status Machine::Adopt(const Budget& budget) {
   }
   running_ = std::move(next_);
   running_.socket = options_.name.qmp;
-  next_ = {.socket = options_.name.next_qmp};
+  next_ = {};
   given_ = false;
   return absl::OkStatus();
 }
@@ -476,11 +499,15 @@ Json Machine::Record() const {
   return {{"memory", line_.memory_path},
           {"device", line_.device},
           {"next_line", line_.next},
+          {"environment", program_.environment},
+          {"directory", program_.directory},
           {"version", {version_.first, version_.second}},
           {"running", RecordOf(running_.process)},
           {"running_log", running_.log},
+          {"running_bound", running_.bound},
           {"next", RecordOf(next_.process)},
           {"next_log", next_.log},
+          {"next_bound", next_.bound},
           {"given", given_},
           {"was_running", was_running_},
           {"launches", launches_}};
@@ -490,12 +517,19 @@ void Machine::Recall(const Json& record) {
   line_.memory_path = record.value("memory", "");
   line_.device = record.value("device", std::map<std::string, std::string>());
   line_.next = record.value("next_line", std::vector<std::string>());
+  program_.argv = line_.next;
+  program_.environment =
+      record.value("environment", std::vector<std::string>());
+  program_.directory = record.value("directory", "/");
   const auto version = record.value("version", std::vector<int>{0, 0});
   if (version.size() == 2) version_ = {version[0], version[1]};
   running_.process = ProcessFrom(record.value("running", Json::object()));
   running_.log = record.value("running_log", "");
   next_.process = ProcessFrom(record.value("next", Json::object()));
+  running_.bound = record.value("running_bound", "");
   next_.log = record.value("next_log", "");
+  next_.bound = record.value("next_bound", "");
+  next_.socket = next_.bound;
   given_ = record.value("given", false);
   was_running_ = record.value("was_running", true);
   launches_ = record.value("launches", 0);

@@ -55,7 +55,9 @@ class Machine final : public Holder {
   struct Qemu {
     Process process = {};
     std::string socket = "";  // where its monitor listens
-    std::string log = "";     // "" where somebody else started it
+    std::string bound =
+        "";                // where it did at first: it unlinks that in the end
+    std::string log = "";  // "" where somebody else started it
     std::unique_ptr<Qmp> monitor = nullptr;
   };
 
@@ -63,6 +65,10 @@ class Machine final : public Holder {
   Qemu& Held() { return given_ ? next_ : running_; }
   // Its monitor, connected.
   absl::StatusOr<Qmp*> Monitor(Qemu& qemu, const Budget& budget);
+  // The command line of a next QEMU that listens at `socket`.
+  std::vector<std::string> LineFor(const std::string& socket) const;
+  // Where the next one may listen: not where the one that runs did at first.
+  std::string NextSocket() const;
   // Finds out who listens and with what command line, unless it is known.
   absl::Status Learn(const Budget& budget);
 
@@ -83,6 +89,7 @@ class Machine final : public Holder {
   Processes& processes_;
   const Clock& clock_;
   core::MachineLine line_;
+  Program program_;  // with the next one's argv
   std::pair<int, int> version_ = {0, 0};
   Qemu running_;
   Qemu next_;

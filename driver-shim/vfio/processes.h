@@ -20,24 +20,31 @@ struct Process {
   bool operator==(const Process&) const = default;
 };
 
+// What a process was started as.
+struct Program {
+  std::vector<std::string> argv = {};
+  std::vector<std::string> environment = {};  // "NAME=value"
+  std::string directory = "/";                // where it works
+};
+
 // Starts processes that outlive this one, and looks at others. Confined to one
 // thread.
 class Processes {
  public:
   virtual ~Processes() = default;
 
-  // Starts `argv` in a session of its own, no child of ours, with nothing on
+  // Starts a program in a session of its own, no child of ours, with nothing on
   // stdin, and stdout and stderr appended to the file `log`.
   // Errors: UNAVAILABLE, reason PROCESS_NOT_STARTED
-  virtual absl::StatusOr<Process> Launch(const std::vector<std::string>& argv,
+  virtual absl::StatusOr<Process> Launch(const Program& program,
                                          const std::string& log) = 0;
 
   // The process that has `pid` now; nothing where none has, or has ended.
   virtual std::optional<Process> Find(int pid) = 0;
   bool Alive(const Process& process) { return Find(process.pid) == process; }
 
-  // Its command line; empty where it is gone.
-  virtual std::vector<std::string> CommandLineOf(const Process& process) = 0;
+  // What it was started as; without argv where it is gone.
+  virtual Program ProgramOf(const Process& process) = 0;
 
   // Waits until it has ended. Errors: DEADLINE_EXCEEDED, STEP_TOO_SLOW
   virtual absl::Status AwaitEnd(const Process& process,

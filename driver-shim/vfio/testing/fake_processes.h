@@ -46,12 +46,13 @@ class FakeProcesses final : public Processes {
         [](const auto& one) { return !one.second.first->ended(); }));
   }
 
-  absl::StatusOr<Process> Launch(const std::vector<std::string>& argv,
+  absl::StatusOr<Process> Launch(const Program& program,
                                  const std::string& log) override {
     if (launches_fail) {
       return ErrorWithReason(absl::StatusCode::kUnavailable,
                              "PROCESS_NOT_STARTED", "no such program");
     }
+    const std::vector<std::string>& argv = program.argv;
     std::string socket;
     for (const std::string& word : argv) {
       absl::string_view rest = word;
@@ -71,10 +72,10 @@ class FakeProcesses final : public Processes {
     return Process{.pid = pid, .start = 1};
   }
 
-  std::vector<std::string> CommandLineOf(const Process& process) override {
+  Program ProgramOf(const Process& process) override {
     const auto found = qemus_.find(process.pid);
-    return found == qemus_.end() ? std::vector<std::string>()
-                                 : found->second.second;
+    if (found == qemus_.end()) return {};
+    return {.argv = found->second.second};
   }
 
   absl::Status AwaitEnd(const Process& process, const Budget& budget) override {

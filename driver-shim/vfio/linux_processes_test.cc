@@ -1,0 +1,100 @@
+#include "driver-shim/vfio/linux_processes.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "base/reason.h"
+#include "driver-shim/vfio/proc_files.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace baton::vfio {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class LinuxProcessesTest : public testing::Test {
+ protected:
+  LinuxProcessesTest() { std::filesystem::remove(log_); }
+  Budget budget_() const { return Budget(RealClock(), absl::Seconds(20)); }
+
+  // Lives until it is killed.
+  absl::StatusOr<Process> Start() {
+    return processes_->Launch({.argv = {"tail", "-f", "/dev/null", word_},
+                               .environment = {"PATH=/usr/bin:/bin", "A=b c"},
+                               .directory = "/proc"},
+                              log_);
+  }
+
+  const std::string word_ = absl::StrCat("/dev/null//", getpid());
+  const std::string log_ = absl::StrCat(
+      testing::TempDir(), "/log-",
+      testing::UnitTest::GetInstance()->current_test_info()->line());
+  const std::unique_ptr<Processes> processes_ = OpenProcesses();
+};
+
+TEST_F(LinuxProcessesTest, StartsWhatIsNoChildOfOurs) {
+  const auto process = Start();
+  ASSERT_TRUE(process.ok()) << process.status();
+  EXPECT_TRUE(processes_->Alive(*process));
+  const auto stat = ReadFile(absl::StrCat("/proc/", process->pid, "/stat"));
+  ASSERT_TRUE(stat.has_value());
+  EXPECT_THAT(*stat, testing::Not(HasSubstr(absl::StrCat(" ", getpid(), " "))));
+  EXPECT_NE(getsid(process->pid), getsid(0));
+  const Program program = processes_->ProgramOf(*process);
+  EXPECT_THAT(program.argv, ElementsAre("tail", "-f", "/dev/null", word_));
+  EXPECT_THAT(program.environment, Contains("A=b c"));
+  EXPECT_EQ(program.directory, "/proc");
+  EXPECT_THAT(processes_->WithWord(word_), ElementsAre(*process));
+  processes_->Kill(*process);
+  EXPECT_TRUE(processes_->AwaitEnd(*process, budget_()).ok());
+  EXPECT_FALSE(processes_->Alive(*process));
+  EXPECT_THAT(processes_->WithWord(word_), ElementsAre());
+}
+
+TEST_F(LinuxProcessesTest, APidThatCameAgainIsAnotherProcess) {
+  const auto process = Start();
+  ASSERT_TRUE(process.ok());
+  Process other = *process;
+  ++other.start;
+  EXPECT_FALSE(processes_->Alive(other));
+  processes_->Kill(other);
+  EXPECT_TRUE(processes_->Alive(*process));
+  EXPECT_TRUE(processes_->AwaitEnd(other, budget_()).ok());
+  const Budget none(RealClock(), absl::Milliseconds(1));
+  EXPECT_EQ(Reason(processes_->AwaitEnd(*process, none)), "STEP_TOO_SLOW");
+  processes_->Kill(*process);
+  EXPECT_TRUE(processes_->AwaitEnd(*process, budget_()).ok());
+}
+
+TEST_F(LinuxProcessesTest, KeepsWhatItWrites) {
+  const auto process = processes_->Launch(
+      {.argv = {"/bin/sh", "-c", "echo out; echo error >&2"}}, log_);
+  ASSERT_TRUE(process.ok() || Reason(process.status()) == "PROCESS_NOT_STARTED")
+      << process.status();
+  if (process.ok()) {
+    ASSERT_TRUE(processes_->AwaitEnd(*process, budget_()).ok());
+  }
+  while (ReadFile(log_).value_or("") != "out\nerror\n") {
+  }
+}
+
+TEST_F(LinuxProcessesTest, SaysWhyAProgramCannotBeStarted) {
+  for (const Program& program :
+       std::vector<Program>{{.argv = {"/nowhere/at/all"}},
+                            {.argv = {"tail"}, .directory = "/nowhere"},
+                            {}}) {
+    EXPECT_EQ(Reason(processes_->Launch(program, log_).status()),
+              "PROCESS_NOT_STARTED");
+  }
+  EXPECT_EQ(
+      Reason(processes_->Launch({.argv = {"tail"}}, "/nowhere/log").status()),
+      "PROCESS_NOT_STARTED");
+}
+
+}  // namespace
+}  // namespace baton::vfio
