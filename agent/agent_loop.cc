@@ -50,7 +50,7 @@ AgentLoop::AgentLoop(Options options, core::Update update, Ports ports,
       written_(DurablePart()),
       backoff_(options_.retry, ports.random) {
   for (const std::string& hook : options_.hooks) inventory_.add_hooks(hook);
-  LogRefusal(core::Apply(core::Restarted{}, update_));
+  LogRefusal(core::Apply(core::Restarted{options_.boot_id}, update_));
   if (core::Active(update_)) {
     LogWarning(absl::StrCat("found ", NameOf(update_), " under way"));
   }
@@ -147,7 +147,9 @@ void AgentLoop::HandleService(const FromService& news) {
       // The service repeats it to whoever comes after us.
       if (stopping_ || !journal_.ok()) return;
       LogRefusal(
-          core::Apply(core::StartOrdered{news.epoch, news.order}, update_));
+          core::Apply(core::StartOrdered{news.epoch, news.order, news.not_after,
+                                         ports_.clock.Monotonic()},
+                      update_));
       return;
     case FromService::Kind::kCancel:
       LogRefusal(core::Apply(core::CancelOrdered{news.epoch, news.order.rollout,
@@ -273,9 +275,25 @@ void AgentLoop::Act() {
                        .depth = incident ? Depth::kIncident : Depth::kPlain});
 }
 
+// Whether the journal can hold what an update writes; gives the update up when
+// it cannot.
+bool AgentLoop::HasRoom() {
+  const absl::Status reserved = ports_.journal.Reserve();
+  if (reserved.ok()) return true;
+  LogError(reserved.message());
+  LogRefusal(core::Apply(
+      core::StopRequested{Reason(reserved), std::string(reserved.message())},
+      update_));
+  return false;
+}
+
 // Returns false when what is to be durable before the step is not, and another
 // step is to be planned.
 bool AgentLoop::StartStep(core::Action action) {
+  if (action.step == core::Step::kPrepare && !HasRoom()) {
+    const std::optional<core::Action> instead = core::Plan(update_);
+    return instead.has_value() && StartStep(*instead);
+  }
   core::Update started = update_;
   LogRefusal(core::Apply(core::StepStarted{action.step}, started));
   std::swap(started, update_);

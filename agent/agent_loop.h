@@ -37,6 +37,7 @@ class AgentLoop {
     absl::Duration look_interval = absl::Seconds(5);  // at the adapter
     Backoff::Options retry = {absl::Milliseconds(50), absl::Seconds(10)};
     std::vector<std::string> hooks = {};  // told to the service, sorted
+    std::string boot_id = "";             // the kernel's; empty: not known
   };
 
   struct Ports {
@@ -69,7 +70,7 @@ class AgentLoop {
   // between the start of Pause and the end of the blackout: the shim knows the
   // rest, and a sync is not for a blackout. Going back changes it in
   // mid-blackout (the way, and whether the end is sealed), which is worth a
-  // sync.
+  // sync. See ADR 0023.
   using Durable = std::tuple<uint64_t, uint64_t, uint64_t, bool, bool,
                              core::Way, bool, bool, std::string>;
 
@@ -81,6 +82,7 @@ class AgentLoop {
   void NoteShim(const Sight& sight);
   void Remember();
   void Act();
+  bool HasRoom();
   bool StartStep(core::Action action);
   void Publish();
   // Whether the update went wrong and the shim has not been asked yet what it

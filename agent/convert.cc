@@ -248,6 +248,31 @@ core::Deadlines FromProto(const v1::StepDeadlines& proto) {
   return d;
 }
 
+std::string UnknownIn(const v1::Order& proto) {
+  const auto differs = [](int step, absl::string_view own) {
+    return absl::StrCat("wants step ",
+                        v1::Step_IsValid(step)
+                            ? v1::Step_Name(static_cast<v1::Step>(step))
+                            : absl::StrCat(step),
+                        " where this release ", own);
+  };
+  if (proto.kind() != v1::ORDER_KIND_START) {
+    return absl::StrCat("is of kind ", static_cast<int>(proto.kind()),
+                        ", which this release does not know");
+  }
+  core::Phase phase = core::Phase::kAccepted;
+  for (const int step : proto.steps()) {
+    const auto arc = core::ArcOutOf(core::Way::kForward, phase);
+    if (!arc.has_value()) return differs(step, "has ended");
+    if (step != ToProto(arc->step)) {
+      return differs(step, absl::StrCat("takes '", Name(arc->step), "'"));
+    }
+    phase = arc->to;
+  }
+  if (proto.steps().empty() || phase == core::Phase::kEnded) return "";
+  return absl::StrCat("leaves off after '", Name(phase), "'");
+}
+
 core::Order FromProto(const v1::Order& proto) {
   core::Order order;
   order.rollout = proto.rollout();

@@ -1,6 +1,8 @@
 #ifndef AGENT_CONVERT_H_
 #define AGENT_CONVERT_H_
 
+#include <string>
+
 #include "absl/time/time.h"
 #include "agent/core/phase.h"
 #include "agent/core/update.h"
@@ -30,6 +32,10 @@ core::StepRecord FromProto(const v1::StepRecord& proto);
 core::VirtualGpuResult FromProto(const v1::VirtualGpuResult& proto);
 core::Deadlines FromProto(const v1::StepDeadlines& proto);
 core::Order FromProto(const v1::Order& proto);
+
+// Returns what `proto`, an order that is no cancel, asks for that this release
+// does not do, for people; empty when it knows all of it.
+std::string UnknownIn(const v1::Order& proto);
 
 }  // namespace baton::agent
 

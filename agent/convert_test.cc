@@ -1,6 +1,7 @@
 #include "agent/convert.h"
 
 #include <map>
+#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -47,6 +48,32 @@ TEST(ConvertTest, ReportShowsWhatIsTriedAgain) {
   EXPECT_EQ(report.reason(), "COMMAND_FAILED");
   EXPECT_EQ(report.message(),
             "step 'reopen gate' failed 4 times and is tried again: rusty");
+}
+
+v1::Order WithSteps(const std::vector<int>& steps) {
+  v1::Order order;
+  order.set_kind(v1::ORDER_KIND_START);
+  for (const int step : steps) order.add_steps(static_cast<v1::Step>(step));
+  return order;
+}
+
+TEST(ConvertTest, KnowsTheUpdateOfItsOwnRelease) {
+  EXPECT_EQ(UnknownIn(WithSteps({1, 2, 3, 4, 6, 8, 9, 10, 11, 7, 12, 13})), "");
+  // A release that does not say.
+  EXPECT_EQ(UnknownIn(WithSteps({})), "");
+}
+
+TEST(ConvertTest, SaysWhatOfAnOrderItDoesNotKnow) {
+  EXPECT_EQ(UnknownIn(WithSteps({1, 2, 99})),
+            "wants step 99 where this release takes 'pause'");
+  EXPECT_EQ(UnknownIn(WithSteps({1, 3})),
+            "wants step STEP_PAUSE where this release takes 'close gate'");
+  EXPECT_EQ(UnknownIn(WithSteps({1, 2})), "leaves off after 'gate closed'");
+  EXPECT_EQ(UnknownIn(WithSteps({1, 2, 3, 4, 6, 8, 9, 10, 11, 7, 12, 13, 14})),
+            "wants step 14 where this release has ended");
+  v1::Order order = WithSteps({});
+  order.set_kind(static_cast<v1::OrderKind>(7));
+  EXPECT_EQ(UnknownIn(order), "is of kind 7, which this release does not know");
 }
 
 TEST(ConvertTest, CodesThatNobodyKnowsAreUnknown) {

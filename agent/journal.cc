@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "agent/record.h"
+#include "base/fail_point.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
 
@@ -18,11 +20,27 @@ constexpr char kSetUp[] =
     "PRAGMA locking_mode = EXCLUSIVE;"
     "PRAGMA journal_mode = WAL;"
     "PRAGMA synchronous = FULL;"
+    // Moving what was written into the file proper takes more syncs: that is
+    // done between updates, not while guests may stand still.
+    "PRAGMA wal_autocheckpoint = 0;"
     "CREATE TABLE IF NOT EXISTS agent_update ("
     "  id INTEGER PRIMARY KEY CHECK (id = 1),"
     "  record BLOB NOT NULL);"
     // Takes the lock now and not with the first order.
     "BEGIN IMMEDIATE; COMMIT;";
+// What all writes of one update take at most: 20 of 100 KiB.
+constexpr int kReservedBytes = 4 << 20;
+
+// Has the log and the file grow once, and keep that. Both are then written over
+// in place, which takes no room on file systems that do that (ext4, XFS).
+constexpr char kReserve[] =
+    "BEGIN IMMEDIATE;"
+    "CREATE TABLE room (bytes BLOB);"
+    "INSERT INTO room VALUES (zeroblob(%d));"
+    "DROP TABLE room;"
+    "COMMIT;"
+    "PRAGMA wal_checkpoint(RESTART);";
+constexpr char kCheckpoint[] = "PRAGMA wal_checkpoint(RESTART)";
 constexpr char kPut[] =
     "INSERT INTO agent_update (id, record) VALUES (1, ?1)"
     " ON CONFLICT (id) DO UPDATE SET record = excluded.record";
@@ -64,8 +82,8 @@ absl::Status SqliteJournal::Error(absl::string_view what) const {
       absl::StrCat("journal '", path_, "' ", what, ": ", sqlite3_errmsg(db_)));
 }
 
-absl::Status SqliteJournal::Execute(const char* sql) {
-  if (sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) == SQLITE_OK) {
+absl::Status SqliteJournal::Execute(const std::string& sql) {
+  if (sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK) {
     return absl::OkStatus();
   }
   return Error("cannot be used");
@@ -98,9 +116,34 @@ absl::Status SqliteJournal::Put(const std::string& record) {
   return Error("cannot be written");
 }
 
+absl::Status SqliteJournal::Reserve() {
+  if (!broken_.ok()) return broken_;
+  if (reserved_) return absl::OkStatus();
+  absl::Status reserved = Execute(absl::StrFormat(kReserve, kReservedBytes));
+  if (reserved.ok()) {
+    reserved_ = true;
+    return reserved;
+  }
+  if (sqlite3_extended_errcode(db_) == SQLITE_FULL) {
+    // Nothing was written, and nothing is in doubt.
+    (void)Execute("ROLLBACK");
+    return ErrorWithReason(
+        absl::StatusCode::kResourceExhausted, "DISK_FULL",
+        absl::StrCat("journal '", path_, "' cannot have ", kReservedBytes,
+                     " bytes to itself: the disk is full"));
+  }
+  broken_ = reserved;
+  return broken_;
+}
+
 absl::Status SqliteJournal::Write(const core::Update& update) {
   if (!broken_.ok()) return broken_;
+  FAIL_POINT("agent.before_save");
   broken_ = Put(RecordOf(update).SerializeAsString());
+  FAIL_POINT("agent.after_save");
+  // The update is durable; what fails here is found out by the next write.
+  const bool rests = !core::Active(update);
+  if (broken_.ok() && rests) (void)Execute(kCheckpoint);
   return broken_;
 }
 

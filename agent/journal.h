@@ -13,6 +13,8 @@ namespace baton::agent {
 // The journal in a SQLite file: WAL, synchronous FULL, one row, one connection,
 // and a lock that keeps a second agent away from the same directory. Confined
 // to one thread.
+//
+// What is written when, and why that is enough: ADR 0023.
 class SqliteJournal final : public Journal {
  public:
   // Opens the journal at `path`, or makes it; its directory exists.
@@ -29,17 +31,19 @@ class SqliteJournal final : public Journal {
   // Errors: as Open(). After a failed Write() all later ones fail too: what a
   // failed sync left on the disk cannot be known.
   absl::StatusOr<core::Update> Load() override;
+  absl::Status Reserve() override;
   absl::Status Write(const core::Update& update) override;
 
  private:
   SqliteJournal(std::string path, sqlite3* db)
       : path_(std::move(path)), db_(db) {}
   absl::Status Error(absl::string_view what) const;
-  absl::Status Execute(const char* sql);
+  absl::Status Execute(const std::string& sql);
   absl::Status Put(const std::string& record);
 
   const std::string path_;
   sqlite3* const db_;
+  bool reserved_ = false;
   absl::Status broken_ = absl::OkStatus();
 };
 

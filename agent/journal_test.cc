@@ -44,6 +44,31 @@ TEST(SqliteJournalTest, HoldsTheLastWriteOverARestart) {
   EXPECT_EQ(*journal->Load(), AnUpdate(2));
 }
 
+// What is written over in place needs no room of the disk.
+TEST(SqliteJournalTest, DoesNotGrowOnceItHasReserved) {
+  const std::string path = FreshPath("reserve");
+  const auto journal = *SqliteJournal::Open(path);
+  ASSERT_TRUE(journal->Reserve().ok());
+  const auto sizes = [&] {
+    return std::filesystem::file_size(path) +
+           std::filesystem::file_size(path + "-wal");
+  };
+  const uintmax_t reserved = sizes();
+  EXPECT_GE(reserved, uintmax_t{8} << 20);
+  for (uint64_t attempt = 1; attempt <= 20; ++attempt) {
+    core::Update update = AnUpdate(attempt);
+    update.message.assign(100'000, 'x');
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(journal->Write(update).ok());
+    // Between two updates what was written is put where it belongs.
+    update.phase = core::Phase::kEnded;
+    update.end = core::End::kDone;
+    ASSERT_TRUE(journal->Write(update).ok());
+    EXPECT_EQ(sizes(), reserved);
+  }
+  ASSERT_TRUE(journal->Reserve().ok());
+  EXPECT_EQ(sizes(), reserved);
+}
+
 TEST(SqliteJournalTest, RefusesASecondAgent) {
   const std::string path = FreshPath("second");
   const auto journal = *SqliteJournal::Open(path);

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/convert.h"
+#include "base/fail_point.h"
 #include "base/log.h"
 #include "base/reason.h"
 #include "grpcpp/client_context.h"
@@ -21,12 +22,21 @@ constexpr absl::Duration kHeartbeatMax = absl::Minutes(5);
 // How long a service may take to answer a hello.
 constexpr absl::Duration kWelcomeMax = absl::Seconds(30);
 
+// How long a service may tell an agent to stay away.
+constexpr absl::Duration kStayAwayMax = absl::Minutes(10);
+
 // How long the status of a stream that broke may take to arrive.
 constexpr absl::Duration kEndMax = absl::Seconds(1);
 
-// Returns what `word` says to the loop; none for what this release does not
-// know.
-std::optional<FromService> NewsIn(const v1::ConnectResponse& word) {
+absl::Time TimeOf(const google::protobuf::Timestamp& time) {
+  return absl::FromUnixSeconds(time.seconds()) +
+         absl::Nanoseconds(time.nanos());
+}
+
+// Returns what `word` says to the loop; none for what is not for it, or what
+// this release does not know.
+std::optional<FromService> NewsIn(const v1::ConnectResponse& word,
+                                  const ServiceClock& clock) {
   FromService news;
   if (word.has_welcome()) {
     news.kind = FromService::Kind::kWelcome;
@@ -40,17 +50,18 @@ std::optional<FromService> NewsIn(const v1::ConnectResponse& word) {
     return news;
   }
   if (!word.has_order()) return std::nullopt;
-  news.epoch = word.order().epoch();
-  news.order = FromProto(word.order());
-  switch (static_cast<int>(word.order().kind())) {
-    case v1::ORDER_KIND_START:
-      news.kind = FromService::Kind::kStart;
-      return news;
-    case v1::ORDER_KIND_CANCEL:
-      news.kind = FromService::Kind::kCancel;
-      return news;
+  const v1::Order& order = word.order();
+  news.epoch = order.epoch();
+  news.order = FromProto(order);
+  news.kind = FromService::Kind::kCancel;
+  if (order.kind() == v1::ORDER_KIND_CANCEL) return news;
+  // One of a kind that is not known is answered, too: the service waits for it.
+  news.kind = FromService::Kind::kStart;
+  news.order.unknown = UnknownIn(order);
+  if (order.has_not_after()) {
+    news.not_after = clock.When(TimeOf(order.not_after()));
   }
-  return std::nullopt;
+  return news;
 }
 
 // Tells what of a report has to be said from what was; empty: nothing has.
@@ -66,7 +77,7 @@ std::string KeyOf(const View& view) {
 class Link::Stream final
     : public grpc::ClientBidiReactor<v1::ConnectRequest, v1::ConnectResponse> {
  public:
-  explicit Stream(Link& link) : link_(link) {}
+  explicit Stream(Link& link) : link_(link), clock_(link.clock_.Monotonic()) {}
 
   void Open() {
     link_.stub_->async()->Connect(&context_, this);
@@ -77,6 +88,7 @@ class Link::Stream final
 
   // Only when no write is under way.
   void Write(v1::ConnectRequest word) {
+    FAIL_POINT("agent.before_say");
     written_ = std::move(word);
     StartWrite(&written_);
   }
@@ -88,11 +100,13 @@ class Link::Stream final
 
   void OnReadDone(bool ok) override {
     if (!ok) return Break();
+    FAIL_POINT("agent.after_hear");
     Take();
     StartRead(&read_);
   }
 
   void OnWriteDone(bool ok) override {
+    FAIL_POINT("agent.after_say");
     MutexLock lock(link_.mu_);
     link_.writing_ = false;
     if (!ok) link_.broken_ = true;
@@ -112,20 +126,30 @@ class Link::Stream final
     link_.changed_.SignalAll();
   }
 
-  void TakeWelcome(absl::Duration heartbeat) {
+  void TakeWelcome(const v1::AgentWelcome& welcome) {
+    LogInfo(absl::StrCat("the service of epoch ", welcome.epoch(),
+                         " took this host in"));
+    if (welcome.has_service_time()) {
+      clock_.Welcome(TimeOf(welcome.service_time()));
+    }
     MutexLock lock(link_.mu_);
     link_.welcomed_ = true;
-    link_.heartbeat_ = std::clamp(heartbeat, kHeartbeatMin, kHeartbeatMax);
+    link_.inventory_.Welcomed(welcome);
+    link_.heartbeat_ = std::clamp(FromProto(welcome.heartbeat()), kHeartbeatMin,
+                                  kHeartbeatMax);
     link_.changed_.SignalAll();
   }
 
+  void TakeWait(const v1::AgentWait& wait) {
+    MutexLock lock(link_.mu_);
+    link_.wait_ =
+        std::clamp(FromProto(wait.wait()), absl::ZeroDuration(), kStayAwayMax);
+  }
+
   void Take() {
-    if (read_.has_welcome()) {
-      LogInfo(absl::StrCat("the service of epoch ", read_.welcome().epoch(),
-                           " took this host in"));
-      TakeWelcome(FromProto(read_.welcome().heartbeat()));
-    }
-    const std::optional<FromService> news = NewsIn(read_);
+    if (read_.has_welcome()) TakeWelcome(read_.welcome());
+    if (read_.has_wait()) return TakeWait(read_.wait());
+    const std::optional<FromService> news = NewsIn(read_, clock_);
     if (!news.has_value()) {
       LogWarning("the service said something that this release does not know");
       return;
@@ -135,6 +159,7 @@ class Link::Stream final
   }
 
   Link& link_;
+  ServiceClock clock_;  // of what reads
   grpc::ClientContext context_;
   v1::ConnectRequest written_;
   v1::ConnectResponse read_;
@@ -175,7 +200,6 @@ void Link::Pause(absl::Duration wait) {
 }
 
 void Link::Run() {
-  std::string told;
   for (;;) {
     {
       MutexLock lock(mu_);
@@ -184,19 +208,33 @@ void Link::Run() {
       }
       if (closing_) return;
     }
-    const absl::Status ended = RunStream();
-    absl::Duration wait = backoff_.Next();
-    if (Reason(ended) == "STREAM_REPLACED") {
-      LogWarning(absl::StrCat("another agent speaks for '", options_.host,
-                              "': ", ended.message()));
-      wait += options_.after_replaced;
-    } else if (ended.message() != told) {
-      // Once for each cause: it may be tried for hours.
-      told = std::string(ended.message());
-      LogWarning(absl::StrCat("no stream to the service: ", ended.ToString()));
-    }
-    Pause(wait);
+    Pause(WaitAfter(RunStream()));
   }
+}
+
+absl::Duration Link::WaitAfter(const absl::Status& ended) {
+  std::optional<absl::Duration> told_to_wait;
+  {
+    MutexLock lock(mu_);
+    told_to_wait = wait_;
+  }
+  if (told_to_wait.has_value()) {
+    // The service spreads those that it sends away.
+    LogInfo(absl::StrCat("the service is busy: comes again in ",
+                         absl::FormatDuration(*told_to_wait)));
+    return *told_to_wait;
+  }
+  if (Reason(ended) == "STREAM_REPLACED") {
+    LogWarning(absl::StrCat("another agent speaks for '", options_.host,
+                            "': ", ended.message()));
+    return backoff_.Next() + options_.after_replaced;
+  }
+  if (ended.message() != told_) {
+    // Once for each cause: it may be tried for hours.
+    told_ = std::string(ended.message());
+    LogWarning(absl::StrCat("no stream to the service: ", ended.ToString()));
+  }
+  return backoff_.Next();
 }
 
 v1::ConnectRequest Link::Hello(Sent& sent) {
@@ -208,12 +246,11 @@ v1::ConnectRequest Link::Hello(Sent& sent) {
   hello.mutable_labels()->insert(options_.labels.begin(),
                                  options_.labels.end());
   MutexLock lock(mu_);
-  *hello.mutable_inventory() = view_->inventory;
+  inventory_.Greet(view_->inventory, hello);
   hello.set_epoch(view_->epoch);
   hello.set_finished_attempt(view_->finished_attempt);
   if (view_->report.has_value()) *hello.mutable_update() = *view_->report;
   sent.report_key = KeyOf(*view_);
-  sent.inventory = view_->inventory.SerializeAsString();
   sent.last = clock_.Monotonic();
   writing_ = true;
   return word;
@@ -228,14 +265,10 @@ std::optional<v1::ConnectRequest> Link::NextWord(Sent& sent) {
   if (news && view_->report.has_value()) {
     *word.mutable_report() = *view_->report;
   } else {
-    std::string inventory = view_->inventory.SerializeAsString();
-    const bool changed = inventory != sent.inventory;
+    const bool changed =
+        inventory_.Tell(view_->inventory, *word.mutable_heartbeat());
     const bool due = clock_.Monotonic() - sent.last >= heartbeat_;
     if (!changed && !due) return std::nullopt;
-    word.mutable_heartbeat();
-    if (changed)
-      *word.mutable_heartbeat()->mutable_inventory() = view_->inventory;
-    sent.inventory = std::move(inventory);
   }
   sent.last = clock_.Monotonic();
   writing_ = true;
@@ -262,6 +295,7 @@ absl::Status Link::RunStream() {
   {
     MutexLock lock(mu_);
     welcomed_ = writing_ = broken_ = false;
+    wait_.reset();
     ended_ = std::nullopt;
   }
   Stream stream(*this);

@@ -9,7 +9,9 @@
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
+#include "agent/inventory_line.h"
 #include "agent/ports.h"
+#include "agent/service_clock.h"
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/mutex.h"
@@ -21,7 +23,8 @@ namespace baton::agent {
 
 // The stream to the service: opens it, says hello, sends heartbeats and
 // reports, hands on what comes, and opens it again with full jitter when it
-// breaks. Each report says all, so only the newest one waits.
+// breaks, or when the service said to come again, if it did. Each report says
+// all, so only the newest one waits.
 //
 // A thread of its own decides what is written when; gRPC's threads only pass
 // on what they read.
@@ -54,7 +57,6 @@ class Link final : public Uplink {
   class Stream;
   // What went over the stream that is open.
   struct Sent {
-    std::string inventory = "";                  // serialised
     std::string report_key = "";                 // empty: none
     absl::Duration last = absl::ZeroDuration();  // when anything did
   };
@@ -66,13 +68,15 @@ class Link final : public Uplink {
   v1::ConnectRequest Hello(Sent& sent) ABSL_LOCKS_EXCLUDED(mu_);
   std::optional<v1::ConnectRequest> NextWord(Sent& sent)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Duration WaitAfter(const absl::Status& ended) ABSL_LOCKS_EXCLUDED(mu_);
   void Pause(absl::Duration wait) ABSL_LOCKS_EXCLUDED(mu_);
 
   const Options options_;
   const std::unique_ptr<v1::AgentService::Stub> stub_;
   const Clock& clock_;
   const Deliver deliver_;
-  Backoff backoff_;  // of the link's thread
+  Backoff backoff_;   // of the link's thread
+  std::string told_;  // the last cause that was logged; of the link's thread
 
   Mutex mu_;
   CondVar changed_;
@@ -82,6 +86,9 @@ class Link final : public Uplink {
   bool welcomed_ ABSL_GUARDED_BY(mu_) = false;
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   bool broken_ ABSL_GUARDED_BY(mu_) = false;
+  InventoryLine inventory_ ABSL_GUARDED_BY(mu_);
+  // How long the service wants this agent to stay away.
+  std::optional<absl::Duration> wait_ ABSL_GUARDED_BY(mu_);
   std::optional<absl::Status> ended_ ABSL_GUARDED_BY(mu_);
   absl::Duration heartbeat_ ABSL_GUARDED_BY(mu_) = absl::Seconds(5);
 

@@ -28,6 +28,9 @@ using Stream =
 // next script says.
 class Service final : public v1::AgentService::Service {
  public:
+  // Its time, whatever others take it for.
+  static constexpr int64_t kTold = 1'000;
+
   struct Script {
     std::vector<v1::ConnectResponse> words = {};  // after the welcome
     int hear = 1'000'000;                         // words, then the end
@@ -42,6 +45,9 @@ class Service final : public v1::AgentService::Service {
     v1::ConnectResponse welcome;
     welcome.mutable_welcome()->set_epoch(4);
     welcome.mutable_welcome()->mutable_heartbeat()->set_nanos(100'000'000);
+    welcome.mutable_welcome()->mutable_service_time()->set_seconds(kTold);
+    welcome.mutable_welcome()->set_inventory_digest(
+        heard.hello().inventory_digest());
     stream->Write(welcome);
     for (const v1::ConnectResponse& word : script.words) stream->Write(word);
     for (int i = 1; i < script.hear && stream->Read(&heard); ++i) {
@@ -62,7 +68,8 @@ class Service final : public v1::AgentService::Service {
         v1::ConnectRequest word = std::move(waiting_.front());
         waiting_.pop_front();
         ++words;
-        if (!word.has_heartbeat() || word.heartbeat().has_inventory()) {
+        if (!word.has_heartbeat() || word.heartbeat().has_inventory() ||
+            word.heartbeat().has_change()) {
           return word;
         }
       }
@@ -198,7 +205,7 @@ TEST_F(LinkTest, SendsReportsAndInventoriesThatAreNew) {
   View changed = AView(6);
   changed.inventory.set_fault("gone");
   link_->Publish(changed);
-  EXPECT_EQ(service_.Hear().heartbeat().inventory().fault(), "gone");
+  EXPECT_EQ(service_.Hear().heartbeat().change().rest().fault(), "gone");
 }
 
 TEST_F(LinkTest, SaysAgainWhatWasHiddenInBetween) {
@@ -260,8 +267,9 @@ TEST_F(LinkTest, HandsOnOrdersAndAcknowledgements) {
   start.set_rollout("rollouts/r");
   start.mutable_driver()->set_name("drivers/a/versions/1");
   start.mutable_deadlines()->mutable_save()->set_seconds(3);
-  // Of a later release: passed over.
+  // Of a later release: handed on, so that it is answered.
   script.words[1].mutable_order()->set_kind(static_cast<v1::OrderKind>(99));
+  script.words[1].mutable_order()->set_attempt(9);
   v1::Order& cancel = *script.words[2].mutable_order();
   cancel.set_kind(v1::ORDER_KIND_CANCEL);
   cancel.set_attempt(8);
@@ -277,11 +285,63 @@ TEST_F(LinkTest, HandsOnOrdersAndAcknowledgements) {
   EXPECT_EQ(started.order.attempt, 8u);
   EXPECT_EQ(started.order.driver, "drivers/a/versions/1");
   EXPECT_EQ(started.order.deadlines.save, absl::Seconds(3));
+  EXPECT_EQ(started.order.unknown, "");
+  EXPECT_EQ(started.not_after, absl::InfiniteDuration());
+  const FromService unknown = News();
+  EXPECT_EQ(unknown.order.attempt, 9u);
+  EXPECT_NE(unknown.order.unknown, "");
   EXPECT_EQ(News().kind, FromService::Kind::kCancel);
   const FromService acknowledged = News();
   EXPECT_EQ(acknowledged.kind, FromService::Kind::kAck);
   EXPECT_EQ(acknowledged.attempt, 7u);
   EXPECT_EQ(acknowledged.sequence, 5u);
+}
+
+TEST_F(LinkTest, TellsWhenAnOrderExpiresOnItsOwnClock) {
+  Service::Script script;
+  script.words.resize(1);
+  v1::Order& start = *script.words[0].mutable_order();
+  start.set_kind(v1::ORDER_KIND_START);
+  start.set_attempt(8);
+  start.mutable_not_after()->set_seconds(Service::kTold + 60);
+  service_.Play(script);
+  const absl::Duration before = RealClock().Monotonic();
+  Open();
+  link_->Publish(AView(5));
+  EXPECT_EQ(News().kind, FromService::Kind::kWelcome);
+  const FromService started = News();
+  EXPECT_GE(started.not_after, before + absl::Seconds(60));
+  EXPECT_LE(started.not_after, RealClock().Monotonic() + absl::Seconds(60));
+}
+
+TEST_F(LinkTest, StaysAwayAsLongAsItIsToldTo) {
+  Service::Script away;
+  away.words.resize(1);
+  away.words[0].mutable_wait()->mutable_wait()->set_nanos(30'000'000);
+  away.hear = 1;
+  away.end = ToGrpc(ErrorWithReason(absl::StatusCode::kResourceExhausted,
+                                    "TOO_MANY_AGENTS", "later"));
+  service_.Play(away);
+  Open();
+  const absl::Duration before = RealClock().Monotonic();
+  link_->Publish(AView(0));
+  EXPECT_TRUE(service_.Hear().has_hello());
+  EXPECT_TRUE(service_.Hear().has_hello());
+  EXPECT_GE(RealClock().Monotonic() - before, absl::Milliseconds(30));
+}
+
+// What the service has already is named, and not told again.
+TEST_F(LinkTest, NamesItsInventoryOnTheNextStream) {
+  Service::Script breaks;
+  breaks.hear = 2;
+  service_.Play(breaks);
+  Open();
+  link_->Publish(AView(0));
+  const v1::AgentHello first = service_.Hear().hello();
+  EXPECT_TRUE(first.has_inventory());
+  const v1::AgentHello second = service_.Hear().hello();
+  EXPECT_FALSE(second.has_inventory());
+  EXPECT_EQ(second.inventory_digest(), first.inventory_digest());
 }
 
 TEST_F(LinkTest, BreaksTheStreamWhenNobodyTakesTheNews) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "agent/agent_loop.h"
 #include "agent/fetch.h"
 #include "agent/host/files.h"
@@ -24,6 +25,7 @@
 #include "agent/steps.h"
 #include "agent/thread_worker.h"
 #include "base/clock.h"
+#include "base/fail_point.h"
 #include "base/log.h"
 #include "base/mailbox.h"
 #include "base/random.h"
@@ -36,6 +38,7 @@ namespace {
 
 constexpr char kVersion[] = "0.1.0";
 constexpr size_t kMailboxCapacity = 1024;  // messages
+constexpr int kReconnectMinMs = 100;
 constexpr int kReconnectMaxMs = 2000;
 constexpr absl::Duration kTurnMax = absl::Seconds(1);
 
@@ -54,6 +57,8 @@ sigset_t BlockSignals() {
 std::shared_ptr<grpc::Channel> DialService(const std::string& target) {
   grpc::ChannelArguments arguments;
   // The link spreads its tries itself; the channel is only not to hold it back.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectMinMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kReconnectMinMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMaxMs);
   return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(),
                                    arguments);
@@ -107,6 +112,10 @@ absl::Status Run(const Options& options, const sigset_t& signals) {
   ASSIGN_OR_RETURN(const std::unique_ptr<SqliteJournal> journal,
                    SqliteJournal::Open(options.root + "/journal.db"));
   ASSIGN_OR_RETURN(core::Update update, journal->Load());
+  // What is under way goes on without; nothing begins.
+  if (const absl::Status reserved = journal->Reserve(); !reserved.ok()) {
+    LogWarning(reserved.message());
+  }
   const std::shared_ptr<grpc::Channel> service = DialService(options.service);
   ServiceFetcher fetcher(service, RealClock());
   Staging staging(options.root, fetcher, RealClock());
@@ -128,7 +137,8 @@ absl::Status Run(const Options& options, const sigset_t& signals) {
       [&](FromService news) {
         return mailbox.TryPost({Message::Kind::kService, std::move(news)});
       });
-  AgentLoop loop({.hooks = NamesOf(options.hooks)}, std::move(update),
+  AgentLoop loop({.hooks = NamesOf(options.hooks), .boot_id = options.boot_id},
+                 std::move(update),
                  {RealClock(), RealRandom(), *journal, link, worker}, mailbox);
   LogInfo(absl::StrCat("agent of '", options.host, "', service '",
                        options.service, "', shim '", options.shim, "'"));
@@ -136,6 +146,10 @@ absl::Status Run(const Options& options, const sigset_t& signals) {
 }
 
 int Main(int argc, char** argv) {
+  if (argc == 2 && absl::string_view(argv[1]) == "--fail-points") {
+    for (const std::string& name : FailPointNames()) std::puts(name.c_str());
+    return 0;
+  }
   const absl::StatusOr<Options> options = ParseOptions(argc, argv);
   if (!options.ok()) {
     std::fprintf(stderr, "baton-agent: %s\nRun with --help for the flags.\n",

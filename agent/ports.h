@@ -161,6 +161,12 @@ class Journal {
   // Returns what was written last; a default Update when nothing was.
   virtual absl::StatusOr<core::Update> Load() = 0;
 
+  // Makes sure that the disk has room for all writes of an update. Before one
+  // begins; repeats cost nothing.
+  //
+  // Errors: RESOURCE_EXHAUSTED, DISK_FULL: begin none; others as Write()
+  virtual absl::Status Reserve() = 0;
+
   // Returns once `update` is on stable storage. An error is final: the disk can
   // no longer be trusted.
   virtual absl::Status Write(const core::Update& update) = 0;
@@ -193,6 +199,8 @@ struct FromService {
   core::Order order = {};  // kStart: all; kCancel: rollout and attempt
   uint64_t attempt = 0;    // kAck
   uint64_t sequence = 0;   // kAck
+  // kStart: until when it may be begun, on this host's monotonic clock.
+  absl::Duration not_after = absl::InfiniteDuration();
 };
 
 // What the worker is to do: a step of an update, or a look at the adapter.

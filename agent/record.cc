@@ -77,6 +77,7 @@ store::v1::AgentUpdate RecordOf(const core::Update& update) {
   record.set_previous_package(update.previous_package);
   record.set_acknowledged(update.acknowledged);
   record.set_shim_instance(update.shim_instance);
+  record.set_boot_id(update.boot_id);
   for (const core::VirtualGpuIdentity& vgpu : update.present) {
     v1::VirtualGpu& added = *record.add_present();
     added.set_partition_id(vgpu.partition_id);
@@ -104,6 +105,7 @@ core::Update UpdateOf(const store::v1::AgentUpdate& record) {
   update.previous_package = record.previous_package();
   update.acknowledged = record.acknowledged();
   update.shim_instance = record.shim_instance();
+  update.boot_id = record.boot_id();
   for (const v1::VirtualGpu& vgpu : record.present()) {
     update.present.push_back({vgpu.partition_id(), vgpu.luid(), vgpu.guest()});
   }

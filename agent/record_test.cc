@@ -27,6 +27,7 @@ core::Update Full() {
   update.next_package = "new";
   update.previous_package = "old";
   update.shim_instance = "00c0ffee00c0ffee";
+  update.boot_id = "3e1f";
   update.present = {{3, "000000070000100a", "vm"}, {4, "000000070000100b", ""}};
   update.sequence = 12;
   update.acknowledged = 11;

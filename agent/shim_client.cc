@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/convert.h"
 #include "agent/link_deadline.h"
+#include "base/fail_point.h"
 #include "base/reason.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
@@ -61,12 +62,18 @@ core::Trial TrialOf(grpc::StatusCode code) {
   return core::Trial::kNoAnswer;
 }
 
-core::Outcome NoResult(const grpc::Status& status) {
+// `waited`  how long at most
+core::Outcome NoResult(const grpc::Status& status, core::Step step,
+                       absl::Duration waited) {
   const absl::Status error = FromGrpc(status);
   core::Outcome outcome;
   outcome.trial = TrialOf(status.error_code());
   outcome.record.code = error.code();
-  outcome.record.message = absl::StrCat("shim: ", error.message());
+  outcome.record.message =
+      absl::IsDeadlineExceeded(error)
+          ? absl::StrCat("the shim did not answer '", Name(step), "' within ",
+                         absl::FormatDuration(waited), ": it hangs")
+          : absl::StrCat("shim: ", error.message());
   outcome.record.reason = Reason(error);
   if (outcome.record.reason.empty()) {
     outcome.record.reason =
@@ -113,6 +120,87 @@ void TakeVgpus(
   }
 }
 
+// The calls, for tests that end the process around one.
+void PassBefore(core::Step step) {
+  switch (step) {
+    case core::Step::kPrepare:
+      FAIL_POINT("agent.before_prepare");
+      return;
+    case core::Step::kPause:
+      FAIL_POINT("agent.before_pause");
+      return;
+    case core::Step::kSave:
+      FAIL_POINT("agent.before_save");
+      return;
+    case core::Step::kCancel:
+      FAIL_POINT("agent.before_cancel");
+      return;
+    case core::Step::kUnload:
+      FAIL_POINT("agent.before_unload");
+      return;
+    case core::Step::kRestore:
+      FAIL_POINT("agent.before_restore");
+      return;
+    case core::Step::kVerify:
+      FAIL_POINT("agent.before_verify");
+      return;
+    case core::Step::kResume:
+      FAIL_POINT("agent.before_resume");
+      return;
+    case core::Step::kConfirm:
+      FAIL_POINT("agent.before_confirm");
+      return;
+    case core::Step::kCommit:
+      FAIL_POINT("agent.before_commit");
+      return;
+    case core::Step::kCloseGate:
+    case core::Step::kSwitch:
+    case core::Step::kReopenGate:
+    case core::Step::kInspect:
+      return;
+  }
+}
+
+void PassAfter(core::Step step) {
+  switch (step) {
+    case core::Step::kPrepare:
+      FAIL_POINT("agent.after_prepare");
+      return;
+    case core::Step::kPause:
+      FAIL_POINT("agent.after_pause");
+      return;
+    case core::Step::kSave:
+      FAIL_POINT("agent.after_save");
+      return;
+    case core::Step::kCancel:
+      FAIL_POINT("agent.after_cancel");
+      return;
+    case core::Step::kUnload:
+      FAIL_POINT("agent.after_unload");
+      return;
+    case core::Step::kRestore:
+      FAIL_POINT("agent.after_restore");
+      return;
+    case core::Step::kVerify:
+      FAIL_POINT("agent.after_verify");
+      return;
+    case core::Step::kResume:
+      FAIL_POINT("agent.after_resume");
+      return;
+    case core::Step::kConfirm:
+      FAIL_POINT("agent.after_confirm");
+      return;
+    case core::Step::kCommit:
+      FAIL_POINT("agent.after_commit");
+      return;
+    case core::Step::kCloseGate:
+    case core::Step::kSwitch:
+    case core::Step::kReopenGate:
+    case core::Step::kInspect:
+      return;
+  }
+}
+
 // What a response carries beyond its result.
 template <typename Response>
 void TakeRest(const Response&, core::Outcome&) {}
@@ -146,6 +234,7 @@ absl::StatusOr<Sight> ShimClient::Inspect(absl::Duration deadline,
   v1::InspectRequest request;
   request.set_incident(depth == Depth::kIncident);
   v1::InspectResponse response;
+  FAIL_POINT("agent.before_inspect");
   const grpc::Status status = stub_->Inspect(&context, request, &response);
   if (!status.ok()) return FromGrpc(status);
   Sight sight;
@@ -160,13 +249,21 @@ absl::StatusOr<Sight> ShimClient::Inspect(absl::Duration deadline,
 }
 
 core::Outcome ShimClient::Run(const ShimStep& step) {
+  PassBefore(step.step);
+  core::Outcome outcome = Call(step);
+  PassAfter(step.step);
+  return outcome;
+}
+
+core::Outcome ShimClient::Call(const ShimStep& step) {
   const auto call = [&](auto method, const auto& request,
                         auto response) -> core::Outcome {
     grpc::ClientContext context;
-    SetDeadline(InAll(step) + options_.margin, context);
+    const absl::Duration most = InAll(step) + options_.margin;
+    SetDeadline(most, context);
     const grpc::Status status =
         ((*stub_).*method)(&context, request, &response);
-    if (!status.ok()) return NoResult(status);
+    if (!status.ok()) return NoResult(status, step.step, most);
     core::Outcome outcome;
     outcome.record = FromProto(response.result());
     TakeRest(response, outcome);

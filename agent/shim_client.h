@@ -25,6 +25,8 @@ class ShimClient final : public Shim {
   core::Outcome Run(const ShimStep& step) override;
 
  private:
+  core::Outcome Call(const ShimStep& step);
+
   const Options options_;
   const std::unique_ptr<v1::ShimService::Stub> stub_;
 };

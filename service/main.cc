@@ -3,8 +3,11 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "base/fail_point.h"
 #include "base/log.h"
 #include "base/reason.h"
 #include "service/options.h"
@@ -54,6 +57,12 @@ int Serve(const baton::ServiceOptions& options, const sigset_t& stop) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 2 && absl::string_view(argv[1]) == "--fail-points") {
+    for (const std::string& name : baton::FailPointNames()) {
+      std::puts(name.c_str());
+    }
+    return EXIT_SUCCESS;
+  }
   const auto options = baton::ParseServiceOptions(argc, argv);
   if (!options.ok()) return Fail(options.status());
   if (!options->help.empty()) {

@@ -112,9 +112,16 @@ absl::StatusOr<ServiceOptions> ParseServiceOptions(int argc,
   app.add_option("--heartbeat", heartbeat,
                  "how often agents send a sign of life")
       ->capture_default_str();
+  uint64_t reserve_mib = options.disk_reserve_bytes >> 20;
+  app.add_option("--disk-reserve-mib", reserve_mib,
+                 "MiB that must be free on the disk of --data for more hosts "
+                 "to be admitted; 0 to 1048576")
+      ->check(CLI::Range(uint64_t{0}, uint64_t{1} << 20))
+      ->capture_default_str();
   std::string help;
   RETURN_IF_ERROR(Parse(app, argc, argv, help));
   if (!help.empty()) return ServiceOptions{.help = help};
+  options.disk_reserve_bytes = reserve_mib << 20;
   ASSIGN_OR_RETURN(options.heartbeat, ParseHeartbeat(heartbeat));
   ASSIGN_OR_RETURN(options.listen, NormalListenAddress(options.listen));
   if (options.metrics_listen.empty()) return options;

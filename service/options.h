@@ -1,6 +1,7 @@
 #ifndef SERVICE_OPTIONS_H_
 #define SERVICE_OPTIONS_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -26,6 +27,8 @@ struct ServiceOptions {
   std::string log_level = "info";
   // How often agents send a sign of life, 10 ms to 1 min.
   absl::Duration heartbeat = absl::Seconds(2);
+  // Below so much room on the disk of `data` no host is admitted.
+  uint64_t disk_reserve_bytes = uint64_t{256} << 20;
   // What --help says. Empty: it was not asked for. Otherwise nothing else is
   // set.
   std::string help = "";

@@ -37,6 +37,7 @@ TEST(OptionsTest, HasDefaultsForWhatIsNotRequired) {
   EXPECT_EQ(options->metrics_listen, "");
   EXPECT_EQ(options->log_level, "info");
   EXPECT_EQ(options->heartbeat, absl::Seconds(2));
+  EXPECT_EQ(options->disk_reserve_bytes, uint64_t{256} << 20);
 }
 
 TEST(OptionsTest, ExplainsItself) {
@@ -55,6 +56,8 @@ TEST(OptionsTest, RefusesBadFlags) {
       {"--listen=unix:/s", "--data=/d", "--heartbeat=soon"},
       {"--listen=unix:/s", "--data=/d", "--heartbeat=1ms"},
       {"--listen=unix:/s", "--data=/d", "--heartbeat=2h"},
+      {"--listen=unix:/s", "--data=/d", "--disk-reserve-mib=-1"},
+      {"--listen=unix:/s", "--data=/d", "--disk-reserve-mib=lots"},
       {"--listen=unix:/s", "--data=/d", "word"},
   };
   for (const auto& flags : kCases) {

@@ -16,6 +16,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "base/fail_point.h"
 #include "base/log.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
@@ -94,12 +95,15 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
         server->metrics_,
         metrics::Endpoint::Listen(options.metrics_listen, *server->loop_));
   }
+  FAIL_POINT("service.before_listen");
   RETURN_IF_ERROR(server->Listen(options));
+  FAIL_POINT("service.after_listen");
   return server;
 }
 
 absl::Status Server::OpenData(const ServiceOptions& options) {
   ASSIGN_OR_RETURN(lock_, DataLock::Take(options.data));
+  disk_ = std::make_unique<DataDisk>(options.data);
   ASSIGN_OR_RETURN(
       store_, store::OpenSqliteStore({.path = options.data + "/baton.db"}));
   return absl::OkStatus();
@@ -125,9 +129,11 @@ absl::Status Server::OpenLoop(const ServiceOptions& options) {
   const runtime::FleetLoop::Options loop_options = {
       .heartbeat = options.heartbeat,
       .lost_after =
-          std::max(kLostAfterMin, kHeartbeatsMissed * options.heartbeat)};
+          std::max(kLostAfterMin, kHeartbeatsMissed * options.heartbeat),
+      .disk_reserve_bytes = options.disk_reserve_bytes};
   ASSIGN_OR_RETURN(
-      loop_, runtime::FleetLoop::Create(loop_options, {RealClock(), *store_}));
+      loop_, runtime::FleetLoop::Create(loop_options,
+                                        {RealClock(), *store_, disk_.get()}));
   return absl::OkStatus();
 }
 

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "grpcpp/server.h"
+#include "service/data_disk.h"
 #include "service/data_lock.h"
 #include "service/depot/depot.h"
 #include "service/depot/worker.h"
@@ -69,6 +70,7 @@ class Server {
 
   // In the order of the start; they go in the opposite one.
   std::unique_ptr<DataLock> lock_;
+  std::unique_ptr<DataDisk> disk_;
   std::unique_ptr<runtime::Store> store_;
   std::unique_ptr<depot::Depot> depot_;
   rpc::PackageIndex index_;

@@ -90,6 +90,7 @@ void Begin(Order order, Update& update) {
   Update next;
   next.epoch = update.epoch;
   next.finished_attempt = update.finished_attempt;
+  next.boot_id = update.boot_id;
   next.order = std::move(order);
   next.phase = Phase::kAccepted;
   next.sequence = 1;
@@ -312,18 +313,19 @@ bool IsAmong(const VirtualGpuIdentity& vgpu,
   return std::find(present.begin(), present.end(), vgpu) != present.end();
 }
 
-// Takes note of the vGPUs that went with the shim's last life. Returns how many
-// they are. From Pause on only the shim of then can give back what it stopped
-// and saved, whoever is there now.
-size_t CountLost(const Outcome& seen, Update& update) {
+// Takes note of the vGPUs that went with what held them, but for those that are
+// `still` there. Returns how many they are. From Pause on nobody else can give
+// back what was stopped and saved, whoever is there now.
+size_t CountLost(const std::vector<VirtualGpuIdentity>& still,
+                 absl::string_view difference, Update& update) {
   size_t lost = 0;
   for (const VirtualGpuIdentity& vgpu : update.present) {
-    if (!update.paused && IsAmong(vgpu, seen.present)) continue;
+    if (!update.paused && IsAmong(vgpu, still)) continue;
     VirtualGpuResult& result = update.vgpus[vgpu.partition_id];
     result.partition_id = vgpu.partition_id;
     result.guest = vgpu.guest;
     result.preserved = false;
-    result.difference = "its state is lost with the shim that was restarted";
+    result.difference = std::string(difference);
     ++lost;
   }
   return lost;
@@ -335,7 +337,9 @@ size_t CountLost(const Outcome& seen, Update& update) {
 void GoOnWithAnotherShim(Step step, const Outcome& seen, Update& update) {
   update.failures = 0;
   update.gate_touched |= step == Step::kInspect;
-  const size_t lost = CountLost(seen, update);
+  const size_t lost =
+      CountLost(seen.present,
+                "its state is lost with the shim that was restarted", update);
   if (update.paused || lost > 0) {
     Quarantine(
         "SHIM_RESTARTED",
@@ -354,6 +358,30 @@ void GoOnWithAnotherShim(Step step, const Outcome& seen, Update& update) {
       step == Step::kCancel && seen.record.code == absl::StatusCode::kOk;
   update.phase = Phase::kCancelling;
   if (cancelled) StandStillCancelled(update);
+}
+
+// The host went down in mid-update, and came up again: what was saved, and
+// every vGPU, went with it. Nobody has to be asked.
+void GoOnAfterReboot(absl::string_view boot_id, Update& update) {
+  const std::string what = absl::StrCat(
+      "the host was rebooted (boot id ", update.boot_id, ", now ", boot_id,
+      ") ", update.paused ? "after Pause was begun" : "before Pause");
+  // How far it had come with the gate is not journalled.
+  update.gate_touched = true;
+  const size_t lost =
+      CountLost({}, "its state is lost with the host, which went down", update);
+  if (update.paused || lost > 0) {
+    Quarantine(
+        "HOST_REBOOTED",
+        absl::StrCat(what, ": the state of ", lost, " vGPUs is lost with it"),
+        update);
+    update.reason = "HOST_REBOOTED";  // whatever had gone wrong before
+    return;
+  }
+  // The shim, if it is there, knows of no update: only the gate is to be seen
+  // to.
+  Note("HOST_REBOOTED", what, update);
+  update.phase = Phase::kCancelled;
 }
 
 absl::Status CheckEpoch(uint64_t epoch, const Update& update) {
@@ -401,6 +429,9 @@ absl::Status Apply(const StartOrdered& event, Update& update) {
   if (!repeat) {
     absl::Status ok = CheckAttempt(order.rollout, order.attempt, update);
     if (!ok.ok()) return ok;
+    if (event.now > event.not_after) {
+      return OrderExpiredError(order.attempt, event.now - event.not_after);
+    }
   }
 
   // Nothing below this line can fail.
@@ -410,8 +441,11 @@ absl::Status Apply(const StartOrdered& event, Update& update) {
     return absl::OkStatus();
   }
   Begin(order, update);
-  if (const std::string problem = ProblemIn(order); !problem.empty()) {
-    // The attempt has a slot: only an end of it frees that.
+  // The attempt has a slot: only an end of it frees that.
+  if (!order.unknown.empty()) {
+    Note("STEP_UNKNOWN", absl::StrCat("the order ", order.unknown), update);
+    Finish(End::kCancelled, update);
+  } else if (const std::string problem = ProblemIn(order); !problem.empty()) {
     Note("BAD_ORDER", absl::StrCat("the order ", problem), update);
     Finish(End::kCancelled, update);
   }
@@ -464,12 +498,19 @@ absl::Status Apply(const StopRequested& event, Update& update) {
   return absl::OkStatus();
 }
 
-absl::Status Apply(const Restarted&, Update& update) {
-  if (!Active(update)) return absl::OkStatus();
+absl::Status Apply(const Restarted& event, Update& update) {
+  const bool rebooted = !event.boot_id.empty() && !update.boot_id.empty() &&
+                        event.boot_id != update.boot_id;
+  if (!Active(update)) {
+    update.boot_id = event.boot_id;
+    return absl::OkStatus();
+  }
   update.running = std::nullopt;
   update.failures = 0;
   update.phase = Phase::kUnknown;
   ++update.sequence;
+  if (rebooted) GoOnAfterReboot(event.boot_id, update);
+  update.boot_id = event.boot_id;
   return absl::OkStatus();
 }
 

@@ -21,6 +21,9 @@ struct Welcomed {
 struct StartOrdered {
   uint64_t epoch = 0;
   Order order = {};
+  // Until when it may be begun, and when this is, on one monotonic clock.
+  absl::Duration not_after = absl::InfiniteDuration();
+  absl::Duration now = absl::ZeroDuration();
 };
 
 // The service wants an update to end where it can. Repeats are harmless.
@@ -43,7 +46,9 @@ struct StopRequested {
 };
 
 // The agent was started, and the update is what its journal holds.
-struct Restarted {};
+struct Restarted {
+  std::string boot_id = "";  // the kernel's; empty: not known
+};
 
 // A step that Plan() named is about to run.
 struct StepStarted {
@@ -93,7 +98,8 @@ struct StepEnded {
 //
 // Errors:
 //   ABORTED              STALE_EPOCH, ATTEMPT_FINISHED: drop the order
-//   FAILED_PRECONDITION  ATTEMPT_RUNNING: the service repeats it later;
+//   FAILED_PRECONDITION  ATTEMPT_RUNNING, ORDER_EXPIRED: the service repeats
+//                        it later;
 //                        STEP_UNEXPECTED: a programmer error of the caller
 //   INVALID_ARGUMENT     BAD_ORDER: drop it
 absl::Status Apply(const Welcomed& event, Update& update);

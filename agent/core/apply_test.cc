@@ -737,6 +737,94 @@ TEST(ApplyTest, AShimThatDoesNotSayItsLifeIsNotComparedWithAny) {
   }
 }
 
+// The host's own word is enough: no step asks the shim.
+TEST(ApplyTest, ARebootEndsWhatWasUnderWayWhateverTheShimWouldSay) {
+  for (const Way way : {Way::kForward, Way::kBack}) {
+    for (const Phase phase : kPhases) {
+      Update update = WithShim(way, phase);
+      if (!Active(update)) continue;
+      SCOPED_TRACE(testing::Message() << Name(phase) << ", " << Name(way));
+      update.boot_id = "before";
+      update.reason = "EARLIER";
+      ASSERT_TRUE(Apply(Restarted{"after"}, update).ok());
+      EXPECT_EQ(update.end, End::kQuarantined);
+      EXPECT_EQ(update.reason, "HOST_REBOOTED");
+      EXPECT_THAT(update.message, HasSubstr("1 vGPUs is lost"));
+      EXPECT_FALSE(update.vgpus.at(1).preserved);
+      EXPECT_EQ(update.vgpus.at(1).guest, "vm-1");
+      EXPECT_EQ(update.finished_attempt, 7u);
+      EXPECT_EQ(update.boot_id, "after");
+      EXPECT_EQ(Plan(update), std::nullopt);
+    }
+  }
+}
+
+TEST(ApplyTest, ARebootWithNobodyThereReopensTheGateAndCancels) {
+  Update update = At(Way::kForward, Phase::kPrepared);
+  update.boot_id = "before";
+  ASSERT_TRUE(Apply(Restarted{"after"}, update).ok());
+  EXPECT_EQ(update.phase, Phase::kCancelled);
+  EXPECT_EQ(Plan(update)->step, Step::kReopenGate);
+  Take(Outcome(), update);
+  EXPECT_EQ(update.end, End::kCancelled);
+  EXPECT_EQ(update.reason, "HOST_REBOOTED");
+}
+
+TEST(ApplyTest, NoRebootIsSeenInOneLifeNorWhereItIsNotKnown) {
+  for (const auto& [before, after] :
+       {std::pair("a", "a"), std::pair("", "a"), std::pair("a", "")}) {
+    Update update = WithShim(Way::kForward, Phase::kSaved);
+    update.boot_id = before;
+    ASSERT_TRUE(Apply(Restarted{after}, update).ok());
+    EXPECT_EQ(update.phase, Phase::kUnknown);
+    EXPECT_EQ(Plan(update)->step, Step::kInspect);
+  }
+}
+
+TEST(ApplyTest, AnAttemptIsOfTheBootInWhichItWasBegun) {
+  Update update;
+  ASSERT_TRUE(Apply(Restarted{"one"}, update).ok());
+  ASSERT_TRUE(Apply(StartOrdered{3, AnOrder()}, update).ok());
+  EXPECT_EQ(update.boot_id, "one");
+}
+
+TEST(ApplyTest, BeginsNothingOnAnOrderThatCameTooLate) {
+  const absl::Duration now = absl::Seconds(100);
+  StartOrdered late{3, AnOrder(), now - absl::Milliseconds(1), now};
+  Update update = At(Way::kForward, Phase::kIdle);
+  const Update before = update;
+  const absl::Status refused = Apply(late, update);
+  EXPECT_EQ(Reason(refused), "ORDER_EXPIRED");
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("1ms ago"));
+  EXPECT_EQ(update, before);
+  late.not_after = now;
+  EXPECT_TRUE(Apply(late, update).ok());
+  EXPECT_EQ(update.phase, Phase::kAccepted);
+}
+
+// What is under way, and what has ended, is not begun by it.
+TEST(ApplyTest, TakesARepeatHoweverLateItComes) {
+  const StartOrdered late{3, AnOrder(), absl::Seconds(1), absl::Hours(5)};
+  Update running = At(Way::kForward, Phase::kSaved);
+  EXPECT_TRUE(Apply(late, running).ok());
+  EXPECT_EQ(running.phase, Phase::kSaved);
+  Update ended = At(Way::kForward, Phase::kEnded);
+  EXPECT_TRUE(Apply(late, ended).ok());
+  EXPECT_EQ(ended.asked_again, 1u);
+}
+
+TEST(ApplyTest, EndsAnAttemptBeforeItTouchesAnythingWhenAStepIsUnknown) {
+  Order order = AnOrder();
+  order.unknown = "wants step 99 where this release takes 'pause'";
+  Update update;
+  ASSERT_TRUE(Apply(StartOrdered{3, order}, update).ok());
+  EXPECT_EQ(Of(update),
+            Standing(Way::kForward, Phase::kEnded, End::kCancelled));
+  EXPECT_EQ(update.reason, "STEP_UNKNOWN");
+  EXPECT_THAT(update.message, HasSubstr("step 99"));
+  EXPECT_EQ(Plan(update), std::nullopt);
+}
+
 TEST(ApplyTest, ARestartFindsAnotherAttemptAndCallsAPerson) {
   Update update = At(Way::kForward, Phase::kPaused);
   ASSERT_TRUE(Apply(Restarted{}, update).ok());

@@ -24,6 +24,13 @@ absl::Status AttemptRunningError(uint64_t got, uint64_t running) {
                    " is under way"));
 }
 
+absl::Status OrderExpiredError(uint64_t attempt, absl::Duration late) {
+  return ErrorWithReason(
+      absl::StatusCode::kFailedPrecondition, "ORDER_EXPIRED",
+      absl::StrCat("attempt ", attempt, " was not to be begun any more ",
+                   absl::FormatDuration(late), " ago"));
+}
+
 absl::Status BadOrderError(absl::string_view problem) {
   return ErrorWithReason(absl::StatusCode::kInvalidArgument, "BAD_ORDER",
                          absl::StrCat("order ", problem));

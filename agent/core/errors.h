@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "agent/core/phase.h"
 
 namespace baton::agent::core {
@@ -17,6 +18,9 @@ absl::Status AttemptFinishedError(uint64_t got, uint64_t last);
 
 // FAILED_PRECONDITION, ATTEMPT_RUNNING: another attempt has to end first.
 absl::Status AttemptRunningError(uint64_t got, uint64_t running);
+
+// FAILED_PRECONDITION, ORDER_EXPIRED: it came too late to begin on it.
+absl::Status OrderExpiredError(uint64_t attempt, absl::Duration late);
 
 // INVALID_ARGUMENT, BAD_ORDER.
 absl::Status BadOrderError(absl::string_view problem);

@@ -56,6 +56,9 @@ struct Order {
   std::string hook_after = "";
   // Whether to go on where the old driver cannot read what the new one saves.
   bool without_way_back = false;
+  // What it asks for that this release does not know, for people; not
+  // journalled. Empty: all is known.
+  std::string unknown = "";
 
   bool operator==(const Order&) const = default;
 };
@@ -128,6 +131,8 @@ struct Update {
   // Empty: not known yet, or a shim that does not say.
   std::string shim_instance = "";
   std::vector<VirtualGpuIdentity> present = {};
+  // The kernel's, of this life of the host. Empty: not known.
+  std::string boot_id = "";
 
   bool gate_touched = false;    // reopening it, or a hook, may be needed
   bool paused = false;          // engines may be stopped, or were

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/host/command.h"
 #include "agent/host/files.h"
+#include "base/fail_point.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
 
@@ -93,8 +94,10 @@ absl::Status ExecGate::Close(absl::Duration deadline) {
   // An earlier attempt closed it and it still is: what counts is how that one
   // found it. One that somebody opened since is somebody else's.
   if (!remembered.has_value() || open) RETURN_IF_ERROR(Remember(open));
+  FAIL_POINT("agent.after_remember_gate");
   ASSIGN_OR_RETURN(const bool was_open,
                    SaysOpen("pause", "was", until - clock_.Monotonic()));
+  FAIL_POINT("agent.after_close_gate");
   // Somebody closed it between the two calls: then it stays closed.
   if (open && !was_open) return Remember(was_open);
   return absl::OkStatus();
@@ -112,7 +115,10 @@ absl::Status ExecGate::Reopen(absl::Duration deadline) {
                    clock_)
             .status());
   }
-  return RemoveFile(options_.memory_path);
+  FAIL_POINT("agent.after_reopen_gate");
+  RETURN_IF_ERROR(RemoveFile(options_.memory_path));
+  FAIL_POINT("agent.after_forget_gate");
+  return absl::OkStatus();
 }
 
 }  // namespace baton::agent

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/host/command.h"
+#include "base/fail_point.h"
 #include "base/reason.h"
 
 namespace baton::agent {
@@ -19,8 +20,10 @@ absl::Status LinuxMachine::RunHook(const std::string& name,
   }
   // A host's name needs no escaping: see CheckHost().
   const std::string input = absl::StrCat("{\"host\":\"", options_.host, "\"}");
+  FAIL_POINT("agent.before_hook");
   const absl::Status ran =
       RunCommand({found->second, moment, input, deadline}, clock_).status();
+  FAIL_POINT("agent.after_hook");
   if (ran.ok()) return ran;
   const bool slow = absl::IsDeadlineExceeded(ran);
   return ErrorWithReason(

@@ -17,6 +17,7 @@
 #include "agent/host/files.h"
 #include "agent/host/preflight.h"
 #include "base/digest.h"
+#include "base/fail_point.h"
 #include "base/log.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
@@ -172,6 +173,7 @@ absl::StatusOr<StagedPackage> Staging::Unpack(const std::string& file,
   RETURN_IF_ERROR(UnpackDriver(file, unfinished).status());
   RETURN_IF_ERROR(ReplaceFile(unfinished + kDigestFile, digest));
   RETURN_IF_ERROR(SyncDirectory(unfinished));
+  FAIL_POINT("agent.after_unpack");
   // There only when what it holds was found damaged.
   fs::remove_all(finished, error);
   if (std::rename(unfinished.c_str(), finished.c_str()) != 0) {
@@ -207,7 +209,9 @@ absl::StatusOr<StagedPackage> Staging::Add(const Wanted& wanted,
         absl::StrCat("package '", wanted.driver, "' says that it is '",
                      manifest.driver(), "' ", manifest.version()));
   }
+  FAIL_POINT("agent.after_fetch");
   ASSIGN_OR_RETURN(StagedPackage package, Unpack(file, name, wanted.digest));
+  FAIL_POINT("agent.after_stage");
   RETURN_IF_ERROR(RemoveFile(file));
   return package;
 }
@@ -237,10 +241,13 @@ absl::Status Staging::Switch(const std::string& package) {
   if (symlink(target.c_str(), temporary.c_str()) != 0) {
     return DiskError("make link", temporary);
   }
+  FAIL_POINT("agent.before_switch");
   if (std::rename(temporary.c_str(), path.c_str()) != 0) {
     return DiskError("replace link", path);
   }
-  return SyncDirectory(root_);
+  RETURN_IF_ERROR(SyncDirectory(root_));
+  FAIL_POINT("agent.after_switch");
+  return absl::OkStatus();
 }
 
 absl::StatusOr<uint64_t> Staging::FreeBytes() const {

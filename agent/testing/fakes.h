@@ -372,6 +372,7 @@ class FakeStage final : public Stage {
 class FakeJournal final : public Journal {
  public:
   absl::StatusOr<core::Update> Load() override { return written; }
+  absl::Status Reserve() override { return reserve; }
   absl::Status Write(const core::Update& update) override {
     if (fail_from > 0 && ++writes >= fail_from) {
       return ErrorWithReason(absl::StatusCode::kUnavailable, "JOURNAL_UNUSABLE",
@@ -382,6 +383,7 @@ class FakeJournal final : public Journal {
   }
 
   core::Update written = {};
+  absl::Status reserve = absl::OkStatus();
   int fail_from = 0;  // the first write that fails, from 1; 0: none
   int writes = 0;
 };

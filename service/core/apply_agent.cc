@@ -20,6 +20,9 @@ constexpr size_t kStepsMax = 256;
 constexpr size_t kBlocksMax = 4096;
 constexpr size_t kLogLinesMax = 200;
 constexpr size_t kLogLineBytesMax = 512;
+// A store is restored over fewer restarts of the service than that: a host that
+// claims more is not honest.
+constexpr uint64_t kEpochLeadMax = 1'000'000;
 // Attempts grow by one: no honest host is ever beyond it.
 constexpr uint64_t kAttemptMax = uint64_t{1} << 48;
 
@@ -47,18 +50,21 @@ absl::Status CheckInventory(const std::string& host,
 absl::Status CheckHello(const Fleet& fleet, const HostConnected& event) {
   RETURN_IF_ERROR(CheckHostName(event.host));
   RETURN_IF_ERROR(CheckLabels(event.labels));
-  RETURN_IF_ERROR(CheckInventory(event.host, event.inventory));
-  if (event.stream == 0) return BadReportError(event.host, "without a stream");
-  if (event.finished_attempt > kAttemptMax) {
-    return BadReportError(
-        event.host, absl::StrCat("finished attempt ", event.finished_attempt));
+  if (event.inventory.has_value()) {
+    RETURN_IF_ERROR(CheckInventory(event.host, *event.inventory));
   }
-  if (event.epoch > fleet.epoch) {
+  if (event.stream == 0) return BadReportError(event.host, "without a stream");
+  for (const uint64_t attempt :
+       {event.finished_attempt, event.running_attempt}) {
+    if (attempt <= kAttemptMax) continue;
+    return BadReportError(event.host, absl::StrCat("attempt ", attempt));
+  }
+  if (event.epoch > fleet.epoch + kEpochLeadMax) {
     return ErrorWithReason(
         absl::StatusCode::kFailedPrecondition, "SERVICE_BEHIND",
         absl::StrCat("'", event.host, "' obeyed epoch ", event.epoch,
                      ", this service is at ", fleet.epoch,
-                     ": its store is older than what the host has seen"));
+                     ": that cannot be a backup's age"));
   }
   if (FindHost(fleet, event.host) == nullptr &&
       fleet.hosts.size() >= kHostsMax) {
@@ -67,6 +73,26 @@ absl::Status CheckHello(const Fleet& fleet, const HostConnected& event) {
         absl::StrCat("the service keeps at most ", kHostsMax, " hosts"));
   }
   return absl::OkStatus();
+}
+
+// The latest attempt that an agent speaks of.
+struct Claim {
+  uint64_t attempt = 0;      // 0: none
+  std::string rollout = "";  // empty: not said
+  bool running = false;      // else it has ended
+};
+
+Claim ClaimOf(const HostConnected& event) {
+  if (event.running_attempt > event.finished_attempt) {
+    return {event.running_attempt, event.running_rollout, true};
+  }
+  return {event.finished_attempt, event.finished_rollout, false};
+}
+
+std::string Text(const Claim& claim) {
+  return absl::StrCat(
+      claim.running ? "is in attempt " : "has finished attempt ", claim.attempt,
+      claim.rollout.empty() ? "" : absl::StrCat(" of '", claim.rollout, "'"));
 }
 
 // Returns what the hello changes for good, for people; empty when nothing.
@@ -78,30 +104,64 @@ std::string DifferenceOf(const Host* host, const HostConnected& event) {
     changed.push_back("agent_version");
   }
   if (LabelsIn(host->agent_labels) != event.labels) changed.push_back("labels");
-  if (host->inventory != event.inventory) changed.push_back("inventory");
-  if (host->attempt < event.finished_attempt) changed.push_back("attempt");
+  const bool inventory = event.inventory.has_value() &&
+                         (host->inventory != *event.inventory ||
+                          host->inventory_digest != event.inventory_digest);
+  if (inventory) changed.push_back("inventory");
+  if (host->attempt < ClaimOf(event).attempt) changed.push_back("attempt");
   return absl::StrJoin(changed, ",");
 }
 
+// Returns what shows that the store is older than what has happened: the agent
+// speaks of an attempt that was never given out as far as the store knows.
+// Empty: nothing does. A host that is not known may have been deleted, and then
+// what it has finished shows nothing.
+std::string SignOfOlderStore(const Fleet& fleet, const std::string& name,
+                             const Claim& claim) {
+  const Host* host = FindHost(fleet, name);
+  if (host == nullptr && !claim.running) return "";
+  const uint64_t known = host == nullptr ? 0 : host->attempt;
+  if (claim.attempt <= known) return "";
+  return absl::StrCat("'", name, "' ", Text(claim), ", the last one known is ",
+                      known);
+}
+
+std::string SignOfOlderStore(const Fleet& fleet, const HostConnected& event) {
+  if (event.epoch > fleet.epoch) {
+    return absl::StrCat("'", event.host, "' obeyed epoch ", event.epoch,
+                        ", this service is at ", fleet.epoch);
+  }
+  return SignOfOlderStore(fleet, event.host, ClaimOf(event));
+}
+
+void TakeInventory(const HostConnected& event, Host& host) {
+  if (event.inventory.has_value()) {
+    host.inventory = *event.inventory;
+    host.inventory_digest = event.inventory_digest;
+  } else if (host.inventory_digest.empty()) {
+    // It tells it next.
+    Inventory none;
+    none.fault = "the agent has not told its inventory yet";
+    host.inventory = none;
+  }
+}
+
 // Returns what shows that the agent can never report the attempt that holds
-// `host`'s slot, for it has finished another one of that number or a later one:
-// its journal is of another fleet, or the store is older than it. Empty:
+// the host's slot, for it speaks of another one of that number or of a later
+// one: its journal is of another fleet, or the store is older than it. Empty:
 // nothing does.
-std::string SignOfAnotherFleet(const Fleet& fleet, const HostConnected& event) {
-  const Host* host = FindHost(fleet, event.host);
+std::string SignOfAnotherFleet(const Fleet& fleet, const std::string& name,
+                               const Claim& claim) {
+  const Host* host = FindHost(fleet, name);
   if (host == nullptr || host->rollout.empty()) return "";
-  const Update* update = FindUpdate(fleet, host->rollout, event.host);
+  const Update* update = FindUpdate(fleet, host->rollout, name);
   if (update == nullptr) return "";
-  const bool later = event.finished_attempt > update->attempt;
-  const bool other = event.finished_attempt == update->attempt &&
-                     !event.finished_rollout.empty() &&
-                     event.finished_rollout != host->rollout;
-  if (!later && !other) return "";
-  return absl::StrCat(
-      "the agent has finished attempt ", event.finished_attempt,
-      other ? absl::StrCat(" of '", event.finished_rollout, "'") : "",
-      ", yet the last one that was given out is ", update->attempt, " of '",
-      host->rollout, "'");
+  const bool other = claim.attempt == update->attempt &&
+                     !claim.rollout.empty() && claim.rollout != host->rollout;
+  if (claim.attempt <= update->attempt && !other) return "";
+  return absl::StrCat("the agent ", Text(claim),
+                      ", yet the last one that was given out is ",
+                      update->attempt, " of '", host->rollout, "'");
 }
 
 // Ends the update that the host will never report. Whoever looks finds out what
@@ -116,6 +176,20 @@ void EndUnknown(const std::string& sign, Host& host, Editor& editor) {
   host.rollout.clear();
 }
 
+// Takes over what the agent knows and the store does not. A host that is in an
+// update which nobody here ordered is kept away from rollouts until somebody
+// has looked. `older` and `sign` as above; one of them is not empty.
+void TakeOver(const Claim& claim, const std::string& older,
+              const std::string& sign, Host& host, Editor& editor) {
+  const bool unknown =
+      claim.running && claim.attempt > host.attempt && host.rollout.empty();
+  if (unknown && !host.quarantine.has_value()) {
+    host.quarantine = Quarantine{"", kStoreIsOlder, older};
+  }
+  host.attempt = std::max(host.attempt, claim.attempt);
+  if (!sign.empty()) EndUnknown(sign, host, editor);
+}
+
 // The host that `stream` speaks for, if it is the newest one.
 absl::StatusOr<const Host*> FindOnStream(const Fleet& fleet,
                                          const std::string& name,
@@ -127,6 +201,27 @@ absl::StatusOr<const Host*> FindOnStream(const Fleet& fleet,
       absl::StatusCode::kAborted, "STREAM_REPLACED",
       absl::StrCat("stream ", stream, " of '", name,
                    "' is not its newest any more: connect again"));
+}
+
+// What a heartbeat says of the inventory; nothing: it is as it was.
+struct Told {
+  std::optional<Inventory> inventory = std::nullopt;
+  std::string digest = "";
+};
+
+absl::StatusOr<Told> ToldBy(const HostHeard& event, const Host& host) {
+  if (!event.change.has_value()) {
+    return Told{event.inventory, event.inventory_digest};
+  }
+  const InventoryChange& change = *event.change;
+  if (change.base.empty() || change.base != host.inventory_digest) {
+    return ErrorWithReason(
+        absl::StatusCode::kAborted, "INVENTORY_UNKNOWN",
+        absl::StrCat("'", event.host, "' told a change of inventory \"",
+                     change.base, "\", the one known is \"",
+                     host.inventory_digest, "\": connect again"));
+  }
+  return Told{Changed(host.inventory.Get(), change), change.digest};
 }
 
 // ---- Reports.
@@ -163,6 +258,9 @@ absl::Status CheckReport(const UpdateReported& event) {
                           absl::StrCat("state ", Name(report.state)));
   }
   if (report.sequence == 0) return BadReportError(event.host, "sequence 0");
+  if (report.attempt > kAttemptMax) {
+    return BadReportError(event.host, absl::StrCat("attempt ", report.attempt));
+  }
   if (report.steps.size() > kStepsMax) {
     return BadReportError(
         event.host,
@@ -186,6 +284,19 @@ absl::Status AttemptError(const UpdateReported& event, const Update& update) {
       absl::StrCat("'", event.host, "' reported attempt ", event.report.attempt,
                    " of '", event.report.rollout, "', current is ",
                    update.attempt));
+}
+
+// An attempt that was never given out, as far as is known here, is not to be
+// left aside: whoever says hello again tells all that there is to know of it.
+absl::Status CheckKnown(const Fleet& fleet, const UpdateReported& event) {
+  const Claim claim = {event.report.attempt, event.report.rollout,
+                       event.report.state == UpdateState::kRunning};
+  std::string sign = SignOfOlderStore(fleet, event.host, claim);
+  if (sign.empty()) sign = SignOfAnotherFleet(fleet, event.host, claim);
+  if (sign.empty()) return absl::OkStatus();
+  return ErrorWithReason(absl::StatusCode::kFailedPrecondition,
+                         "ATTEMPT_UNKNOWN",
+                         absl::StrCat(sign, ": connect again"));
 }
 
 absl::StatusOr<Effect> EffectOf(const UpdateReported& event,
@@ -363,7 +474,10 @@ void End(const UpdateReported& event, Update& update, Editor& editor) {
 
 absl::Status On(const HostConnected& event, Editor& editor) {
   RETURN_IF_ERROR(CheckHello(editor.fleet(), event));
-  const std::string sign = SignOfAnotherFleet(editor.fleet(), event);
+  const Claim claim = ClaimOf(event);
+  const std::string sign =
+      SignOfAnotherFleet(editor.fleet(), event.host, claim);
+  const std::string older = SignOfOlderStore(editor.fleet(), event);
   std::string changed =
       DifferenceOf(FindHost(editor.fleet(), event.host), event);
   if (!sign.empty()) {
@@ -376,10 +490,10 @@ absl::Status On(const HostConnected& event, Editor& editor) {
   host.boot_id = event.boot_id;
   host.agent_version = event.agent_version;
   host.agent_labels = PackedLabels(event.labels);
-  host.inventory = event.inventory;
-  host.attempt = std::max(host.attempt, event.finished_attempt);
+  TakeInventory(event, host);
+  TakeOver(claim, older, sign, host, editor);
   host.stream = event.stream;
-  if (!sign.empty()) EndUnknown(sign, host, editor);
+  if (!older.empty()) editor.Doubt(event.epoch, older);
   editor.Hear(event.host);
   if (!changed.empty()) editor.Audit("host.connect", event.host, changed);
   return absl::OkStatus();
@@ -388,13 +502,17 @@ absl::Status On(const HostConnected& event, Editor& editor) {
 absl::Status On(const HostHeard& event, Editor& editor) {
   ASSIGN_OR_RETURN(const Host* found,
                    FindOnStream(editor.fleet(), event.host, event.stream));
+  ASSIGN_OR_RETURN(const Told told, ToldBy(event, *found));
   const bool changed =
-      event.inventory.has_value() && *event.inventory != found->inventory;
-  if (changed) RETURN_IF_ERROR(CheckInventory(event.host, *event.inventory));
+      told.inventory.has_value() && (*told.inventory != found->inventory ||
+                                     told.digest != found->inventory_digest);
+  if (changed) RETURN_IF_ERROR(CheckInventory(event.host, *told.inventory));
   // Nothing below this line can fail.
   editor.Hear(event.host);
   if (!changed) return absl::OkStatus();
-  editor.EditHost(event.host).inventory = *event.inventory;
+  Host& host = editor.EditHost(event.host);
+  host.inventory = *told.inventory;
+  host.inventory_digest = told.digest;
   editor.Audit("host.inventory", event.host, DriverVersionsOf(*found));
   return absl::OkStatus();
 }
@@ -415,6 +533,7 @@ absl::Status On(const UpdateReported& event, Editor& editor) {
   RETURN_IF_ERROR(
       FindOnStream(editor.fleet(), event.host, event.stream).status());
   const UpdateReport& report = event.report;
+  RETURN_IF_ERROR(CheckKnown(editor.fleet(), event));
   const Update* found = FindUpdate(editor.fleet(), report.rollout, event.host);
   const std::string name = UpdateName(report.rollout, event.host);
   if (found == nullptr) return UpdateNotFoundError(name);

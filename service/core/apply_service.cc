@@ -73,6 +73,11 @@ void EndTakenBack(const Rollout& rollback, Editor& editor) {
 
 absl::Status On(const Tick&, Editor&) { return absl::OkStatus(); }
 
+absl::Status On(const DiskSeen& event, Editor& editor) {
+  editor.SetDiskFree(event.free_bytes);
+  return absl::OkStatus();
+}
+
 absl::Status On(const ServiceStarted&, Editor& editor) {
   editor.StartEpoch();
   editor.Audit("service.start", "",
@@ -88,6 +93,29 @@ absl::Status On(const LoseHost& event, Editor& editor) {
     return OvertakenError(absl::StrCat("'", event.host, "' was heard"));
   }
   editor.TouchHost(event.host).stream = 0;
+  return absl::OkStatus();
+}
+
+absl::Status On(const DistrustStore&, Editor& editor) {
+  const StoreDoubt& doubt = editor.fleet().store_doubt;
+  const bool stop = !doubt.sign.empty() && !doubt.answered &&
+                    !editor.fleet().emergency_stop.has_value();
+  if (!stop && doubt.epoch <= editor.fleet().epoch) {
+    return OvertakenError("the store is not in doubt");
+  }
+  // Nothing below this line can fail.
+  // One above: what the process before sent in that epoch is stale from now.
+  if (doubt.epoch > editor.fleet().epoch) editor.RaiseEpoch(doubt.epoch + 1);
+  std::string detail = absl::StrCat("epoch ", editor.fleet().epoch);
+  if (stop) {
+    editor.SetEmergencyStop(EmergencyStopRecord{
+        editor.actor(), absl::StrCat(kStoreIsOlder, ": ", doubt.sign),
+        editor.at()});
+    editor.AnswerDoubt();
+    absl::StrAppend(&detail, ", stopped");
+  }
+  editor.Audit("fleet.distrust_store", "fleet",
+               absl::StrCat(kStoreIsOlder, ": ", detail, ": ", doubt.sign));
   return absl::OkStatus();
 }
 

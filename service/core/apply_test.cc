@@ -9,6 +9,7 @@
 #include "base/reason.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "service/core/gates.h"
 #include "tests/support/stage.h"
 
 namespace baton::core {
@@ -17,6 +18,7 @@ namespace {
 using support::HostName;
 using support::kNewDriver;
 using support::kRollout;
+using support::MakeInventory;
 using support::MakeSpec;
 using support::Stage;
 using ::testing::ElementsAre;
@@ -139,6 +141,11 @@ TEST(ApplyTest, RefusesReportsOfOtherAttemptsStreamsAndUpdates) {
       {[](auto& r) { r.stream = 0; }, absl::StatusCode::kAborted,
        "STREAM_REPLACED"},
       {[](auto& r) { r.report.rollout = "rollouts/none"; },
+       absl::StatusCode::kFailedPrecondition, "ATTEMPT_UNKNOWN"},
+      {[](auto& r) {
+         r.report.rollout = "rollouts/none";
+         r.report.attempt = 0;
+       },
        absl::StatusCode::kNotFound, "UPDATE_NOT_FOUND"},
       {[](auto& r) { r.report.attempt += 1; },
        absl::StatusCode::kFailedPrecondition, "ATTEMPT_UNKNOWN"},
@@ -359,7 +366,7 @@ TEST(ApplyTest, TakesAHostInOnceForEachStream) {
 
 TEST(ApplyTest, RefusesAHelloThatDoesNotFit) {
   Stage stage(0);
-  const HostConnected good{"hosts/h", 7, "boot", "0.1", {}, {}, 1, 3};
+  const HostConnected good{"hosts/h", 7, "boot", "0.1", {}, Inventory{}, 1, 3};
   struct Row {
     std::function<void(HostConnected&)> spoil;
     std::string reason;
@@ -371,9 +378,10 @@ TEST(ApplyTest, RefusesAHelloThatDoesNotFit) {
          h.labels = {{"", ""}};
        },
        "BAD_LABELS"},
-      {[](auto& h) { h.epoch = 2; }, "SERVICE_BEHIND"},
+      {[](auto& h) { h.epoch = 2'000'000; }, "SERVICE_BEHIND"},
       {[](auto& h) { h.finished_attempt = ~uint64_t{0}; }, "BAD_REPORT"},
-      {[](auto& h) { h.inventory.adapters.resize(65); }, "BAD_REPORT"},
+      {[](auto& h) { h.running_attempt = ~uint64_t{0}; }, "BAD_REPORT"},
+      {[](auto& h) { h.inventory->adapters.resize(65); }, "BAD_REPORT"},
   };
   for (const Row& row : rows) {
     HostConnected hello = good;
@@ -424,6 +432,159 @@ TEST(ApplyTest, EndsAnAttemptThatTheAgentsJournalRulesOut) {
     // The host is still out of service: nobody takes its place.
     EXPECT_EQ(stage.update(2).state, UpdateState::kPending);
   }
+}
+
+// What an agent knows, against a store of epoch 1 that gave attempt 1 out to
+// the first host, and none to the second.
+TEST(ApplyTest, TakesAnAgentThatKnowsMoreForASignOfAnOlderStore) {
+  struct Row {
+    int host;
+    uint64_t epoch;
+    uint64_t finished;
+    uint64_t running;
+    uint64_t epoch_then;
+    bool quarantined;
+  };
+  const Row rows[] = {
+      {2, 9, 0, 0, 10, false},  // it was restarted more often since
+      {2, 1, 4, 0, 1, false},   // it gave more attempts out
+      {2, 1, 3, 4, 1, true},    // one of them is under way
+      {3, 1, 0, 1, 1, true},    // to a host that is not known any more
+      {1, 9, 0, 1, 10, false},  // its own attempt goes on
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(testing::Message() << "host " << row.host << " epoch "
+                                    << row.epoch << " running " << row.running);
+    Stage stage(2);
+    stage.Start(MakeSpec());
+    ASSERT_EQ(stage.fleet().epoch, 1u);
+    HostConnected hello;
+    hello.host = HostName(row.host);
+    hello.stream = 1000;
+    hello.inventory = MakeInventory("1.0");
+    hello.epoch = row.epoch;
+    hello.finished_attempt = row.finished;
+    hello.running_attempt = row.running;
+    stage.Do(hello);
+    stage.Settle();
+    const Fleet& fleet = stage.fleet();
+    EXPECT_EQ(fleet.epoch, row.epoch_then);
+    EXPECT_EQ(fleet.revision >> 32, row.epoch_then);
+    ASSERT_TRUE(fleet.emergency_stop.has_value());
+    EXPECT_EQ(fleet.emergency_stop->by, kServiceActor);
+    const Host& host = stage.host(row.host);
+    EXPECT_EQ(host.attempt, std::max(row.finished, row.running));
+    EXPECT_EQ(host.quarantine.has_value(), row.quarantined);
+    if (row.quarantined) EXPECT_EQ(host.quarantine->reason, "STORE_IS_OLDER");
+    // What is under way goes on; nothing else starts.
+    EXPECT_EQ(stage.update(1).state, UpdateState::kRunning);
+    stage.Report(1, UpdateState::kDone);
+    EXPECT_EQ(stage.update(2).state, UpdateState::kPending);
+    EXPECT_EQ(RolloutGates(fleet, stage.rollout()).front().reason,
+              "STORE_IS_OLDER");
+  }
+}
+
+TEST(ApplyTest, TakesAnAgentThatKnowsNoMoreForNoSign) {
+  struct Row {
+    int host;
+    uint64_t finished;
+    uint64_t running;
+  };
+  // The last one may have been deleted here.
+  const Row rows[] = {{1, 0, 1}, {1, 1, 0}, {2, 0, 0}, {3, 7, 0}};
+  for (const Row& row : rows) {
+    Stage stage(2);
+    stage.Start(MakeSpec());
+    HostConnected hello;
+    hello.host = HostName(row.host);
+    hello.stream = 1000;
+    hello.inventory = MakeInventory("1.0");
+    hello.epoch = 1;
+    hello.finished_attempt = row.finished;
+    hello.running_attempt = row.running;
+    stage.Do(hello);
+    stage.Settle();
+    EXPECT_FALSE(stage.fleet().emergency_stop.has_value()) << row.host;
+    EXPECT_FALSE(stage.host(row.host).quarantine.has_value()) << row.host;
+  }
+}
+
+TEST(ApplyTest, AsksOnceAProcessWhetherTheStoreIsToBeTrusted) {
+  Stage stage(3);
+  stage.Start(MakeSpec());
+  stage.Do(EmergencyStop{"a drill"}, "bob");
+  const auto hello = [&](int number, uint64_t epoch) {
+    HostConnected hello;
+    hello.host = HostName(number);
+    hello.stream = 1000 + epoch;
+    hello.inventory = MakeInventory("1.0");
+    hello.epoch = epoch;
+    return hello;
+  };
+  stage.Do(hello(2, 5));
+  stage.Settle();
+  EXPECT_EQ(stage.fleet().epoch, 6u);
+  // Bob's own stop stays his; once he lifts it the question is asked.
+  EXPECT_EQ(stage.fleet().emergency_stop->by, "bob");
+  stage.Do(LiftEmergencyStop{"over"}, "bob");
+  stage.Settle();
+  ASSERT_TRUE(stage.fleet().emergency_stop.has_value());
+  EXPECT_EQ(stage.fleet().emergency_stop->by, kServiceActor);
+  stage.Do(LiftEmergencyStop{"we looked"}, "bob");
+  stage.Settle();
+  EXPECT_FALSE(stage.fleet().emergency_stop.has_value());
+  // Others of the same fleet come later, and are answered by the same word.
+  stage.Do(hello(3, 8));
+  stage.Settle();
+  EXPECT_EQ(stage.fleet().epoch, 9u);
+  EXPECT_FALSE(stage.fleet().emergency_stop.has_value());
+}
+
+TEST(ApplyTest, KeepsAnInventoryThatIsNamedAlone) {
+  Stage stage(1);
+  HostConnected hello;
+  hello.host = HostName(1);
+  hello.stream = 1000;
+  hello.inventory = MakeInventory("1.0");
+  hello.inventory_digest = "a";
+  stage.Do(hello);
+  const uint64_t records = stage.fleet().audit_sequence;
+  hello.inventory.reset();
+  hello.stream = 1001;
+  stage.Do(hello);
+  EXPECT_EQ(stage.fleet().audit_sequence, records);
+  EXPECT_EQ(stage.host(1).inventory, KeptInventory(MakeInventory("1.0")));
+  // One that is not known is kept as it is until it is told.
+  hello.inventory_digest = "b";
+  hello.stream = 1002;
+  stage.Do(hello);
+  EXPECT_EQ(stage.host(1).inventory_digest, "a");
+  // Whoever was never heard of has none.
+  hello.host = HostName(2);
+  stage.Do(hello);
+  EXPECT_EQ(StateOf(stage.host(2)), HostState::kUnhealthy);
+}
+
+TEST(ApplyTest, TakesTheDifferenceOfTwoInventories) {
+  Stage stage(1);
+  HostConnected hello;
+  hello.host = HostName(1);
+  hello.stream = 1000;
+  hello.inventory = MakeInventory("1.0");
+  hello.inventory->adapters.push_back({.name = "gpu7"});
+  hello.inventory_digest = "a";
+  stage.Do(hello);
+  HostHeard heard{.host = HostName(1), .stream = 1000};
+  heard.change = InventoryChange{"x", "b", {}, {}, {}};
+  EXPECT_EQ(Reason(stage.Try(heard)), "INVENTORY_UNKNOWN");
+  heard.change = InventoryChange{
+      "a", "b", MakeInventory("2.0").adapters, {"gpu7"}, {.fault = "hot"}};
+  stage.Do(heard);
+  Inventory want = MakeInventory("2.0");
+  want.fault = "hot";
+  EXPECT_EQ(stage.host(1).inventory, KeptInventory(want));
+  EXPECT_EQ(stage.host(1).inventory_digest, "b");
 }
 
 TEST(ApplyTest, SkipsTheRestAndCancelsWhatRunsOnAbort) {

@@ -132,6 +132,21 @@ void Editor::StartEpoch() {
   }
 }
 
+void Editor::RaiseEpoch(uint64_t epoch) {
+  fleet_.epoch = std::max(fleet_.epoch, epoch);
+  revision_ = std::max(revision_, fleet_.epoch << kEpochShift);
+}
+
+void Editor::Doubt(uint64_t epoch, const std::string& sign) {
+  StoreDoubt& doubt = fleet_.store_doubt;
+  doubt.epoch = std::max(doubt.epoch, epoch);
+  if (doubt.sign.empty()) doubt.sign = sign;
+}
+
+void Editor::SetDiskFree(uint64_t bytes) { fleet_.disk_free_bytes = bytes; }
+
+void Editor::AnswerDoubt() { fleet_.store_doubt.answered = true; }
+
 void Editor::Record(const std::string& request_id,
                     const std::string& fingerprint) {
   fleet_.requests[request_id] = {fleet_.audit_sequence, fingerprint};

@@ -57,6 +57,14 @@ class Editor {
   void KeepCapsule(const std::string& update, Capsule capsule);
 
   void StartEpoch();
+  // Makes the epoch at least `epoch`.
+  void RaiseEpoch(uint64_t epoch);
+  // Notes that the store is older than what has happened: changes nothing that
+  // is shown.
+  void Doubt(uint64_t epoch, const std::string& sign);
+  void AnswerDoubt();
+  // Shown with the next look; nothing is stored.
+  void SetDiskFree(uint64_t bytes);
   void Record(const std::string& request_id, const std::string& fingerprint);
 
   // Chains the event's one audit record to those before. Call it once, last.
@@ -114,8 +122,10 @@ absl::Status On(const HostDisconnected& event, Editor& editor);
 absl::Status On(const UpdateReported& event, Editor& editor);
 
 absl::Status On(const Tick& event, Editor& editor);
+absl::Status On(const DiskSeen& event, Editor& editor);
 absl::Status On(const ServiceStarted& event, Editor& editor);
 absl::Status On(const LoseHost& event, Editor& editor);
+absl::Status On(const DistrustStore& event, Editor& editor);
 absl::Status On(const AdmitHost& event, Editor& editor);
 absl::Status On(const SkipHost& event, Editor& editor);
 absl::Status On(const EnforceLimits& event, Editor& editor);

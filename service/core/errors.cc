@@ -43,6 +43,8 @@ absl::Status UpdateNotFoundError(absl::string_view update) {
 }
 
 bool IsFinal(const absl::Status& status) {
+  // That is to be said with a hello.
+  if (Reason(status) == "ATTEMPT_UNKNOWN") return false;
   return Reason(status) == "STALE_ATTEMPT" ||
          status.code() == absl::StatusCode::kFailedPrecondition ||
          status.code() == absl::StatusCode::kNotFound;

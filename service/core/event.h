@@ -178,16 +178,22 @@ struct HostConnected {
   std::string boot_id = "";
   std::string agent_version = "";
   Labels labels = {};
-  Inventory inventory = {};
+  // nullopt: that which `inventory_digest` names, if it is known here.
+  std::optional<Inventory> inventory = std::nullopt;
   uint64_t epoch = 0;                 // the highest that the agent obeyed
   uint64_t finished_attempt = 0;      // the last one that ended there
   std::string finished_rollout = "";  // its rollout, where the hello says so
+  uint64_t running_attempt = 0;       // that is under way there; 0: none
+  std::string running_rollout = "";
+  std::string inventory_digest = "";
 };
 
 struct HostHeard {
   std::string host = "";
   uint64_t stream = 0;
   std::optional<Inventory> inventory = std::nullopt;  // nullopt: unchanged
+  std::string inventory_digest = "";                  // of `inventory`
+  std::optional<InventoryChange> change = std::nullopt;
 };
 
 struct HostDisconnected {
@@ -204,6 +210,10 @@ struct UpdateReported {
 // ---- Time and life of the service.
 
 struct Tick {};
+// How much room there is on the service's disk.
+struct DiskSeen {
+  uint64_t free_bytes = 0;
+};
 struct ServiceStarted {};
 
 // ---- What the service decides by itself: only Decide() makes these.
@@ -213,6 +223,10 @@ struct LoseHost {
   std::string host = "";
   uint64_t stream = 0;
 };
+
+// Stops the fleet, for an agent knows more than the store: the store is older
+// than what has happened.
+struct DistrustStore {};
 
 // Gives `host` a slot and a new attempt.
 struct AdmitHost {
@@ -256,16 +270,15 @@ struct FinishRollout {
   std::string rollout = "";
 };
 
-using EventBody =
-    std::variant<Tick, ServiceStarted, CreateRollout, PlanRollout, StartRollout,
-                 HoldRollout, ResumeRollout, AbortRollout, CordonHost,
-                 UncordonHost, UpdateHostLabels, DriverStored, DriverDeleted,
-                 HostConnected, HostHeard, HostDisconnected, UpdateReported,
-                 LoseHost, AdmitHost, SkipHost, EnforceLimits, EndWave,
-                 AdvanceWave, FinishRollout, PauseRollout, ApproveRollout,
-                 RollBackRollout, SkipUpdate, RetryUpdate, FreezeFleet,
-                 UnfreezeFleet, EmergencyStop, LiftEmergencyStop, ReleaseHost,
-                 LiftQuarantine, DeleteHost, RecallHosts, CreateRollback>;
+using EventBody = std::variant<
+    Tick, ServiceStarted, CreateRollout, PlanRollout, StartRollout, HoldRollout,
+    ResumeRollout, AbortRollout, CordonHost, UncordonHost, UpdateHostLabels,
+    DriverStored, DriverDeleted, HostConnected, HostHeard, HostDisconnected,
+    UpdateReported, LoseHost, AdmitHost, SkipHost, EnforceLimits, EndWave,
+    AdvanceWave, FinishRollout, PauseRollout, ApproveRollout, RollBackRollout,
+    SkipUpdate, RetryUpdate, FreezeFleet, UnfreezeFleet, EmergencyStop,
+    LiftEmergencyStop, ReleaseHost, LiftQuarantine, DeleteHost, RecallHosts,
+    CreateRollback, DistrustStore, DiskSeen>;
 
 // Who the service is in its own decisions.
 inline constexpr char kServiceActor[] = "batond";

@@ -54,8 +54,20 @@ struct Settings {
   absl::Duration lost_after = absl::Seconds(15);  // without a heartbeat
   // How long a capsule is kept.
   absl::Duration capsule_retention = absl::Hours(30 * 24);
+  // Below so much room on the service's disk nothing starts: what is in flight
+  // needs it to end.
+  uint64_t disk_reserve_bytes = uint64_t{256} << 20;
 
   bool operator==(const Settings&) const = default;
+};
+
+// Whether the store was found to be older than what has happened, by what an
+// agent said. True of this process only, never stored.
+struct StoreDoubt {
+  uint64_t epoch = 0;     // the highest that an agent obeyed; 0: not above
+  std::string sign = "";  // the first; empty: there was none
+  bool answered = false;  // the fleet was stopped for it
+  bool operator==(const StoreDoubt&) const = default;
 };
 
 // A connected host, by when it was last heard of.
@@ -76,6 +88,10 @@ struct Fleet {
   uint64_t audit_sequence = 0;
   std::string audit_hash = kAuditGenesis;
   Settings settings = {};
+  StoreDoubt store_doubt = {};
+  // Room on the service's disk when it was looked at last. Never stored;
+  // absent: not known.
+  std::optional<uint64_t> disk_free_bytes = std::nullopt;
 
   // These two are stored with the numbers above. A freeze whose end has come is
   // as none.
@@ -99,6 +115,9 @@ struct Fleet {
 
   bool operator==(const Fleet&) const = default;
 };
+
+// The reason of what follows from a store that is older than what has happened.
+inline constexpr char kStoreIsOlder[] = "STORE_IS_OLDER";
 
 // Bounds of what a fleet holds: past them RESOURCE_EXHAUSTED.
 inline constexpr size_t kHostsMax = 100'000;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "service/core/approval.h"
 #include "service/core/budget.h"
+#include "service/core/event.h"
 #include "service/core/tolerance.h"
 #include "service/core/verdict.h"
 #include "service/core/wave.h"
@@ -30,9 +31,11 @@ void Close(GateVerdict verdict, absl::string_view reason, Gate& gate) {
 Gate EmergencyStopGate(const Fleet& fleet, const Rollout&, Words words) {
   Gate gate{.name = "emergency_stop"};
   if (!fleet.emergency_stop.has_value()) return gate;
-  Close(GateVerdict::kStop, "EMERGENCY_STOP", gate);
-  if (words == Words::kNone) return gate;
   const EmergencyStopRecord& stop = *fleet.emergency_stop;
+  // The service stops itself for that alone.
+  const bool own = stop.by == kServiceActor;
+  Close(GateVerdict::kStop, own ? kStoreIsOlder : "EMERGENCY_STOP", gate);
+  if (words == Words::kNone) return gate;
   gate.holder = stop.by;
   gate.value = absl::StrCat("since ", TimeText(stop.time));
   gate.message =
@@ -52,6 +55,22 @@ Gate FreezeGate(const Fleet& fleet, const Rollout&, Words words) {
   gate.next_check = freeze.end - fleet.now;
   gate.message = absl::StrCat("'", freeze.by, "' froze the fleet ", gate.limit,
                               ": ", freeze.reason);
+  return gate;
+}
+
+// What is in flight ends; what would begin waits until there is room again.
+Gate ServiceDiskGate(const Fleet& fleet, const Rollout&, Words words) {
+  Gate gate{.name = "service_disk"};
+  if (!fleet.disk_free_bytes.has_value()) return gate;
+  const uint64_t reserve = fleet.settings.disk_reserve_bytes;
+  const bool low = *fleet.disk_free_bytes < reserve;
+  if (low) Close(GateVerdict::kWait, "SERVICE_DISK_LOW", gate);
+  if (words == Words::kNone || !low) return gate;
+  gate.value = absl::StrCat(*fleet.disk_free_bytes >> 20, " MiB free");
+  gate.limit = absl::StrCat(reserve >> 20, " MiB");
+  gate.holder = kServiceActor;
+  gate.message = absl::StrCat("the service's disk is nearly full: ", gate.value,
+                              ", want ", gate.limit, "; hosts in flight go on");
   return gate;
 }
 
@@ -174,9 +193,9 @@ Gate BakeGate(const Fleet& fleet, const Rollout& rollout, Words words) {
 using AskRollout = Gate (*)(const Fleet&, const Rollout&, Words);
 
 constexpr AskRollout kRolloutGates[] = {
-    EmergencyStopGate, FreezeGate,      StateGateOf,       ApprovalGateOf,
-    WindowGate,        ToleranceGateOf, WaveToleranceGate, BlackoutGate,
-    DeadlineGate,      BakeGate};
+    EmergencyStopGate, FreezeGate,   ServiceDiskGate, StateGateOf,
+    ApprovalGateOf,    WindowGate,   ToleranceGateOf, WaveToleranceGate,
+    BlackoutGate,      DeadlineGate, BakeGate};
 
 // ---- Hosts.
 

@@ -33,8 +33,8 @@ struct Gate {
 };
 
 // Returns the gates of an active rollout, in this order: emergency_stop,
-// freeze, state, approval (of the wave that is worked on), window,
-// failure_tolerance, wave_failure_tolerance, blackout, deadline, bake.
+// freeze, service_disk, state, approval (of the wave that is worked on),
+// window, failure_tolerance, wave_failure_tolerance, blackout, deadline, bake.
 std::vector<Gate> RolloutGates(const Fleet& fleet, const Rollout& rollout);
 
 // Whether all of them pass, so that hosts of the rollout's wave may start as

@@ -57,9 +57,9 @@ TEST(GatesTest, AreAskedInOneOrder) {
   stage.Start(SpecOf());
   EXPECT_THAT(
       NamesOf(RolloutGates(stage.fleet(), stage.rollout())),
-      ElementsAre("emergency_stop", "freeze", "state", "approval", "window",
-                  "failure_tolerance", "wave_failure_tolerance", "blackout",
-                  "deadline", "bake"));
+      ElementsAre("emergency_stop", "freeze", "service_disk", "state",
+                  "approval", "window", "failure_tolerance",
+                  "wave_failure_tolerance", "blackout", "deadline", "bake"));
   EXPECT_THAT(NamesOf(HostGates(stage.fleet(), stage.rollout(), stage.host(2))),
               ElementsAre("verdict", "claim", "backoff", "max_unavailable",
                           "max_unavailable zone=even"));
@@ -80,6 +80,14 @@ TEST(GatesTest, CloseEachForItsOwnReason) {
          f.emergency_stop = EmergencyStopRecord{"bob", "smoke", f.now};
        },
        GateVerdict::kStop, "EMERGENCY_STOP", "'bob' stopped the fleet: smoke"},
+      {"emergency_stop",
+       [](Fleet& f, Rollout&) {
+         f.emergency_stop = EmergencyStopRecord{"batond", "it is old", f.now};
+       },
+       GateVerdict::kStop, "STORE_IS_OLDER", "it is old"},
+      {"service_disk",
+       [](Fleet& f, Rollout&) { f.disk_free_bytes = uint64_t{100} << 20; },
+       GateVerdict::kWait, "SERVICE_DISK_LOW", "100 MiB free, want 256 MiB"},
       {"freeze",
        [](Fleet& f, Rollout&) {
          f.freeze = Freeze{"bob", "audit", f.now, f.now + absl::Hours(1)};

@@ -1,6 +1,8 @@
 #include "service/core/host.h"
 
+#include <map>
 #include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -21,6 +23,23 @@ std::string FaultOf(const Host& host) {
 }
 
 }  // namespace
+
+Inventory Changed(Inventory inventory, const InventoryChange& change) {
+  std::map<std::string, Adapter> adapters;
+  for (Adapter& adapter : inventory.adapters) {
+    adapters[adapter.name] = std::move(adapter);
+  }
+  for (const std::string& name : change.gone) adapters.erase(name);
+  for (const Adapter& adapter : change.adapters) {
+    adapters[adapter.name] = adapter;
+  }
+  Inventory changed = change.rest;
+  changed.adapters.clear();
+  for (auto& [name, adapter] : adapters) {
+    changed.adapters.push_back(std::move(adapter));
+  }
+  return changed;
+}
 
 void Pack(const Adapter& adapter, Packer& to) {
   for (const std::string* text :

@@ -63,6 +63,20 @@ struct Inventory {
   bool operator==(const Inventory&) const = default;
 };
 
+// The difference between two inventories, named by their agent's digests.
+struct InventoryChange {
+  std::string base = "";
+  std::string digest = "";
+  std::vector<Adapter> adapters = {};  // new or changed, whole
+  std::vector<std::string> gone = {};  // names
+  Inventory rest = {};                 // without adapters
+
+  bool operator==(const InventoryChange&) const = default;
+};
+
+// Returns what `inventory` has become, its adapters ordered by name.
+Inventory Changed(Inventory inventory, const InventoryChange& change);
+
 void Pack(const Adapter& adapter, Packer& to);
 void Unpack(Unpacker& from, Adapter& adapter);
 
@@ -124,6 +138,7 @@ struct Host {
   std::string boot_id = "";
   std::string agent_version = "";
   KeptInventory inventory = {};
+  std::string inventory_digest = "";  // the agent's name for it; empty: none
   Rare<Cordon> cordon = std::nullopt;
   Rare<Quarantine> quarantine = std::nullopt;
   std::string rollout = "";  // that holds the slot; empty: the slot is free

@@ -26,6 +26,16 @@ class Decisions {
   std::vector<EventBody> events_;
 };
 
+// Before anything else, so that nothing is decided on a store that is not to be
+// trusted. An operator's own stop is not written over: the question comes back
+// when it is lifted.
+void DecideOnDoubt(const Fleet& fleet, Decisions& decisions) {
+  const StoreDoubt& doubt = fleet.store_doubt;
+  const bool stop = !doubt.sign.empty() && !doubt.answered &&
+                    !fleet.emergency_stop.has_value();
+  if (stop || doubt.epoch > fleet.epoch) decisions.Add(DistrustStore{});
+}
+
 void DecideOnSilence(const Fleet& fleet, Decisions& decisions) {
   for (const auto& [last_heard, name] : fleet.silence) {
     if (fleet.now - last_heard < fleet.settings.lost_after) return;
@@ -141,6 +151,8 @@ void DecideOnRollout(const Fleet& fleet, const Rollout& rollout,
 
 std::vector<EventBody> Decide(const Fleet& fleet) {
   Decisions decisions;
+  DecideOnDoubt(fleet, decisions);
+  if (!decisions.empty()) return decisions.Take();
   DecideOnSilence(fleet, decisions);
   // Who has gone silent is out of service: ask again once that is known.
   if (!decisions.empty()) return decisions.Take();

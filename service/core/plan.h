@@ -44,6 +44,8 @@ struct Order {
   StepDeadlines deadlines = {};
   HooksSpec hooks = {};
   bool without_way_back = false;
+  // Until when it may be begun; set when it is sent.
+  absl::Time not_after = absl::InfiniteFuture();
 
   bool operator==(const Order&) const = default;
 };

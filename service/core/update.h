@@ -32,6 +32,12 @@ enum class Step : uint8_t {
   kReopenGate = 13
 };
 
+// The steps of an update that goes well, in order.
+inline constexpr Step kStepsOfUpdate[] = {
+    Step::kPrepare, Step::kCloseGate, Step::kPause,  Step::kSave,
+    Step::kUnload,  Step::kRestore,   Step::kVerify, Step::kResume,
+    Step::kConfirm, Step::kSwitch,    Step::kCommit, Step::kReopenGate};
+
 enum class UpdateState : uint8_t {
   kPending = 1,
   kRunning = 2,

@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/fail_point.h"
 #include "base/log.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
@@ -117,6 +118,7 @@ absl::Status Depot::Forget(const std::string& digest,
   if (pins_.count(digest) > 0 || in_use()) return absl::OkStatus();
   checked_.erase(digest);
   RETURN_IF_ERROR(RemoveFile(PathOf(digest)));
+  FAIL_POINT("service.after_forget");
   return SyncDirectory(directory_);
 }
 
@@ -195,9 +197,11 @@ absl::Status Upload::CheckBytes() {
 }
 
 absl::Status Upload::Install() {
+  FAIL_POINT("service.after_upload");
   // Replaces a damaged file of the same name; otherwise both are equal.
   RETURN_IF_ERROR(Rename(temporary_, depot_.PathOf(package_.digest)));
   RETURN_IF_ERROR(SyncDirectory(depot_.directory_));
+  FAIL_POINT("service.after_install");
   depot_.checked_.insert(package_.digest);
   return absl::OkStatus();
 }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/fail_point.h"
 #include "base/log.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
@@ -23,8 +24,19 @@ absl::Status Violation(absl::string_view reason, absl::string_view message) {
 
 }  // namespace
 
-AgentStream* AgentStream::Open(runtime::FleetLoop& loop, OpenStreams& streams) {
-  auto stream = std::shared_ptr<AgentStream>(new AgentStream(loop, streams));
+absl::Duration Doorway::Enter(const v1::AgentHello& hello) {
+  // Its slot waits for its word, and there are few of them.
+  if (hello.has_update()) return absl::ZeroDuration();
+  // It counts evenly, and never goes back.
+  const absl::Duration now = loop_.Now() - absl::UnixEpoch();
+  MutexLock lock(mu_);
+  return core::Admit(options_, now, admission_);
+}
+
+AgentStream* AgentStream::Open(runtime::FleetLoop& loop, OpenStreams& streams,
+                               Doorway& doorway) {
+  auto stream =
+      std::shared_ptr<AgentStream>(new AgentStream(loop, streams, doorway));
   stream->self_ = stream;
   AgentStream* const reactor = stream.get();
   if (reactor->gate_.Enter()) {
@@ -39,6 +51,7 @@ AgentStream* AgentStream::Open(runtime::FleetLoop& loop, OpenStreams& streams) {
 
 void AgentStream::OnReadDone(bool ok) {
   if (!ok) return End(absl::OkStatus());  // the agent said all it wanted to
+  FAIL_POINT("service.after_hear");
   if (!gate_.Enter()) return;
   {
     MutexLock lock(mu_);
@@ -68,6 +81,11 @@ absl::Status AgentStream::TakeHello(const v1::AgentHello& hello) {
                      absl::StrCat("agent of \"", host_, "\" said hello twice"));
   }
   RETURN_IF_ERROR(core::CheckHostName(hello.host()));
+  if (const absl::Duration wait = doorway_.Enter(hello);
+      wait > absl::ZeroDuration()) {
+    SendAway(wait);
+    return absl::OkStatus();
+  }
   host_ = hello.host();
   actor_ = absl::StrCat("agent:", core::ShortName(host_));
   core::HostConnected connected = {
@@ -76,9 +94,17 @@ absl::Status AgentStream::TakeHello(const v1::AgentHello& hello) {
       .boot_id = hello.boot_id(),
       .agent_version = hello.agent_version(),
       .labels = FromProto(hello.labels()),
-      .inventory = FromProto(hello.inventory()),
       .epoch = hello.epoch(),
-      .finished_attempt = hello.finished_attempt()};
+      .finished_attempt = hello.finished_attempt(),
+      .inventory_digest = hello.inventory_digest()};
+  // A release that names no inventory always tells it.
+  if (hello.has_inventory() || hello.inventory_digest().empty()) {
+    connected.inventory = FromProto(hello.inventory());
+  }
+  if (hello.update().state() == v1::UPDATE_STATE_RUNNING) {
+    connected.running_attempt = hello.update().attempt();
+    connected.running_rollout = hello.update().rollout();
+  }
   if (hello.update().attempt() == hello.finished_attempt()) {
     connected.finished_rollout = hello.update().rollout();
   }
@@ -103,6 +129,9 @@ absl::Status AgentStream::TakeHeartbeat(const v1::AgentHeartbeat& heartbeat) {
   core::HostHeard heard = {.host = host_, .stream = number_};
   if (heartbeat.has_inventory()) {
     heard.inventory = FromProto(heartbeat.inventory());
+    heard.inventory_digest = heartbeat.inventory_digest();
+  } else if (heartbeat.has_change()) {
+    heard.change = FromProto(heartbeat.change());
   }
   {
     MutexLock lock(mu_);
@@ -144,6 +173,9 @@ void AgentStream::Welcome(const absl::Status& status,
     response.mutable_welcome()->set_epoch(fleet.epoch);
     *response.mutable_welcome()->mutable_heartbeat() =
         ToProto(loop_.options().heartbeat);
+    *response.mutable_welcome()->mutable_service_time() = ToProto(loop_.Now());
+    response.mutable_welcome()->set_inventory_digest(
+        core::FindHost(fleet, host_)->inventory_digest);
     Push(std::move(response));
   }
   Settle(status);
@@ -165,13 +197,29 @@ void AgentStream::Acknowledge(const absl::Status& status, uint64_t attempt,
   Settle(refused ? absl::OkStatus() : status);
 }
 
+// The stream ends once this is written; nothing more is read.
+void AgentStream::SendAway(absl::Duration wait) {
+  {
+    MutexLock lock(mu_);
+    last_ = ErrorWithReason(
+        absl::StatusCode::kResourceExhausted, "TOO_MANY_AGENTS",
+        absl::StrCat("too many agents come at once: come again in ",
+                     absl::FormatDuration(wait)));
+  }
+  v1::ConnectResponse response;
+  *response.mutable_wait()->mutable_wait() = ToProto(wait);
+  Push(std::move(response));
+}
+
 void AgentStream::Settle(const absl::Status& status) {
   if (!status.ok()) End(status);
+  bool sent_away = false;
   {
     MutexLock lock(mu_);
     if (--unsettled_ > 0) return;
+    sent_away = last_.has_value();
   }
-  if (!gate_.ending()) StartRead(&request_);
+  if (!gate_.ending() && !sent_away) StartRead(&request_);
   FinishIf(gate_.Leave());
 }
 
@@ -206,6 +254,7 @@ void AgentStream::WriteNext() {
     if (write) response_ = TakeNext();
   }
   if (write) {
+    FAIL_POINT("service.before_say");
     StartWrite(&response_);
   } else {
     FinishIf(gate_.Leave());
@@ -224,7 +273,17 @@ v1::ConnectResponse AgentStream::TakeNext() {
 }
 
 void AgentStream::OnWriteDone(bool ok) {
-  if (!ok) End(absl::CancelledError("the agent is gone"));
+  FAIL_POINT("service.after_say");
+  std::optional<absl::Status> last;
+  {
+    MutexLock lock(mu_);
+    last = last_;
+  }
+  if (!ok) {
+    End(absl::CancelledError("the agent is gone"));
+  } else if (last.has_value()) {
+    End(*last);
+  }
   WriteNext();
 }
 

@@ -106,13 +106,33 @@ TEST_F(AgentLinkTest, AReportThatCanNeverCountIsLeftAsideAndTheStreamStays) {
   const auto agent = Connected("hosts/h");
   v1::UpdateReport report;
   report.set_rollout("rollouts/none");
-  report.set_attempt(7);
   report.set_state(v1::UPDATE_STATE_RUNNING);
   agent->Report(report);
   v1::ConnectRequest heartbeat;
   heartbeat.mutable_heartbeat();
   EXPECT_TRUE(agent->Say(heartbeat));
   EXPECT_TRUE(Snapshot().hosts.at("hosts/h").connected());
+}
+
+// Its hello tells more than the report: that the store is older.
+TEST_F(AgentLinkTest, AReportOfAnAttemptNobodyGaveOutWantsAHello) {
+  const auto agent = Connected("hosts/h");
+  v1::ConnectRequest word;
+  v1::UpdateReport& report = *word.mutable_report();
+  report.set_rollout("rollouts/none");
+  report.set_attempt(7);
+  report.set_sequence(1);
+  report.set_state(v1::UPDATE_STATE_RUNNING);
+  ASSERT_TRUE(agent->Say(word));
+  EXPECT_EQ(Reason(agent->End()), "ATTEMPT_UNKNOWN");
+
+  FakeAgent again(*agents_, "hosts/h");
+  *again.hello.mutable_hello()->mutable_update() = report;
+  again.Connect();
+  const core::Fleet fleet = Snapshot();
+  EXPECT_TRUE(fleet.emergency_stop.has_value());
+  EXPECT_EQ(fleet.hosts.at("hosts/h").quarantine->reason, "STORE_IS_OLDER");
+  EXPECT_EQ(fleet.hosts.at("hosts/h").attempt, 7u);
 }
 
 TEST_F(AgentLinkTest, AnAgentThatComesBackIsToldAgainAndItsReportCounts) {
@@ -237,14 +257,104 @@ TEST_F(AgentLinkTest, RefusesASecondHello) {
   EXPECT_EQ(Reason(agent->End()), "HELLO_REPEATED");
 }
 
-TEST_F(AgentLinkTest, RefusesAHostThatObeyedALaterService) {
+TEST_F(AgentLinkTest, TakesAHostInThatObeyedALaterService) {
   FakeAgent agent(*agents_, "hosts/h");
   agent.hello.mutable_hello()->set_epoch(1000);
   ASSERT_TRUE(agent.Say(agent.hello));
-  const absl::Status end = agent.End();
-  EXPECT_EQ(end.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(Reason(end), "SERVICE_BEHIND");
-  EXPECT_TRUE(Snapshot().hosts.empty());
+  v1::ConnectResponse response;
+  ASSERT_TRUE(agent.Next(response));
+  EXPECT_EQ(response.welcome().epoch(), 1001u);
+  EXPECT_TRUE(Snapshot().emergency_stop.has_value());
+}
+
+TEST_F(AgentLinkTest, TellsItsTimeAndBoundsWhatMayBeBegun) {
+  Push("2.0");
+  FakeAgent agent(*agents_, "hosts/h");
+  ASSERT_TRUE(agent.Say(agent.hello));
+  v1::ConnectResponse response;
+  ASSERT_TRUE(agent.Next(response));
+  const int64_t told = response.welcome().service_time().seconds();
+  EXPECT_GT(told, 0);
+  Start("rollouts/r");
+  const v1::Order order = agent.NextOrder();
+  EXPECT_GE(order.not_after().seconds(), told + 59);
+  ASSERT_EQ(order.steps_size(), 12);
+  EXPECT_EQ(order.steps(0), v1::STEP_PREPARE);
+  EXPECT_EQ(order.steps(11), v1::STEP_REOPEN_GATE);
+}
+
+TEST_F(AgentLinkTest, KnowsAnInventoryByItsName) {
+  FakeAgent first(*agents_, "hosts/h");
+  first.hello.mutable_hello()->set_inventory_digest("a");
+  ASSERT_TRUE(first.Say(first.hello));
+  v1::ConnectResponse response;
+  ASSERT_TRUE(first.Next(response));
+  EXPECT_EQ(response.welcome().inventory_digest(), "a");
+
+  FakeAgent second(*agents_, "hosts/h");
+  second.hello.mutable_hello()->set_inventory_digest("a");
+  second.hello.mutable_hello()->clear_inventory();
+  ASSERT_TRUE(second.Say(second.hello));
+  ASSERT_TRUE(second.Next(response));
+  EXPECT_EQ(response.welcome().inventory_digest(), "a");
+  EXPECT_EQ(Snapshot().hosts.at("hosts/h").inventory.Get().adapters.size(), 1u);
+
+  v1::ConnectRequest word;
+  v1::InventoryChange& change = *word.mutable_heartbeat()->mutable_change();
+  change.set_base("a");
+  change.set_digest("b");
+  change.mutable_rest()->set_fault("hot");
+  ASSERT_TRUE(second.Say(word));
+  Await([](const core::Fleet& fleet) {
+    const core::Host& host = fleet.hosts.at("hosts/h");
+    return host.inventory.fault == "hot" && host.inventory_digest == "b" &&
+           host.inventory.Get().adapters.size() == 1;
+  });
+  // The same once more does not fit any longer.
+  ASSERT_TRUE(second.Say(word));
+  EXPECT_EQ(Reason(second.End()), "INVENTORY_UNKNOWN");
+}
+
+// An agent of the release before names no inventory: one that is not there is
+// empty.
+TEST_F(AgentLinkTest, TakesAHelloOfTheReleaseBefore) {
+  const auto agent = Connected("hosts/h");
+  EXPECT_EQ(Snapshot().hosts.at("hosts/h").inventory_digest, "");
+  EXPECT_EQ(Snapshot().hosts.at("hosts/h").inventory.Get().adapters.size(), 1u);
+}
+
+TEST_F(AgentLinkTest, SendsAgentsAwayThatAreTooManyAndTellsThemHowLong) {
+  AgentLink narrow(*loop_, streams_, {.per_second = 0.1, .burst = 1});
+  grpc::ServerBuilder builder;
+  builder.RegisterService(&narrow);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  const auto stub = v1::AgentService::NewStub(
+      server->InProcessChannel(grpc::ChannelArguments()));
+  {
+    FakeAgent first(*stub, "hosts/h-1");
+    first.Connect();
+    FakeAgent second(*stub, "hosts/h-2");
+    ASSERT_TRUE(second.Say(second.hello));
+    v1::ConnectResponse response;
+    ASSERT_TRUE(second.Next(response));
+    ASSERT_TRUE(response.has_wait());
+    EXPECT_EQ(response.wait().wait().seconds(), 10);
+    const absl::Status end = second.End();
+    EXPECT_EQ(end.code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_EQ(Reason(end), "TOO_MANY_AGENTS");
+    EXPECT_EQ(Snapshot().hosts.count("hosts/h-2"), 0u);
+    // Whose slot waits for its word is taken in all the same.
+    FakeAgent busy(*stub, "hosts/h-3");
+    v1::UpdateReport& report = *busy.hello.mutable_hello()->mutable_update();
+    report.set_rollout("rollouts/r");
+    report.set_attempt(1);
+    report.set_sequence(1);
+    report.set_state(v1::UPDATE_STATE_RUNNING);
+    ASSERT_TRUE(busy.Say(busy.hello));
+    ASSERT_TRUE(busy.Next(response));
+    EXPECT_TRUE(response.has_welcome());
+  }
+  server->Shutdown();
 }
 
 TEST_F(AgentLinkTest, AHostIsOfflineOnceItsStreamEnded) {

@@ -238,6 +238,17 @@ core::Inventory FromProto(const v1::Inventory& inventory) {
   return found;
 }
 
+core::InventoryChange FromProto(const v1::InventoryChange& change) {
+  core::InventoryChange found = {.base = change.base(),
+                                 .digest = change.digest()};
+  for (const v1::Adapter& adapter : change.adapters()) {
+    found.adapters.push_back(FromProto(adapter));
+  }
+  found.gone.assign(change.gone().begin(), change.gone().end());
+  found.rest = FromProto(change.rest());
+  return found;
+}
+
 core::DriverManifest FromProto(const v1::DriverManifest& manifest) {
   const v1::StateFormat& format = manifest.state_format();
   return {.driver = manifest.driver(),

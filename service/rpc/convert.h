@@ -35,6 +35,7 @@ v1::Driver ToProto(const core::Driver& driver);
 v1::AuditRecord ToProto(const core::AuditRecord& record);
 
 core::Inventory FromProto(const v1::Inventory& inventory);
+core::InventoryChange FromProto(const v1::InventoryChange& change);
 core::DriverManifest FromProto(const v1::DriverManifest& manifest);
 core::Labels FromProto(
     const google::protobuf::Map<std::string, std::string>& labels);

@@ -320,6 +320,12 @@ v1::Order ToProto(const core::Order& order) {
       proto.mutable_hooks()->set_after(order.hooks.after);
     }
     proto.set_without_way_back(order.without_way_back);
+    if (order.not_after < absl::InfiniteFuture()) {
+      *proto.mutable_not_after() = ToProto(order.not_after);
+    }
+    for (const core::Step step : core::kStepsOfUpdate) {
+      proto.add_steps(static_cast<v1::Step>(step));
+    }
   }
   return proto;
 }

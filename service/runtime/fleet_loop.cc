@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/fail_point.h"
 #include "base/log.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
@@ -15,6 +16,10 @@ namespace {
 
 // However far the next deadline is, the loop looks at the time this often.
 constexpr absl::Duration kLongestWait = absl::Seconds(1);
+
+// How often the room on the disk is looked at. Between two looks the store
+// grows by far less than what is reserved.
+constexpr absl::Duration kDiskLookInterval = absl::Seconds(1);
 
 // What bounds a turn, and so how long a caller waits for the one before it:
 // requests of callers, requests of agents, and decisions past which it decides
@@ -46,13 +51,14 @@ absl::StatusOr<std::unique_ptr<FleetLoop>> FleetLoop::Create(
 absl::Status FleetLoop::Start() {
   ASSIGN_OR_RETURN(fleet_, ports_.store.Load());
   fleet_.settings = {options_.heartbeat, options_.lost_after,
-                     options_.capsule_retention};
+                     options_.capsule_retention, options_.disk_reserve_bytes};
   started_at_ = std::max(ports_.clock.Now(), fleet_.now);
   started_monotonic_ = ports_.clock.Monotonic();
   core::Event event;
   event.at = started_at_;
   event.body = core::ServiceStarted{};
   ASSIGN_OR_RETURN(core::Changes changes, core::Apply(event, fleet_));
+  FAIL_POINT("service.before_epoch");
   return ports_.store.Commit(fleet_, changes);
 }
 
@@ -175,6 +181,7 @@ absl::Status FleetLoop::RunOnce(absl::Duration wait) {
     verdicts.push_back(ApplyRequest(request, changes));
   }
   ApplyOwn(core::Tick{}, changes);
+  LookAtDisk(changes);
   DecideAll(changes);
   if (changes.durable()) {
     absl::Status committed = ports_.store.Commit(fleet_, changes);
@@ -186,8 +193,10 @@ absl::Status FleetLoop::RunOnce(absl::Duration wait) {
   }
   for (size_t i = 0; i < batch.size(); ++i) Answer(batch[i], verdicts[i]);
   queued_ -= batch.size();
+  FAIL_POINT("service.after_answer");
   outbox_.Flush(fleet_, changes);
   outbox_.Repeat(fleet_);
+  FAIL_POINT("service.after_send");
   feed_.Publish(fleet_, changes);
   return absl::OkStatus();
 }
@@ -213,6 +222,17 @@ bool FleetLoop::ApplyOwn(core::EventBody body, core::Changes& changes) {
   }
   changes.Merge(*std::move(changed));
   return true;
+}
+
+void FleetLoop::LookAtDisk(core::Changes& changes) {
+  if (ports_.disk == nullptr || Now() < disk_look_) return;
+  disk_look_ = Now() + kDiskLookInterval;
+  const absl::StatusOr<uint64_t> free_bytes = ports_.disk->FreeBytes();
+  if (free_bytes.ok()) {
+    ApplyOwn(core::DiskSeen{*free_bytes}, changes);
+  } else {
+    LogWarning(free_bytes.status().message());
+  }
 }
 
 void FleetLoop::DecideAll(core::Changes& changes) {

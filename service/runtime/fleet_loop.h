@@ -40,11 +40,13 @@ class FleetLoop {
     size_t mailbox_max = 65'536;                      // posts that may wait
     // See core::Settings.
     absl::Duration capsule_retention = absl::Hours(30 * 24);
+    uint64_t disk_reserve_bytes = uint64_t{256} << 20;
   };
 
   struct Ports {
     const Clock& clock;
     Store& store;
+    const Disk* disk = nullptr;  // null: it is never full
   };
 
   // Called once, on the loop thread, with the fleet after the turn: when what
@@ -156,6 +158,8 @@ class FleetLoop {
   absl::Status ApplyRequest(Request& request, core::Changes& changes);
   // Applies what the service does by itself; false when it was overtaken.
   bool ApplyOwn(core::EventBody body, core::Changes& changes);
+  // Looks at the room on the disk, now and then.
+  void LookAtDisk(core::Changes& changes);
   // Decides and applies until nothing is left to decide.
   void DecideAll(core::Changes& changes);
   void Answer(Request& request, const absl::Status& verdict);
@@ -177,6 +181,7 @@ class FleetLoop {
   // The time of the turn: that of the oldest request that waits for another
   // turn, so that nobody is lost whose heartbeat is among them.
   absl::Time turn_time_ = absl::InfinitePast();
+  absl::Time disk_look_ = absl::InfinitePast();  // the next one
   bool undecided_ = false;  // the last turn left something to decide
   std::atomic<uint64_t> last_stream_ = 0;
   std::atomic<bool> stopping_ = false;

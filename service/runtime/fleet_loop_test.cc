@@ -183,6 +183,31 @@ TEST_F(FleetLoopTest, AnswersNobodyWithOkWhenTheCommitFails) {
   EXPECT_FALSE(loop_->fleet().hosts.at(HostName(1)).cordon.has_value());
 }
 
+class FakeDisk final : public Disk {
+ public:
+  absl::StatusOr<uint64_t> FreeBytes() const override { return free_bytes; }
+  uint64_t free_bytes = uint64_t{1} << 40;
+};
+
+// Whoever is in flight ends; nobody else begins until there is room again.
+TEST_F(FleetLoopTest, AdmitsNobodyWhileItsDiskIsNearlyFull) {
+  FakeDisk disk;
+  auto loop =
+      FleetLoop::Create({.disk_reserve_bytes = 1000}, {clock_, *store_, &disk});
+  ASSERT_TRUE(loop.ok()) << loop.status();
+  loop_ = *std::move(loop);
+  disk.free_bytes = 999;
+  StartRollout();
+  const auto attempt = [&] {
+    return loop_->fleet().rollouts.at(kRollout).updates.at(HostName(1)).attempt;
+  };
+  EXPECT_EQ(attempt(), 0u);
+  disk.free_bytes = 1000;
+  clock_.Advance(absl::Seconds(1));
+  Turn();
+  EXPECT_EQ(attempt(), 1u);
+}
+
 TEST_F(FleetLoopTest, SendsTheSameOrderAfterAReconnectAndARestart) {
   StartRollout();
   TakeStory();

@@ -31,10 +31,19 @@ void Outbox::Repeat(const core::Fleet& fleet) {
   repeated_at_ = fleet.now;
   for (auto& [host, sent] : sent_) {
     if (fleet.now - sent.at < repeat_) continue;
-    if (core::OrderFor(fleet, host) != sent.order) continue;
-    streams_.at(host).link->Send(sent.order);
-    sent.at = fleet.now;
+    // Another one than was sent, where the epoch has grown meanwhile.
+    std::optional<core::Order> order = core::OrderFor(fleet, host);
+    if (order.has_value()) Send(fleet, host, *std::move(order));
   }
+}
+
+void Outbox::Send(const core::Fleet& fleet, const std::string& host,
+                  core::Order order) {
+  sent_[host] = {order, fleet.now};
+  if (order.kind == core::OrderKind::kStart) {
+    order.not_after = fleet.now + 2 * repeat_;
+  }
+  streams_.at(host).link->Send(order);
 }
 
 void Outbox::FlushHost(const core::Fleet& fleet, const std::string& host) {
@@ -55,10 +64,9 @@ void Outbox::FlushHost(const core::Fleet& fleet, const std::string& host) {
     sent_.erase(host);
     return;
   }
-  Sent& sent = sent_[host];
-  if (*order == sent.order) return;
-  sent = {*std::move(order), fleet.now};
-  stream.link->Send(sent.order);
+  const auto sent = sent_.find(host);
+  if (sent != sent_.end() && sent->second.order == *order) return;
+  Send(fleet, host, *std::move(order));
 }
 
 }  // namespace baton::runtime

@@ -19,7 +19,10 @@ namespace baton::runtime {
 // depends on one message. Confined to the loop thread.
 class Outbox {
  public:
-  // `repeat`  how long until an order that still stands is sent again
+  // `repeat`  how long until an order that still stands is sent again; one may
+  //           be begun for twice as long after it was sent, so that one that is
+  //           sent again was never given up, and one that lay about for long is
+  //           not begun when nobody expects it any more
   explicit Outbox(absl::Duration repeat) : repeat_(repeat) {}
 
   // Takes `link` as the stream of `host`. The stream that it replaces, if any,
@@ -32,7 +35,8 @@ class Outbox {
   // closed with DEADLINE_EXCEEDED (HEARTBEAT_LOST) and forgotten.
   void Flush(const core::Fleet& fleet, const core::Changes& changes);
 
-  // Sends again what was last sent more than `repeat` ago and still stands.
+  // Sends again what stands now where something was sent more than `repeat`
+  // ago.
   void Repeat(const core::Fleet& fleet);
 
  private:
@@ -46,6 +50,8 @@ class Outbox {
   };
 
   void FlushHost(const core::Fleet& fleet, const std::string& host);
+  void Send(const core::Fleet& fleet, const std::string& host,
+            core::Order order);
 
   const absl::Duration repeat_;
   std::map<std::string, Stream> streams_;  // by host

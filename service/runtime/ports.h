@@ -59,6 +59,16 @@ class Store {
       const AuditQuery& query) = 0;
 };
 
+// The disk of the store and the packages.
+class Disk {
+ public:
+  virtual ~Disk() = default;
+
+  // Returns how many bytes may still be written there. Does not wait.
+  // Errors: UNAVAILABLE, reason DATA_DIR_UNUSABLE
+  virtual absl::StatusOr<uint64_t> FreeBytes() const = 0;
+};
+
 // The service's end of one agent's stream. Owned by shared_ptr, by the stream
 // and the loop. The loop calls it on its own thread; it must not block, and
 // must not call the loop back before it returns, posts apart.

@@ -314,6 +314,7 @@ std::string Encode(const core::Host& host) {
   to.set_boot_id(host.boot_id);
   to.set_agent_version(host.agent_version);
   ToProto(host.inventory.Get(), *to.mutable_inventory());
+  to.set_inventory_digest(host.inventory_digest);
   if (host.cordon.has_value()) {
     to.mutable_cordon()->set_by(host.cordon->by);
     to.mutable_cordon()->set_reason(host.cordon->reason);
@@ -342,6 +343,7 @@ absl::StatusOr<core::Host> DecodeHost(const std::string& name,
   host.boot_id = from.boot_id();
   host.agent_version = from.agent_version();
   host.inventory = FromProto(from.inventory());
+  host.inventory_digest = from.inventory_digest();
   if (from.has_cordon()) {
     host.cordon = core::Cordon{from.cordon().by(), from.cordon().reason(),
                                ToTime(from.cordon().time_ns())};

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/fail_point.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "service/store/codec.h"
@@ -311,7 +312,9 @@ class SqliteStore final : public runtime::Store {
   absl::Status Write(const core::Fleet& fleet, const core::Changes& changes) {
     RETURN_IF_ERROR(Execute(db_.get(), "BEGIN IMMEDIATE"));
     absl::Status written = WriteAll(fleet, changes);
+    FAIL_POINT("service.before_commit");
     if (written.ok()) written = Execute(db_.get(), "COMMIT");
+    FAIL_POINT("service.after_commit");
     if (!written.ok()) (void)Execute(db_.get(), "ROLLBACK");
     return written;
   }

@@ -324,6 +324,14 @@ void Oracle::Take(const core::Fleet& fleet, const core::Changes& changes) {
   }
 }
 
+void Oracle::Rewind(core::Fleet committed) {
+  committed_ = std::move(committed);
+  unavailable_.clear();
+  for (const auto& [name, host] : committed_.hosts) {
+    if (Unavailable(host)) unavailable_.insert(name);
+  }
+}
+
 absl::Status Oracle::CheckRestart(const core::Fleet& fleet) const {
   if (fleet.epoch <= committed_.epoch) {
     return Broken("S13", "the epoch did not grow over a restart");

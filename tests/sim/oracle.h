@@ -35,6 +35,9 @@ class Oracle final {
   // Whether a service that has started holds what was committed.
   absl::Status CheckRestart(const core::Fleet& fleet) const;
 
+  // The store is what it was when `committed` was.
+  void Rewind(core::Fleet committed);
+
   const core::Fleet& committed() const { return committed_; }
   uint64_t admissions() const { return admissions_; }
 

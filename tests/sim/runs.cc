@@ -129,6 +129,8 @@ Verdict RunSeed(uint64_t seed, int hosts, const SimImages& images,
   options.weather.late = 20;
   options.weather.step_fault = 60 + 200 * (seed % 4);
   options.weather.service_dies = 60 + 200 * (seed % 5);
+  // Every third fleet has its store put back now and then.
+  options.weather.backup = seed % 3 == 2 ? 3 : 0;
   options.weather.host_fault = absl::Seconds(60 + 30 * (seed % 7)) / hosts;
   options.weather.call =
       absl::Milliseconds(400 + 300 * static_cast<int>(seed % 3));

@@ -86,6 +86,7 @@ class SimHost::Ports final : public agent::Gate,
   }
 
   absl::StatusOr<agent::core::Update> Load() override { return host_.journal_; }
+  absl::Status Reserve() override { return absl::OkStatus(); }
   absl::Status Write(const agent::core::Update& update) override {
     if (host_.journal_fails_) return Refuse("JOURNAL_UNUSABLE");
     if (update.epoch < host_.journal_.epoch ||
@@ -185,6 +186,7 @@ void SimHost::Start() {
   mailbox_ = std::make_unique<Mailbox<agent::Message>>(kMailboxMax);
   agent::AgentLoop::Options options;
   options.look_interval = kLookInterval;
+  options.boot_id = boot_id();
   // Through the journal's own words: nothing survives that they do not carry.
   loop_ = std::make_unique<agent::AgentLoop>(
       options, agent::UpdateOf(agent::RecordOf(journal_)),

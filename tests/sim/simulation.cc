@@ -21,6 +21,11 @@ namespace {
 constexpr absl::Duration kHeartbeat = absl::Seconds(5);
 constexpr absl::Duration kTick = absl::Seconds(1);
 constexpr absl::Duration kSettleMax = absl::Minutes(40);
+// Short, so that orders that are late are too late now and then.
+constexpr absl::Duration kOrderRepeat = absl::Seconds(2);
+constexpr absl::Duration kBackupInterval = absl::Seconds(15);
+// Few, so that somebody is always sent away when the service comes back.
+constexpr core::AdmissionOptions kAdmission = {.per_second = 4, .burst = 1};
 
 std::string NumbersOf(const v1::UpdateReport& report) {
   return absl::StrCat(report.attempt(), "/", report.sequence());
@@ -108,13 +113,19 @@ class Simulation::SimLink final : public runtime::Link {
                     : agent::FromService::Kind::kStart;
     news.epoch = word.epoch();
     news.order = agent::FromProto(word);
+    news.order.unknown =
+        word.kind() == v1::ORDER_KIND_START ? agent::UnknownIn(word) : "";
+    const Stream& stream = simulation_.streams_[host_ - 1];
+    absl::Duration expires = absl::InfiniteDuration();
+    if (word.has_not_after()) {
+      if (stream.clock.has_value()) {
+        news.not_after = stream.clock->When(order.not_after);
+      }
+      expires = simulation_.now_ + (order.not_after - simulation_.loop_->Now());
+    }
     simulation_.Send(host_, [this_simulation = &simulation_, host = host_,
-                             told = std::move(news)] {
-      this_simulation->Trace(
-          host,
-          absl::StrCat("hears order ", static_cast<int>(told.kind), " epoch ",
-                       told.epoch, " attempt ", told.order.attempt));
-      this_simulation->host(host).Hear(told);
+                             told = std::move(news), expires] {
+      this_simulation->HearOrder(host, told, expires);
     });
   }
   void Close(const absl::Status&) override {
@@ -147,13 +158,14 @@ Simulation::Simulation(const Options& options)
     hosts_.push_back(std::make_unique<SimHost>(number, options.images, *clock_,
                                                random_, *this));
   }
-  Run(absl::Seconds(5));
+  Run(absl::Seconds(10));  // until all are let in
   // From here on.
   commits_ = 0;
   planned_ = options.planned;
   weather_ = options.weather;
   if (weather_.host_fault < absl::InfiniteDuration()) HostFault();
   if (weather_.call < absl::InfiniteDuration()) AnyCall();
+  if (weather_.backup > 0) TakeBackup();
 }
 
 Simulation::~Simulation() = default;
@@ -215,14 +227,18 @@ void Simulation::StartService() {
       absl::Seconds(static_cast<int64_t>(random_.Below(7200)) - 3600);
   // A start commits, too: it may die again.
   store_ = std::make_unique<SimStore>(*this);
-  auto loop =
-      runtime::FleetLoop::Create({.heartbeat = kHeartbeat}, {*clock_, *store_});
+  auto loop = runtime::FleetLoop::Create(
+      {.heartbeat = kHeartbeat, .order_repeat = kOrderRepeat},
+      {*clock_, *store_});
   if (!loop.ok()) {
     StopService();
     return;
   }
   loop_ = *std::move(loop);
   if (!first) Note(oracle_.CheckRestart(loop_->fleet()));
+  admission_ = {};
+  let_in_ = 0;
+  life_began_ = now_;
   if (!first) Trace(0, absl::StrCat("started, epoch ", loop_->fleet().epoch));
   WantTurn(kTick);
 }
@@ -234,6 +250,12 @@ void Simulation::StopService() {
   ++life_;
   for (int number = 1; number <= hosts(); ++number) {
     if (streams_[number - 1].number != 0) DropStream(number);
+  }
+  if (backup_.has_value() && Draw(weather_.backup)) {
+    Trace(0, absl::StrCat("its store is put back to epoch ",
+                          backup_->committed.epoch));
+    disk_ = backup_->disk;
+    oracle_.Rewind(backup_->committed);
   }
   After(absl::Milliseconds(200 + static_cast<int64_t>(random_.Below(2000))),
         [this] {
@@ -332,33 +354,113 @@ void Simulation::Connect(int host) {
       view->report->attempt() == view->finished_attempt) {
     hello.finished_rollout = view->report->rollout();
   }
-  const auto link = std::make_shared<SimLink>(*this, host, stream.number);
-  Send(host, [this, hello, link, host, life = life_] {
-    if (life != life_ || loop_ == nullptr) return;
-    const auto welcome = [this, host, number = hello.stream](
-                             const absl::Status& status,
-                             const core::Fleet& fleet) {
-      Stream& to = streams_[host - 1];
-      if (to.number != number) return;
-      if (!status.ok()) {
-        Trace(host, absl::StrCat("hello refused: ", status.ToString()));
-        DropStream(host);
-        return;
-      }
-      Send(host, [this, host, number, epoch = fleet.epoch] {
-        if (streams_[host - 1].number != number) return;
-        streams_[host - 1].welcomed = true;
-        agent::FromService news;
-        news.epoch = epoch;
-        hosts_[host - 1]->Hear(news);
-        streams_[host - 1].said.clear();
-        SayReport(host);
-      });
-    };
-    (void)loop_->Connect(hello, link, welcome);
-    WantTurn(absl::Milliseconds(1));
+  if (view->report.has_value() &&
+      view->report->state() == v1::UPDATE_STATE_RUNNING) {
+    hello.running_attempt = view->report->attempt();
+    hello.running_rollout = view->report->rollout();
+  }
+  stream.clock.emplace(now_);
+  Send(host, [this, hello, host, life = life_] {
+    if (life == life_ && loop_ != nullptr) HearHello(host, hello);
   });
   Beat(host);
+}
+
+void Simulation::HearHello(int host, const core::HostConnected& hello) {
+  const absl::Duration wait = hello.running_attempt > 0
+                                  ? absl::ZeroDuration()
+                                  : core::Admit(kAdmission, now_, admission_);
+  if (wait > absl::ZeroDuration()) {
+    Trace(host, absl::StrCat("is sent away for ", absl::FormatDuration(wait)));
+    Send(host, [this, host, number = hello.stream, wait] {
+      Stream& stream = streams_[host - 1];
+      if (stream.number != number) return;
+      stream.number = 0;
+      stream.dialling = true;
+      After(wait, [this, host] {
+        streams_[host - 1].dialling = false;
+        if (streams_[host - 1].number == 0) Connect(host);
+      });
+    });
+    return;
+  }
+  const double most =
+      kAdmission.burst +
+      kAdmission.per_second * absl::ToDoubleSeconds(now_ - life_began_);
+  if (hello.running_attempt == 0 && ++let_in_ > most) {
+    Note(absl::InternalError(absl::StrCat(
+        "L3: ", let_in_, " agents were let in at once, want ", most)));
+  }
+  const core::Host* known = core::FindHost(loop_->fleet(), hello.host);
+  const bool more =
+      hello.epoch > loop_->fleet().epoch ||
+      (known != nullptr && std::max(hello.finished_attempt,
+                                    hello.running_attempt) > known->attempt);
+  const auto welcome = [this, host, hello, more](const absl::Status& status,
+                                                 const core::Fleet& fleet) {
+    if (streams_[host - 1].number != hello.stream) return;
+    if (!status.ok()) {
+      Trace(host, absl::StrCat("hello refused: ", status.ToString()));
+      DropStream(host);
+      return;
+    }
+    if (more && !fleet.emergency_stop.has_value() &&
+        !fleet.store_doubt.answered) {
+      Note(absl::InternalError(
+          absl::StrCat("S3: '", hello.host,
+                       "' knows more than the store, which is trusted")));
+    }
+    if (fleet.epoch < hello.epoch) {
+      Note(absl::InternalError(
+          absl::StrCat("S3: '", hello.host, "' obeys a later epoch")));
+    }
+    Send(host,
+         [this, host, number = hello.stream, epoch = fleet.epoch,
+          told = loop_->Now()] { HearWelcome(host, number, epoch, told); });
+  };
+  (void)loop_->Connect(
+      hello, std::make_shared<SimLink>(*this, host, hello.stream), welcome);
+  WantTurn(absl::Milliseconds(1));
+}
+
+void Simulation::HearWelcome(int host, uint64_t number, uint64_t epoch,
+                             absl::Time told) {
+  Stream& stream = streams_[host - 1];
+  if (stream.number != number) return;
+  stream.welcomed = true;
+  stream.clock->Welcome(told);
+  agent::FromService news;
+  news.epoch = epoch;
+  hosts_[host - 1]->Hear(news);
+  stream.said.clear();
+  SayReport(host);
+}
+
+// `expires`  when that is in truth
+void Simulation::HearOrder(int host, agent::FromService news,
+                           absl::Duration expires) {
+  Trace(host,
+        absl::StrCat("hears order ", static_cast<int>(news.kind), " epoch ",
+                     news.epoch, " attempt ", news.order.attempt));
+  SimHost& on = *hosts_[host - 1];
+  const uint64_t before = on.update().order.attempt;
+  const uint64_t attempt = news.order.attempt;
+  const bool start = news.kind == agent::FromService::Kind::kStart;
+  on.Hear(std::move(news));
+  const bool begun = before != attempt && on.update().order.attempt == attempt;
+  if (start && begun && now_ > expires) {
+    Note(absl::InternalError(absl::StrCat(
+        "S7: host-", host, " began attempt ", attempt, " ",
+        absl::FormatDuration(now_ - expires), " after its order expired")));
+  }
+}
+
+void Simulation::TakeBackup() {
+  After(Interval(kBackupInterval), [this] {
+    if (weather_.backup == 0) return;
+    if (loop_ != nullptr) backup_ = Backup{disk_, oracle_.committed()};
+    TakeBackup();
+  });
 }
 
 void Simulation::DropStream(int host) {
@@ -392,12 +494,17 @@ void Simulation::SayReport(int host) {
   reported.report = *std::move(report);
   Send(host, [this, reported, host, life = life_] {
     if (life != life_ || loop_ == nullptr) return;
-    const auto acknowledge = [this, host, attempt = reported.report.attempt,
+    const auto acknowledge = [this, host, spoken = reported.stream,
+                              attempt = reported.report.attempt,
                               sequence = reported.report.sequence](
                                  const absl::Status& status,
                                  const core::Fleet&) {
       if (!status.ok()) {
         Trace(host, absl::StrCat("report refused: ", status.ToString()));
+        if (Reason(status) == "ATTEMPT_UNKNOWN" &&
+            streams_[host - 1].number == spoken) {
+          DropStream(host);  // and says hello again
+        }
         if (!core::IsFinal(status)) return;
       }
       agent::FromService news;
@@ -537,6 +644,13 @@ void Simulation::AnyCall() {
     if (weather_.call == absl::InfiniteDuration()) return;
     VerbContext context{fleet(), random_, hosts(), now()};
     DrawnCall call = DrawCall(context);
+    // Somebody has looked at what an older store does not know.
+    if (fleet().emergency_stop.has_value() && random_.OneIn(2)) {
+      call = {};
+      call.name = "lift";
+      call.actor = "alice";
+      call.body = core::LiftEmergencyStop{"we looked"};
+    }
     // Whoever lifts a quarantine has seen to the host.
     if (call.repairs > 0) hosts_[call.repairs - 1]->Repair();
     Call(std::move(call));

@@ -6,13 +6,16 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <queue>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "agent/service_clock.h"
 #include "base/clock.h"
+#include "service/core/admission.h"
 #include "service/core/event.h"
 #include "service/core/fleet.h"
 #include "service/runtime/fleet_loop.h"
@@ -32,6 +35,9 @@ struct Weather {
   uint64_t late = 0;          // messages, by seconds
   uint64_t step_fault = 0;    // steps of updates
   uint64_t service_dies = 0;  // commits: before or after
+  // Of the service's deaths, how many end with the store put back to an older
+  // backup.
+  uint64_t backup = 0;
   absl::Duration host_fault = absl::InfiniteDuration();  // mean time between
   absl::Duration call = absl::InfiniteDuration();        // operators' calls
 };
@@ -131,6 +137,14 @@ class Simulation final : public HostPort {
     bool cut = false;       // no message passes, either way
     std::string said = "";  // the report that was sent last, by its numbers
     uint64_t beat = 0;      // the newest heartbeat alone goes on
+    // The service's time on the agent's clock; of this stream.
+    std::optional<agent::ServiceClock> clock = std::nullopt;
+  };
+
+  // What a store was at some time, and all that was committed then.
+  struct Backup {
+    store::MemoryDisk disk = {};
+    core::Fleet committed = {};
   };
 
   void StartService();
@@ -140,6 +154,10 @@ class Simulation final : public HostPort {
   void Send(int host, std::function<void()> message);
   void Dial(int host);
   void Connect(int host);
+  void HearHello(int host, const core::HostConnected& hello);
+  void HearWelcome(int host, uint64_t number, uint64_t epoch, absl::Time told);
+  void HearOrder(int host, agent::FromService news, absl::Duration expires);
+  void TakeBackup();
   void DropStream(int host);
   void SayReport(int host);
   void Beat(int host);
@@ -168,6 +186,10 @@ class Simulation final : public HostPort {
 
   Oracle oracle_;
   store::MemoryDisk disk_ = {};
+  std::optional<Backup> backup_ = std::nullopt;
+  core::Admission admission_ = {};  // of this life of the service
+  int let_in_ = 0;                  // by it
+  absl::Duration life_began_ = absl::ZeroDuration();
   std::unique_ptr<runtime::Store> store_;
   std::unique_ptr<runtime::FleetLoop> loop_;
   uint64_t life_ = 0;  // of the service: its messages die with it
