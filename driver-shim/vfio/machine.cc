@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -61,6 +62,14 @@ Json RecordOf(const Process& process) {
 Process ProcessFrom(const Json& record) {
   return {.pid = record.value("pid", 0),
           .start = record.value("start", uint64_t{0})};
+}
+
+// QEMU also writes what is no fault, such as where a terminal is.
+bool IsComplaint(absl::string_view line) {
+  const std::string text = absl::AsciiStrToLower(line);
+  if (absl::StrContains(text, "warning:")) return false;
+  return absl::StrContains(text, "vfio") || absl::StrContains(text, "error") ||
+         absl::StrContains(text, "fail");
 }
 
 // A property's value as QMP wants it, which is strict about types.
@@ -191,7 +200,8 @@ absl::Status Machine::Prepare(const Budget& budget) {
   if (!blockers.empty()) return Blocked(blockers.front());
   ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(running_, budget));
   ASSIGN_OR_RETURN(const std::string status, qmp->Status(budget));
-  was_running_ = status == "running";
+  // One that we stopped and that does not run yet is none that was paused.
+  if (!stopped_) was_running_ = status == "running";
   RETURN_IF_ERROR(LetRun(running_, budget));
   RETURN_IF_ERROR(SetUpSource(budget));
   return StartNext(budget);
@@ -204,9 +214,10 @@ absl::Status Machine::StartNext(const Budget& budget) {
     EndNext();
     next_.socket = NextSocket();
     next_.bound = next_.socket;
-    unlink(next_.socket.c_str());
-    next_.log = absl::StrCat(options_.log_directory, "/", options_.name.guest,
-                             ".", launches_++ % 2, ".log");
+    // Neither socket nor log is the one that runs's.
+    next_.log =
+        absl::StrCat(options_.log_directory, "/", options_.name.guest,
+                     next_.socket.substr(next_.socket.rfind('.')), ".log");
     unlink(next_.log.c_str());
     program_.argv = LineFor(next_.socket);
     ASSIGN_OR_RETURN(next_.process, processes_.Launch(program_, next_.log));
@@ -296,6 +307,9 @@ void Machine::EndNext() {
         processes_.AwaitEnd(process, Budget(clock_, kKillTimeout));
     if (!ended.ok()) LogWarning(ended.message());
   }
+  for (const char* end : {".1", ".2"}) {
+    unlink(absl::StrCat(options_.name.next_qmp, end).c_str());
+  }
   next_ = {};
 }
 
@@ -304,6 +318,7 @@ void Machine::EndNext() {
 absl::Status Machine::Stop(const Budget& budget) {
   ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(running_, budget));
   ASSIGN_OR_RETURN(std::string status, qmp->Status(budget));
+  stopped_ = true;
   if (status == "postmigrate") {
     // It was saved, and what came was lost: QEMU saves again only what ran.
     RETURN_IF_ERROR(qmp->Run("cont", Json::object(), budget).status());
@@ -453,11 +468,15 @@ absl::Status Machine::Adopt(const Budget& budget) {
 }
 
 absl::Status Machine::Resume(const Budget& budget) {
-  if (!was_running_) return absl::OkStatus();
-  ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(running_, budget));
-  ASSIGN_OR_RETURN(const std::string status, qmp->Status(budget));
-  if (status == "running") return absl::OkStatus();
-  return qmp->Run("cont", Json::object(), budget).status();
+  if (was_running_) {
+    ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(running_, budget));
+    ASSIGN_OR_RETURN(const std::string status, qmp->Status(budget));
+    if (status != "running") {
+      RETURN_IF_ERROR(qmp->Run("cont", Json::object(), budget).status());
+    }
+  }
+  stopped_ = false;
+  return absl::OkStatus();
 }
 
 absl::Status Machine::Confirm(const Budget& budget) {
@@ -485,10 +504,11 @@ std::string Machine::ComplaintsOf(const Qemu& qemu) {
   std::vector<std::string> lines;
   for (absl::string_view line : absl::StrSplit(ReadFile(qemu.log).value_or(""),
                                                '\n', absl::SkipWhitespace())) {
-    if (!absl::StrContains(line, "warning:")) lines.emplace_back(line);
+    if (IsComplaint(line)) lines.emplace_back(line);
   }
   if (lines.size() > kComplaintLinesMax) {
-    lines.erase(lines.begin(), lines.end() - kComplaintLinesMax);
+    lines.erase(lines.begin(),
+                lines.end() - static_cast<ptrdiff_t>(kComplaintLinesMax));
   }
   return absl::StrJoin(lines, " | ");
 }
@@ -510,7 +530,7 @@ Json Machine::Record() const {
           {"next_bound", next_.bound},
           {"given", given_},
           {"was_running", was_running_},
-          {"launches", launches_}};
+          {"stopped", stopped_}};
 }
 
 void Machine::Recall(const Json& record) {
@@ -532,7 +552,7 @@ void Machine::Recall(const Json& record) {
   next_.socket = next_.bound;
   given_ = record.value("given", false);
   was_running_ = record.value("was_running", true);
-  launches_ = record.value("launches", 0);
+  stopped_ = record.value("stopped", false);
 }
 
 }  // namespace baton::vfio

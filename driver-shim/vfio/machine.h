@@ -95,7 +95,7 @@ class Machine final : public Holder {
   Qemu next_;
   bool given_ = false;       // the next one was given the device
   bool was_running_ = true;  // before it was stopped
-  int launches_ = 0;
+  bool stopped_ = false;     // by us, and not let go on since
   std::map<std::string, std::string> property_types_;  // of the device
   std::unique_ptr<Device> device_;
 };

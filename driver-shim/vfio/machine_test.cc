@@ -203,15 +203,32 @@ TEST_F(MachineTest, SavesAgainWhatWasSavedAndNotKept) {
 }
 
 TEST_F(MachineTest, AMachineThatWasPausedStaysSo) {
-  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
-  machine_->Dismiss();
-  ASSERT_TRUE(machine_->Stop(budget_()).ok());
+  // Its owner did that, by another monitor.
+  auto owner = Qmp::Connect(qmp_(), budget_());
+  ASSERT_TRUE(owner.ok());
+  ASSERT_TRUE((*owner)->Run("stop", Json::object(), budget_()).ok());
+  owner->reset();
   ASSERT_TRUE(GoOut().ok());
   ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
   ASSERT_TRUE(machine_->Adopt(budget_()).ok());
   ASSERT_TRUE(machine_->Resume(budget_()).ok());
   EXPECT_EQ(processes_.Last()->status(), "paused");
   EXPECT_TRUE(machine_->Confirm(budget_()).ok());
+}
+
+// Its next Pause finds it paused, and that is our doing.
+TEST_F(MachineTest, OneWhoseContFailedIsNotTakenForOneThatWasPaused) {
+  ASSERT_TRUE(GoOut().ok());
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  ASSERT_TRUE(machine_->Adopt(budget_()).ok());
+  processes_.Last()->Refuse("cont", "not now");
+  EXPECT_EQ(Reason(machine_->Resume(budget_())), "QMP_REFUSED");
+  const absl::Status out = GoOut();
+  ASSERT_TRUE(out.ok()) << out;
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  ASSERT_TRUE(machine_->Adopt(budget_()).ok());
+  ASSERT_TRUE(machine_->Resume(budget_()).ok());
+  EXPECT_EQ(processes_.Last()->status(), "running");
 }
 
 TEST_F(MachineTest, NobodyElseRunsOnItsMemory) {

@@ -30,8 +30,9 @@ using port::AdapterState;
 
 // A module whose loading was begun, and nobody saw the end.
 constexpr char kUnknownDigest[] = "unknown";
-// Kept free beside the streams, for the record and logs.
-constexpr uint64_t kReservedBytes = uint64_t{16} << 20;
+// Kept free beside a stream, for a machine's other devices, and for the record
+// and logs.
+constexpr uint64_t kReservedBytes = uint64_t{4} << 20;
 // To let guests go on after a Pause that failed, whatever its deadline was.
 constexpr absl::Duration kUndoTimeout = absl::Seconds(10);
 
@@ -312,7 +313,6 @@ absl::Status Steps::CheckSpace() const {
   uint64_t need = kReservedBytes;
   for (size_t i = 0; i < vgpus_.size(); ++i) {
     if (!present_[i]) continue;
-    // Beside the vGPU's memory a machine's stream has all its other devices.
     need += (config_.mdev.vram_mib << 20) + kReservedBytes;
   }
   if (free >= need) return absl::OkStatus();
