@@ -80,7 +80,8 @@ void AddPack(CLI::App& driver, Action& action) {
       ->required();
   pack->add_option("--version", arguments->version, "Version, e.g. 2.0")
       ->required();
-  pack->add_option("--image", arguments->image, "The driver's shared object, or a kernel's module")
+  pack->add_option("--image", arguments->image,
+                   "The driver's shared object, or a kernel's module")
       ->required();
   pack->add_option("--pci-id", arguments->pci_ids,
                    "Device it is for, \"vendor:device\" in hex; repeatable")

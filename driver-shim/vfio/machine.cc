@@ -118,8 +118,8 @@ absl::Status Machine::Learn(const Budget& budget) {
     return ErrorWithReason(absl::StatusCode::kUnavailable, "SOCKET_CLOSED",
                            "the QEMU that answered has ended");
   }
-  line_ =
-      core::ReadMachineLine(processes_.CommandLineOf(*process), options_.name);
+  program_ = processes_.ProgramOf(*process);
+  line_ = core::ReadMachineLine(program_.argv, options_.name);
   running_.process = *process;
   return absl::OkStatus();
 }

@@ -97,11 +97,11 @@ Verdict AdapterVerdict(const Fleet& fleet, const Adapter& adapter,
   }
   if (!manifest.kernel_release.empty() &&
       manifest.kernel_release != adapter.kernel_release) {
-    return {"KERNEL_NOT_SUPPORTED",
-            absl::StrCat("adapter '", adapter.name, "': its kernel is '",
-                         adapter.kernel_release,
-                         "', the package's module is for '",
-                         manifest.kernel_release, "'")};
+    return {
+        "KERNEL_NOT_SUPPORTED",
+        absl::StrCat("adapter '", adapter.name, "': its kernel is '",
+                     adapter.kernel_release, "', the package's module is for '",
+                     manifest.kernel_release, "'")};
   }
   if (!adapter.blockers.empty()) {
     const Blocker& first = adapter.blockers.front();

@@ -83,8 +83,8 @@ TEST(VerdictTest, NamesWhatStandsAgainstAHost) {
        "KERNEL_NOT_SUPPORTED", false},
       {[](Fleet&, Host& h, Driver& d, RolloutSpec&) {
          d.manifest.kernel_release = "6.1.0-42-amd64";
-         ChangeAdapter(
-             h, [](Adapter& a) { a.kernel_release = "6.1.0-42-amd64"; });
+         ChangeAdapter(h,
+                       [](Adapter& a) { a.kernel_release = "6.1.0-42-amd64"; });
        },
        "", false},
       {[](Fleet&, Host& h, Driver&, RolloutSpec&) {
