@@ -49,7 +49,8 @@ int WithAddress(const std::string& path, Use use) {
 
 int ListenAt(const std::string& path) {
   return WithAddress(path, [](int fd, const sockaddr* address, socklen_t size) {
-    return bind(fd, address, size) == 0 && listen(fd, 1) == 0;
+    // Whoever connects must not wait, however many died who did so before.
+    return bind(fd, address, size) == 0 && listen(fd, SOMAXCONN) == 0;
   });
 }
 
