@@ -25,7 +25,6 @@ UpdateSteps::Outcome UpdateSteps::Unload(const StepOrder& order,
                                          AdapterState from) {
   const Budget budget(clock_, order.deadline);
   StepReport report;
-  AlertStandby();
   EndDriver(report, budget);
   if (from == AdapterState::kSaved) {
     const auto functions = device_.Functions();
@@ -42,13 +41,18 @@ UpdateSteps::Outcome UpdateSteps::Unload(const StepOrder& order,
 // Stops the driver in order. One that cannot be stopped is ended: the state is
 // saved, so nothing is lost with it, and the report says how it went.
 void UpdateSteps::EndDriver(StepReport& report, const Budget& budget) {
-  if (driver_ == nullptr) return;
+  if (driver_ == nullptr) return AlertStandby();
   if (!driver_->Alive() || driver_->busy()) {
+    AlertStandby();
     driver_->Kill();
     driver_ = nullptr;
     return;
   }
-  const Answer stopped = driver_->Call(HostCommand::kStop, budget.Left());
+  // What is waited for goes first: there may be fewer cores than work.
+  const absl::Status begun = driver_->Begin(HostCommand::kStop);
+  AlertStandby();
+  const Answer stopped =
+      begun.ok() ? driver_->AwaitLate(budget.Left()) : Answer(begun);
   FAIL_POINT("shim.driver_stopped");
   Note(report, stopped.status());
   if (!stopped.ok()) {
