@@ -121,7 +121,7 @@ def _agent_full_at(part):
             version = stand.push(2)
             point = _hold_at(stand, binaries, part)
             rollout = stand.begin(version)
-            stand.until(f"{point} reached", 60, lambda: not stand.fired())
+            stand.until(f"{point} reached", 60, lambda: not stand.fired("host-1.agent"))
             stand.small.fill()
             stand.kill("host-1.agent", signal.SIGCONT)
             stand.pause(3)
@@ -172,26 +172,16 @@ def _agent_refused(part, *names):
     """The agent's disk refuses from a fail point on."""
     def case(binaries, say):
         with DiskStand(binaries, refusing="host-1.agent", watchdog_s=3600) as stand:
-            preload = stand.environments["host-1.agent"]
             judge = _begun(stand)
             version = stand.push(2)
-            names_of = [each for each in points(f"{binaries}/agent/baton-agent")
-                        if part in each]
-            if not names_of:
-                return [f"the agent has no fail point with '{part}' in its name"], ""
-            with open(stand.once, "w", encoding="utf-8"):
-                pass
-            stand.restart("host-1.agent", {
-                **preload, "BATON_FAIL_POINT": f"{names_of[0]}=stop",
-                "BATON_FAIL_POINT_ONCE": stand.once})
-            stand.wait_ready()
+            point = _hold_at(stand, binaries, part)
             rollout = stand.begin(version)
-            stand.until(f"{names_of[0]} reached", 60, lambda: not stand.fired())
+            stand.until(f"{point} reached", 60, lambda: not stand.fired("host-1.agent"))
             process = stand.supervised["host-1.agent"]
             process.signal(signal.SIGCONT)
             stand.refuse(*names)
             wrong, ends = _finish(stand, judge, rollout, version)
-            return _judge_all(judge, wrong, f"refused from {names_of[0]} on: hosts ended {ends}")
+            return _judge_all(judge, wrong, f"refused from {point} on: hosts ended {ends}")
     return case
 
 

@@ -50,31 +50,32 @@ class Run:
         matrix = Matrix(self.options.binaries, say, self.options.keep)
         rows, left = [], 0
         try:
-            for way in WAYS:
+            for way in self.options.way or WAYS:
                 waiting = [(role, point) for role, names in listed(self.options.binaries).items()
                            for point in names if self.options.point in point]
                 for road in ROADS:
                     missed = []
-                    for role, point in waiting:
+                    for batch in matrix.batches(waiting):
                         if self.out_of_time():
-                            left += 1
+                            left += len(batch)
                             continue
-                        row = matrix.run(role, point, way, road)
-                        print(row.line(), flush=True)
-                        if row.fired or row.wrong:
-                            rows.append(row)
-                        else:
-                            missed.append((role, point))
+                        for row in matrix.run(batch, way, road):
+                            print(row.line(), flush=True)
+                            if row.fired or row.wrong:
+                                rows.append(row)
+                            else:
+                                missed.append((row.role, row.point))
                     waiting = missed
                 for role, point in waiting:
                     self.summary.append(f"matrix: {point} is on no road of this rig ({way})")
         finally:
             matrix.close()
         wrong = [row for row in rows if row.wrong]
-        self.wrong += [f"{row.name()}: {row.wrong[0]}" for row in wrong]
+        self.wrong += [f"{row.name}: {row.wrong[0]}" for row in wrong]
         self.summary.append(
             f"matrix: {len(rows)} combinations of a fail point and a way to die fired, "
-            f"{len(wrong)} of them went wrong; {matrix.commands:,} commands of guests"
+            f"{len(wrong)} of them went wrong; {matrix.rollouts} rollouts, "
+            f"{matrix.commands:,} commands of guests"
             + (f"; {left} left for want of time" if left else ""))
         for role in ROLES:
             ready = [s for row in rows if row.role == role for s in row.ready_s]
@@ -99,7 +100,7 @@ class Run:
             kills.wrong.append(str(error))
         finally:
             if kills.wrong and options.keep:
-                kills.stand.keep(f"{options.keep}/kills-{options.seed}")
+                kills.stand.keep_logs(f"{options.keep}/kills-{options.seed}")
             kills.close()
         self.wrong += [f"kills, seed {options.seed}: {what}" for what in kills.wrong]
         self.summary.append(
@@ -137,6 +138,8 @@ def arguments():
                         help="matrix, kills, network, disk, clock, or the name of one case")
     parser.add_argument("--point", default="", help="of the matrix, only points with this in "
                         "their name")
+    parser.add_argument("--way", choices=WAYS, action="append", help="of the matrix, only this "
+                        "way to die; may be repeated")
     parser.add_argument("--kills", type=int, default=1000, help="random kills (1000)")
     parser.add_argument("--hosts", type=int, default=8, help="of the random kills (8)")
     parser.add_argument("--vgpus", type=int, default=4, help="of each of these hosts (4)")

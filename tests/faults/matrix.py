@@ -9,18 +9,21 @@ from tests.faults.stand import Stand
 
 # What happens at a point -> the action of BATON_FAIL_POINT, and whether a
 # process that is stopped is continued instead of killed.
-WAYS = {"kill": ("kill", False), "abort": ("abort", False), "stop": ("stop", False),
+WAYS = {"kill": ("kill", False), "stop": ("stop", False), "abort": ("abort", False),
         "freeze": ("stop", True)}
 
 # Which rollouts pass a point: one that succeeds, else one on hosts whose old
 # driver cannot save, or whose new one does not start.
-ROADS = {"forward": {}, "cancel": {"host-1": "save-fails"}, "back": {"host-1": "start-fails"}}
+ROADS = {"forward": None, "cancel": "save-fails", "back": "start-fails"}
 
-# A fleet is used for so many combinations, then made anew.
-_COMBINATIONS_A_FLEET = 30
+# So many hosts of a fleet meet a point each in the same rollout.
+HOSTS = 4
+_VGPUS = 2
+# A fleet is used for so many rollouts, then made anew.
+_ROLLOUTS_A_FLEET = 25
 # Whoever is started with the point passes it in this or in the next rollout: a
 # driver's last calls come when the next one replaces it.
-_ROLLOUTS = 2
+_TRIES = 2
 
 
 def points(binary):
@@ -29,33 +32,37 @@ def points(binary):
     return done.stdout.split() if done.returncode == 0 else []
 
 
+def _broken(rows):
+    """Returns whether a host was left without a driver."""
+    return any("BROKEN" in end for row in rows for end in row.ends)
+
+
 class Row:
     """What came of one combination."""
 
     def __init__(self, role, point, way, road):
         self.role, self.point, self.way, self.road = role, point, way, road
-        self.fired, self.ends, self.wrong, self.seconds = False, [], [], 0.0
+        self.name = f"{point} {way} ({road})"
+        self.host, self.process = None, None
+        self.fired, self.ends, self.wrong = False, [], []
         self.ready_s, self.went_on_s = [], []
 
-    def name(self):
-        return f"{self.point} {self.way}"
-
     def line(self):
-        verdict = "ok" if self.fired and not self.wrong else (
-            "WRONG" if self.wrong else "never fired")
-        return (f"{self.role:7} {self.point:34} {self.way:6} {self.road:8} {verdict:11} "
-                f"{','.join(self.ends):24} {self.seconds:5.1f} s")
+        verdict = "WRONG" if self.wrong else "ok" if self.fired else "not passed"
+        return (f"{verdict:10} {self.way:6} {self.role:6} {self.point:32} {self.road:7} "
+                f"{self.host} {', then '.join(self.ends)}")
 
 
 class Matrix:
-    """Runs combinations on fleets of two hosts, of which the first is met."""
+    """Runs combinations, one on each host of a fleet at a time. Those of the
+    service have a rollout of their own."""
 
-    def __init__(self, binaries, say, keep=None):
+    def __init__(self, binaries, say, keep=None, hosts=HOSTS):
         """keep  folder that receives the logs of a combination that went wrong"""
-        self._binaries, self._say, self._keep = binaries, say, keep
+        self._binaries, self._say, self._keep, self._hosts = binaries, say, keep, hosts
         self._stand = self._judge = self._kind = None
-        self._used = 0
-        self.commands = 0
+        self._used, self._major = 0, 1
+        self.commands = self.rollouts = 0
 
     def close(self):
         if self._stand is not None:
@@ -65,63 +72,94 @@ class Matrix:
     def _ready(self, road, wake):
         """Makes sure that there is a fleet for that road."""
         if self._stand is not None and self._kind == (road, wake) and (
-                self._used < _COMBINATIONS_A_FLEET):
+                self._used < _ROLLOUTS_A_FLEET):
             return
         self.close()
-        self._stand = Stand(self._binaries, faults=ROADS[road], wake=wake)
+        kind = ROADS[road]
+        self._stand = Stand(
+            self._binaries, self._hosts, _VGPUS, wake=wake, guest_rate=500,
+            faults=kind and {f"host-{n + 1}": kind for n in range(self._hosts)})
         self._stand.start()
         self._judge = Judge(self._stand)
         self._stand.start_guests()
         self._kind, self._used, self._major = (road, wake), 0, 1
 
-    def run(self, role, point, way, road="forward"):
-        """Returns the row of one combination."""
-        row = Row(role, point, way, road)
-        started = time.monotonic()
+    def batches(self, combinations):
+        """Splits [(role, point)] into lists that can share a rollout."""
+        alone = [[each] for each in combinations if each[0] == "batond"]
+        others = [each for each in combinations if each[0] != "batond"]
+        return alone + [others[at:at + self._hosts]
+                        for at in range(0, len(others), self._hosts)]
+
+    def run(self, combinations, way, road="forward"):
+        """Returns a row for each (role, point), which share a rollout. If anything
+        is wrong each of them is tried again by itself, and that is its row."""
+        rows = [Row(role, point, way, road) for role, point in combinations]
+        wrong = self._try(rows)
+        if wrong and len(rows) > 1:
+            self._say(f"{len(rows)} points at once, and then: {wrong[0]}\neach by itself now")
+            return [row for each in combinations for row in self.run([each], way, road)]
+        for row in rows:
+            row.wrong = wrong
+        # Where a driver was lost nothing goes on: who was not met yet starts anew.
+        alone = [row for row in rows if not row.fired and not wrong and len(rows) > 1 and
+                 _broken(rows)]
+        return [row for row in rows if row not in alone] + [
+            new for row in alone for new in self.run([(row.role, row.point)], way, road)]
+
+    def _try(self, rows):
+        """Returns what is wrong."""
         try:
-            self._ready(road, WAYS[way][1])
-            self._used += 1
-            self._run(row)
+            self._ready(rows[0].road, WAYS[rows[0].way][1])
+            wrong = self._carry_out(rows)
         except Failed as error:
-            row.wrong.append(str(error))
-        row.seconds = time.monotonic() - started
-        if row.wrong:
-            self._say("\n".join(row.wrong))
-            if self._keep and self._stand is not None:
-                self._stand.keep(f"{self._keep}/{row.point}-{row.way}")
+            wrong = [str(error)]
+        if wrong and self._keep and self._stand is not None:
+            self._stand.keep_logs(f"{self._keep}/{rows[0].point}-{rows[0].way}-{rows[0].road}")
+        if wrong or _broken(rows):
             self.close()  # whatever is wrong must not be the next one's
-        return row
+        return wrong
 
-    def _run(self, row):
-        stand = self._stand
-        name = "batond" if row.role == "batond" else f"host-1.{row.role}"
+    def _carry_out(self, rows):
+        stand, wrong = self._stand, []
         before = len(stand.supervisor.deaths)
-        stand.arm(name, row.point, WAYS[row.way][0])
-        for _ in range(_ROLLOUTS):
-            row.wrong += self._roll(row)
-            row.fired = stand.fired()
-            if row.fired or row.wrong:
+        for row, host in zip(rows, stand.hosts):
+            row.host = host.name
+            row.process = "batond" if row.role == "batond" else f"{host.name}.{row.role}"
+            stand.arm(row.process, row.point, WAYS[row.way][0])
+        for _ in range(_TRIES):
+            wrong += self._roll(rows)
+            for row in rows:
+                row.fired = stand.fired(row.process)
+            if wrong or _broken(rows) or all(row.fired for row in rows):
                 break
-        stand.disarm(name)
-        wrong, commands = self._judge.guests()
+        lost, commands = self._judge.guests()
         self.commands += commands
-        row.wrong += wrong + self._judge.audit()
-        born = [death.successor for death in stand.supervisor.deaths[before:]
-                if death.successor is not None]
-        row.ready_s = [process.ready_s for process in born if process.ready_s]
-        if row.role == "agent":
-            row.went_on_s = [seconds for process in born
-                             if (seconds := stand.went_on_s(process)) is not None]
+        for row in rows:
+            stand.disarm(row.process)
+            born = [death.successor for death in stand.supervisor.deaths[before:]
+                    if death.successor is not None and death.name == row.process]
+            row.ready_s = [process.ready_s for process in born if process.ready_s]
+            if row.role == "agent":
+                row.went_on_s = [seconds for process in born
+                                 if (seconds := stand.went_on_s(process)) is not None]
+        return wrong + lost + self._judge.audit()
 
-    def _roll(self, row):
+    def _roll(self, rows):
         stand = self._stand
+        self.rollouts += 1
+        self._used += 1
         # Who was rolled back or cancelled last is still where the others were.
-        self._major = 3 - self._major if row.road == "forward" else 2
+        self._major = 3 - self._major if rows[0].road == "forward" else 2
         version = stand.push(self._major)
         rollout = stand.begin(version)
         state = stand.watch(rollout)
         if state != "SUCCEEDED":
             return [f"{rollout} ended {state}\n" + stand.ask("why", f"rollouts/{rollout}")]
-        wrong, ends = self._judge.after(rollout, version)
-        row.ends.append(ends["host-1"])
+        # Nobody but the shim may put a driver that was killed right again, and
+        # it cannot always.
+        died = {row.host for row in rows if row.point.startswith("host.")}
+        wrong, ends = self._judge.after(rollout, version, died)
+        for row in rows:
+            row.ends.append(ends.get(row.host, "nothing"))
         return wrong

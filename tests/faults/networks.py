@@ -93,7 +93,7 @@ def _cut_at(binaries, part):
         stand.arm("host-1.agent", names[0], "stop")
         stand.wait_ready()
         rollout = stand.begin(version)
-        stand.until(f"{names[0]} reached", 60, lambda: not stand.fired())
+        stand.until(f"{names[0]} reached", 60, lambda: not stand.fired("host-1.agent"))
         stand.cut(host)
         stand.kill("host-1.agent", signal.SIGCONT)
         wrong = []

@@ -23,6 +23,7 @@ failure_tolerance: {{hosts: 100}}
 deadlines: {{prepare: 60s, gate: 10s, pause: {blackout}, save: {blackout},
   unload: {blackout}, restore: {blackout}, verify: {blackout}, resume: {blackout}, confirm: 10s}}
 blackout: {{per_vgpu_max: 1h}}
+hooks: {{before: nothing, after: nothing}}
 """
 
 GATE = """\
@@ -35,7 +36,8 @@ AWAY = (5, 6)
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _FLAG_FILE = os.path.join(_HERE, "..", "..", "deploy", "gate", "flag-file")
-_LOG_LINE = re.compile(r"^(\d{4}-\d\d-\d\dT[\d:.]+)Z ")
+_PLANS = 20  # how often a rollout may be planned until it starts
+_LOG_LINE = re.compile(r"^(\d{4}-\d\d-\d\dT\S+) ")
 _TICK_S = 0.02
 # As RestartSec= of the shim's unit; the others' is longer.
 _RESTART_S = 0.1
@@ -186,7 +188,7 @@ class Stand(Fleet):
         self.agent_prefix = agent_prefix or (lambda host: [])
         self.service_prefix = list(service_prefix)
         self.environments = dict(environments or {})
-        self.once = f"{self.disk}/once"
+        self.armed = {}  # name -> variables of a fail point
         self.supervised = {}
         self.rollouts = 0
         self._watchdog_s, self._wake = watchdog_s, wake
@@ -217,7 +219,7 @@ class Stand(Fleet):
         role = name.split(".")[-1]
         # What marks every process of this fleet, whoever its parent is then.
         marked = {"BATON_STAND": self.shm, **self.environments.get(name, {}),
-                  **self.environments.get(role, {})}
+                  **self.environments.get(role, {}), **self.armed.get(name, {})}
         process = WatchedProcess(name, argv, f"{self.disk}/{name}.log", nice, False, marked)
         self.processes.append(process)
         return process
@@ -228,7 +230,7 @@ class Stand(Fleet):
 
     def agent_command(self, host):
         return self.agent_prefix(host) + super().agent_command(host) + [
-            f"--gate=exec:{host.disk}/gate"]
+            f"--gate=exec:{host.disk}/gate", "--hook=nothing=exec:/bin/true"]
 
     def start_again(self, name):
         """Starts the supervised process `name`; on the supervisor's thread."""
@@ -254,29 +256,36 @@ class Stand(Fleet):
         if process is not None:
             process.signal(number)
 
-    def restart(self, name, environment=None):
-        """Kills `name`, and returns when another one with that environment is
-        ready."""
+    def restart(self, name, environment):
+        """Kills `name` and starts another one, with that environment beside its
+        own."""
         def again():
-            if environment is not None:
-                self.environments[name] = environment
             process = self.supervised[name]
             process.signal(signal.SIGKILL)
             process.popen.wait()
+            self.armed[name] = environment
             return self.start_again(name)
 
-        self.supervisor.call(again).wait_ready()
+        return self.supervisor.call(again)
 
     def arm(self, name, point, action):
         """Starts `name` anew with a fail point that acts once."""
-        with open(self.once, "w", encoding="utf-8"):
+        with open(self._once(name), "w", encoding="utf-8"):
             pass
         self.restart(name, {"BATON_FAIL_POINT": f"{point}={action}",
-                            "BATON_FAIL_POINT_ONCE": self.once})
+                            "BATON_FAIL_POINT_ONCE": self._once(name)})
 
-    def fired(self):
+    def _once(self, name):
+        return f"{self.disk}/{name}.once"
+
+    def fired(self, name):
         """Whether what arm() asked for has happened."""
-        return not os.path.exists(self.once)
+        return not os.path.exists(self._once(name))
+
+    def disarm(self, name):
+        self.armed.pop(name, None)
+        if os.path.exists(self._once(name)):
+            os.remove(self._once(name))
 
     def went_on_s(self, process):
         """Returns how long it took a new agent to make its first step of the
@@ -286,18 +295,13 @@ class Stand(Fleet):
             for line in log:
                 if not (said := _LOG_LINE.match(line)):
                     continue
-                at = datetime.datetime.fromisoformat(said.group(1) + "+00:00")
+                at = datetime.datetime.fromisoformat(said.group(1))
                 if at < process.started:
                     continue
                 found = found or " under way" in line
                 if found and ": step '" in line:
                     return (at - process.started).total_seconds()
         return None
-
-    def disarm(self, name):
-        self.environments.pop(name, None)
-        if os.path.exists(self.once):
-            os.remove(self.once)
 
     # -- asking -------------------------------------------------------------
 
@@ -334,17 +338,27 @@ class Stand(Fleet):
     def hosts_seen(self):
         return {host["name"][6:]: host for host in self.ask_json("host", "list")["hosts"]}
 
-    def wait_ready(self, seconds=60):
-        """Returns when the service finds every host READY and free."""
+    def wait_ready(self, seconds=60, driver_died=frozenset()):
+        """Returns when the service finds every host READY and free. Those whose
+        driver died may be QUARANTINED or UNHEALTHY instead, and are returned."""
+        broken = set()
+
         def complaint():
-            seen = self.hosts_seen()
-            return [f"{host.name} is {seen.get(host.name, {}).get('state')} "
-                    f"{seen.get(host.name, {}).get('state_message')}"
-                    for host in self.hosts
-                    if seen.get(host.name, {}).get("state") != "HOST_STATE_READY"
-                    or seen[host.name]["rollout"]]
+            seen, wrong = self.hosts_seen(), []
+            broken.clear()
+            for host in self.hosts:
+                this = seen.get(host.name, {"state": "not there", "rollout": ""})
+                state = this["state"].replace("HOST_STATE_", "")
+                if host.name in driver_died and state in ("QUARANTINED", "UNHEALTHY"):
+                    broken.add(host.name)
+                elif state != "READY":
+                    wrong.append(f"{host.name} is {state} {this.get('state_message')}")
+                if this["rollout"]:
+                    wrong.append(f"{this['rollout']} has the slot of {host.name}")
+            return wrong
 
         self.until("every host READY", seconds, complaint)
+        return broken
 
     # -- rollouts -----------------------------------------------------------
 
@@ -359,20 +373,27 @@ class Stand(Fleet):
         self.ask("driver", "push", self.package("next"))
         return version
 
-    def begin(self, version, at_once=None, selector=None):
+    def begin(self, version, at_once=None):
         """Starts a rollout; returns its name."""
         name = f"r{self.rollouts}"
         path = f"{self.disk}/rollout.yaml"
         with open(path, "w", encoding="utf-8") as file:
-            text = ROLLOUT.format(version=version, at_once=at_once or len(self.hosts),
-                                  blackout=self.blackout)
-            file.write(text.replace("lab=demo", selector) if selector else text)
+            file.write(ROLLOUT.format(version=version, at_once=at_once or len(self.hosts),
+                                      blackout=self.blackout))
         # 4: a first try was carried out, and its answer lost.
         self.ask("rollout", "create", name, "-f", path, good=(0, 4))
-        self.ask("rollout", "plan", name)
-        plan = self.ask_json("rollout", "get", name)["plan"]
-        self.ask("rollout", "start", name, f"--digest={plan['digest']}", good=(0, 4))
-        return name
+        # Whoever is armed may die in here, and the plan is then another.
+        for _ in range(_PLANS):
+            self.wait_ready()
+            self.ask("rollout", "plan", name, good=(0, 4))
+            rollout = self.ask_json("rollout", "get", name)
+            if rollout["plan"]["hosts"] == len(self.hosts):
+                self.ask("rollout", "start", name, f"--digest={rollout['plan']['digest']}",
+                         good=(0, 4))
+            if self.ask_json("rollout", "get", name)["state"] not in (
+                    "ROLLOUT_STATE_DRAFT", "ROLLOUT_STATE_PLANNED"):
+                return name
+        raise Failed(f"{name} could not be started\n" + self.ask("why", f"rollouts/{name}"))
 
     def watch(self, name, seconds=120):
         """Returns the rollout's state once it has ended or holds."""
@@ -458,7 +479,7 @@ class Stand(Fleet):
         return sorted(os.path.join(folder, name)[len(self.shm):]
                       for folder, _, names in os.walk(self.shm) for name in names)
 
-    def keep(self, folder):
+    def keep_logs(self, folder):
         """Copies logs and journals to `folder`, for whoever must find out."""
         shutil.copytree(self.disk, folder, dirs_exist_ok=True,
                         ignore=shutil.ignore_patterns("*.pkg", "drivers", "downloads"))
