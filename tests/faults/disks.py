@@ -26,7 +26,7 @@ def fiu_lacks():
 class DiskStand(Stand):
     """A stand of which host-1's agent, or the service, has a disk that can fail."""
 
-    def __init__(self, binaries, small=None, mib=16, refusing=None, **options):
+    def __init__(self, binaries, small=None, mib=64, refusing=None, **options):
         """small     name of the process whose directory is a disk of `mib` MiB
         refusing  name of the process whose calls can be made to fail"""
         super().__init__(binaries, **options)
@@ -225,12 +225,12 @@ WRITE = ("name=posix/io/rw/pwrite", "name=posix/io/rw/pwrite64")
 
 CASES = [
     ("agent-disk-full-before", mounts.lacks, agent_full_before),
-    ("agent-disk-full-before-unload", mounts.lacks, _agent_full_at("pause")),
-    ("agent-disk-full-after-unload", mounts.lacks, _agent_full_at("switch")),
+    ("agent-disk-full-before-unload", mounts.lacks, _agent_full_at("before_pause")),
+    ("agent-disk-full-after-unload", mounts.lacks, _agent_full_at("after_unload")),
     ("service-disk-full", mounts.lacks, service_full),
     ("store-older", lambda: "", store_older),
     ("service-sync-fails", fiu_lacks, _service_refused(*SYNC)),
     ("service-write-fails", fiu_lacks, _service_refused(*WRITE)),
-    ("agent-sync-fails-before-unload", fiu_lacks, _agent_refused("pause", *SYNC)),
-    ("agent-sync-fails-after-unload", fiu_lacks, _agent_refused("switch", *SYNC)),
+    ("agent-sync-fails-before-unload", fiu_lacks, _agent_refused("before_pause", *SYNC)),
+    ("agent-sync-fails-after-unload", fiu_lacks, _agent_refused("after_unload", *SYNC)),
 ]

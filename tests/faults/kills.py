@@ -6,7 +6,9 @@ import time
 from tests.faults.judge import Judge
 from tests.faults.stand import Stand
 
-_LONGEST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 0.6
+# So many at once, at most.
+_TOGETHER = 3
 
 
 class Kills:
@@ -35,7 +37,7 @@ class Kills:
         while self.total() < kills and (until is None or time.monotonic() < until):
             major = 3 - major
             version = stand.push(major)
-            rollout = stand.begin(version, at_once=4)
+            rollout = stand.begin(version, at_once=2)
             self._kill_during(rollout, kills)
             state = stand.watch(rollout, seconds=300)
             if state != "SUCCEEDED":
@@ -58,7 +60,8 @@ class Kills:
             state = self.stand.ask_json("rollout", "get", rollout)["state"]
             if state != "ROLLOUT_STATE_RUNNING":
                 return
-            role = self._random.choice(self._roles)
-            host = self._random.choice(self.stand.hosts)
-            self.stand.kill("batond" if role == "batond" else f"{host.name}.{role}")
-            self.kills[role] += 1
+            for _ in range(min(self._random.randint(1, _TOGETHER), kills - self.total())):
+                role = self._random.choice(self._roles)
+                host = self._random.choice(self.stand.hosts)
+                if self.stand.kill("batond" if role == "batond" else f"{host.name}.{role}"):
+                    self.kills[role] += 1

@@ -112,11 +112,11 @@ def _cut_at(binaries, part):
 
 
 def before_unload(binaries, say):
-    return _cut_at(binaries, "pause")
+    return _cut_at(binaries, "before_pause")
 
 
 def after_unload(binaries, say):
-    return _cut_at(binaries, "switch")
+    return _cut_at(binaries, "after_unload")
 
 
 CASES = [

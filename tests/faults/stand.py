@@ -251,10 +251,13 @@ class Stand(Fleet):
         return next(host for host in self.hosts if host.name == name)
 
     def kill(self, name, number=signal.SIGKILL):
-        """As whoever sends signals; the supervisor notices."""
+        """As whoever sends signals; the supervisor notices. Returns whether there
+        was a process to take it."""
         process = self.supervised.get(name)
-        if process is not None:
-            process.signal(number)
+        if process is None or not process.alive():
+            return False
+        process.signal(number)
+        return True
 
     def restart(self, name, environment):
         """Kills `name` and starts another one, with that environment beside its
