@@ -49,9 +49,9 @@ class Rig:
             if process.poll() is None:
                 process.kill()
             process.wait()
-        for pid in self.strangers():
+        for pid in self.qemus():
             os.kill(pid, signal.SIGKILL)
-        wait_for("end of every QEMU", lambda: not self.strangers())
+        wait_for("end of every QEMU", lambda: not self.qemus())
         for user in self.users:
             user.end()
         kernel.let_go()
@@ -85,7 +85,7 @@ class Rig:
         for user in self.users:
             user.start()
         for user in self.users:
-            user.turns.wait(1)
+            user.turns.wait(1, seconds=600)
             self.say(f"{user.name} computes after {time.monotonic() - started:.1f} s")
         for user in self.users:
             user.turns.wait(turns)
@@ -111,8 +111,8 @@ class Rig:
     def qemu_environment(self):
         return {**os.environ, "LD_LIBRARY_PATH": self.plan["libraries"]}
 
-    def strangers(self):
-        """Returns the pids of QEMUs that the shim started for us."""
+    def qemus(self):
+        """Returns the pid of every QEMU, whoever started it."""
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:

@@ -1,9 +1,14 @@
 """What ./dev vm shows, each by name. A scenario gets a Rig, returns what it
 measured, and raises when something is not as it must be."""
 
+import json
+import os
+import statistics
 import time
 
 from tests.vm import byhand, kernel
+from tests.vm.baton import Host, blackouts, reason_of, state_of
+from tests.vm.rig import expect
 
 SCENARIOS = {}
 DEFAULT = []
@@ -19,6 +24,10 @@ def scenario(function):
     """A scenario that CI runs, too."""
     DEFAULT.append(function.__name__.replace("_", "-"))
     return on_request(function)
+
+
+def major(module):
+    return int(module[0])
 
 
 @scenario
@@ -39,3 +48,246 @@ def by_hand(rig):
     steps = byhand.swap(rig, machine, rig.module("2.0"))
     rig.check_users(driver=2)
     return {"silence_ms": round(machine.turns.silence(since) * 1e3), "steps_ms": steps.took}
+
+
+def started(rig, module="1.0", machines=2, clients=1, **options):
+    """Returns a host on which everybody computes."""
+    for number in range(machines):
+        rig.machine(f"vm-{'abcdefgh'[number]}")
+    for number in range(clients):
+        rig.client(f"plain{number or ''}")
+    host = Host(rig, module, **options)
+    host.start()
+    return host
+
+
+def silences(rig, since):
+    """Returns {user: milliseconds}: the blackout, by somebody else's clock."""
+    return {user.name: round(user.turns.silence(since) * 1e3) for user in rig.users}
+
+
+def done(host, version):
+    """Rolls out `version`, which must end well. Returns the update."""
+    update = host.roll_out(version)
+    expect(state_of(update) == "DONE", f"the update is {state_of(update)}: {reason_of(update)}")
+    lost = [vgpu for vgpu in update["vgpus"] if not vgpu.get("preserved")]
+    expect(not lost, f"not preserved: {lost}")
+    return update
+
+
+@scenario
+def rollout(rig):
+    """1.0 to 2.0 under two machines and a plain client, from the command line."""
+    host = started(rig)
+    since = time.monotonic()
+    update = done(host, "2.0")
+    rig.check_users(driver=2)
+    expect(kernel.version() == "2.0", f"loaded is {kernel.version()}")
+    return {"blackout_ms": blackouts(update), "silence_ms": silences(rig, since)}
+
+
+@scenario
+def conformance(rig):
+    """baton-shim conformance against the adapter; the machines go on."""
+    rig.machine("vm-a")
+    rig.client("plain")
+    host = Host(rig)
+    host.start_shim()
+    rig.start_users()
+    process = rig.start("conformance", [
+        rig.plan["shim"], "conformance", f"--target={host.shim_address}",
+        f"--image={rig.module('2.0')}", "--step-deadline-s=60"])
+    process.wait()
+    report = rig.log("conformance")
+    expect(process.returncode == 0, f"ended with {process.returncode}: {report[-1500:]}")
+    rig.check_users(driver=major(kernel.version()))
+    return {"said": report.strip().splitlines()[-1]}
+
+
+def held_on(rig):
+    """Returns how much of everything there is."""
+    def descriptors(pid):
+        return len(os.listdir(f"/proc/{pid}/fd"))
+
+    def mappings(pid):
+        # An allocator's arenas come and go; what has a name does not.
+        with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
+            return sum("/" in line for line in file)
+
+    services = [process.pid for process in rig.services.values()]
+    machines = rig.qemus()
+    files = [os.path.join(folder, name) for top in (rig.run, "/dev/shm")
+             for folder, _, names in os.walk(top) for name in names
+             if not folder.startswith(f"{rig.run}/batond")]
+    return {
+        "processes": sum(name.isdigit() for name in os.listdir("/proc") if
+                         os.path.exists(f"/proc/{name}/exe")),
+        "machines": len(machines), "devices": len(kernel.devices()),
+        "services' descriptors": sum(map(descriptors, services)),
+        "machines' descriptors": sum(map(descriptors, machines)),
+        "services' mappings": sum(map(mappings, services)), "files": len(files),
+    }
+
+
+def swaps(rig, count):
+    host = started(rig)
+    host.push("1.0", "1.0")
+    # The first two fill what is filled once.
+    first, longest = None, 0
+    for number in range(count):
+        since = time.monotonic()
+        version = "2.0" if number % 2 == 0 else "1.0"
+        done(host, version)
+        rig.check_users(driver=major(version), turns=5)
+        longest = max(longest, *silences(rig, since).values())
+        if number == 1:
+            first = held_on(rig)
+    last = held_on(rig)
+    rig.check_users(driver=major(version), turns=40)
+    grown = {what: (first[what], last[what]) for what in last if last[what] > first[what]}
+    expect(not grown, f"grew from swap 2 to swap {count}: {grown}")
+    return {"swaps": count, "longest_silence_ms": longest, "held": last}
+
+
+@scenario
+def few_swaps(rig):
+    """Four swaps in a row, 1.0 and 2.0 in turn; nothing grows."""
+    return swaps(rig, 4)
+
+
+@on_request
+def twenty_swaps(rig):
+    """Twenty swaps in a row, 1.0 and 2.0 in turn; nothing grows."""
+    return swaps(rig, 20)
+
+
+def falls_back(rig, host, bad, old="1.0"):
+    """Rolls out 1.0's successor `bad`, which leads back to the old module with
+    the machines alive. Returns what was said of it."""
+    version = f"2.{10 + len(host.pushed)}"
+    host.push(version, bad)
+    since = time.monotonic()
+    update = host.roll_out(version)
+    expect(state_of(update) in ("ROLLED_BACK", "CANCELLED"),
+           f"{bad}: the update is {state_of(update)}: {reason_of(update)}")
+    expect(update.get("reason") and update.get("message"), f"{bad}: no cause is named: {update}")
+    rig.check_users(driver=1)
+    expect(kernel.version() == old, f"{bad}: loaded is {kernel.version()}, want {old}")
+    return {"state": state_of(update), "why": reason_of(update),
+            "silence_ms": silences(rig, since)}
+
+
+@scenario
+def misbehaviour(rig):
+    """New modules that refuse early, refuse late, do not load, lose memory."""
+    host = started(rig)
+    return {bad: falls_back(rig, host, bad) for bad in (
+        "2.0-refuses-early", "2.0-refuses-late", "2.0-does-not-load", "2.0-loses-memory")}
+
+
+@scenario
+def holds_on(rig):
+    """An old module that cannot be unloaded once it has saved."""
+    host = started(rig, module="1.0-holds-on", machines=1)
+    return falls_back(rig, host, "2.0", old="1.0-holds-on")
+
+
+FAIL_POINTS = (
+    "shim.vfio_next_started", "shim.vfio_before_unload", "shim.vfio_after_unload",
+    "shim.vfio_before_load", "shim.vfio_after_load", "shim.vfio_before_act",
+    "shim.vfio_after_act", "shim.vfio_before_adopt", "shim.vfio_before_resume",
+    "shim.vfio_after_resume", "shim.vfio_before_commit", "shim.vfio_after_commit",
+)
+
+
+def killed(rig, points):
+    """The shim dies at each place; the next one finishes, or goes back."""
+    host = started(rig, machines=1)
+    host.push("1.0", "1.0")
+    ends = {}
+    for point in points:
+        version = "1.0" if kernel.version() == "2.0" else "2.0"
+        host.kill_shim()
+        host.start_shim({"BATON_FAIL_POINT": f"{point}=kill"})
+        host.wait_ready()
+        with host.restarted_shim() as restarts:
+            update = host.roll_out(version)
+        expect(restarts() == 1, f"the shim died {restarts()} times at {point}, want once")
+        expect(state_of(update) in ("DONE", "ROLLED_BACK", "CANCELLED"),
+               f"killed at {point}: {state_of(update)}: {reason_of(update)}")
+        rig.check_users(driver=major(kernel.version()), turns=10)
+        expect(len(rig.qemus()) == 1, f"killed at {point}: QEMUs {rig.qemus()}")
+        ends[point] = state_of(update)
+    return {"ends": ends}
+
+
+@scenario
+def killed_at_two_steps(rig):
+    """The shim is killed once the old module is gone, and before machines go on."""
+    return killed(rig, ("shim.vfio_after_unload", "shim.vfio_before_resume"))
+
+
+@on_request
+def killed_at_each_step(rig):
+    """The shim is killed at each of its fail points."""
+    return killed(rig, FAIL_POINTS)
+
+
+@scenario
+def blocked(rig):
+    """Machines that cannot be carried, and a driver that proves nothing, are
+    named in the plan and left alone."""
+    rig.machine("vm-a", share="off")
+    rig.machine("vm-b", migration="off")
+    host = Host(rig, proof=False)
+    host.start()
+    _, plan = host.plan("2.0")
+    text = json.dumps(plan.get("blocked", []))
+    for word in ("MACHINE_MEMORY_PRIVATE", "MACHINE_MIGRATION_OFF", "UNVERIFIABLE", "vm-a",
+                 "vm-b"):
+        expect(word in text, f"'{word}' is not in {text}")
+    rig.check_users(driver=1)
+    return {"blocked": plan["blocked"]}
+
+
+def times_by_hand(rig, memory_mib, times):
+    kernel.load(rig.module("1.0"))
+    machine = rig.machine("vm-a", memory_mib=memory_mib)
+    kernel.create(machine.uuid)
+    rig.start_users()
+    took = []
+    for number in range(times):
+        since = time.monotonic()
+        byhand.swap(rig, machine, rig.module(("2.0", "1.0")[number % 2]))
+        machine.turns.wait(5)
+        took.append(machine.turns.silence(since) * 1e3)
+    rig.check_users(driver=1 + times % 2)
+    return took
+
+
+def compare(rig, memory_mib, times):
+    """Baton's blackout of one machine, beside that of the sequence by hand."""
+    with rig.sub("by-hand") as hand:
+        by_hand_ms = times_by_hand(hand, memory_mib, times)
+    rig.machine("vm-a", memory_mib=memory_mib)
+    host = Host(rig)
+    host.start()
+    host.push("1.0", "1.0")
+    baton_ms = []
+    for number in range(times):
+        since = time.monotonic()
+        done(host, ("2.0", "1.0")[number % 2])
+        rig.users[0].turns.wait(5)
+        baton_ms.append(rig.users[0].turns.silence(since) * 1e3)
+    rig.check_users(driver=1 + times % 2)
+    ratio = statistics.median(baton_ms) / statistics.median(by_hand_ms)
+    return {"by_hand_ms": [round(ms) for ms in by_hand_ms],
+            "baton_ms": [round(ms) for ms in baton_ms], "ratio": round(ratio, 2)}
+
+
+@on_request
+def blackout(rig):
+    """The blackout of a machine with 1 GiB is at most 1.3 times that by hand."""
+    measured = compare(rig, memory_mib=1024, times=3)
+    expect(measured["ratio"] <= 1.3, f"{measured}")
+    return measured

@@ -10,7 +10,6 @@ import threading
 import time
 from typing import NamedTuple
 
-from lab.process import die_with_parent
 from tests.vm.clock import Late
 
 _TURN = re.compile(r"^T (\d+) (\d+) (\d+) (\d+)$")
@@ -126,7 +125,8 @@ class Machine:
             "-machine", "pc-i440fx-7.2,memory-backend=mem0", "-m", str(self._memory_mib),
             "-object", f"memory-backend-file,id=mem0,size={self._memory_mib}M,"
                        f"mem-path={self.memory_path},share={share}",
-            "-nodefaults", "-no-user-config", "-display", "none", "-kernel", plan["guest"],
+            "-nodefaults", "-no-user-config", "-display", "none", "-bios", "qboot.rom",
+            "-kernel", plan["guest"],
             "-chardev", f"socket,id=serial0,path={self._serial_path}",
             "-serial", "chardev:serial0",
             "-qmp", f"unix:{qmp_path or self.qmp_path},server=on,wait=off"]
@@ -145,6 +145,8 @@ class Machine:
     def start(self):
         self.process = self.launch()
         self._rig.adopt(self.process)
+        # Whoever waits for its end must not find a zombie.
+        threading.Thread(target=self.process.wait, daemon=True).start()
 
     def end(self):
         self._listener.close()
@@ -167,7 +169,7 @@ class Client:
         log = open(f"{self._rig.logs}/{self.name}.log", "ab")
         self.process = subprocess.Popen(
             [self._rig.plan["client"], self.uuid, self._socket], stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=log, preexec_fn=die_with_parent)
+            stdout=subprocess.PIPE, stderr=log)
         self._rig.adopt(self.process)
         threading.Thread(target=self._read, daemon=True).start()
 

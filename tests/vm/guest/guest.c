@@ -19,16 +19,13 @@ enum {
   // Above the image, and below what a PC has under 4 GiB.
   kFirstPattern = 4 << 20,
   kMemoryMax = 3u << 30,
-};
-
-struct Multiboot {
-  uint32_t flags;
-  uint32_t memory_low_kib;
-  uint32_t memory_high_kib;  // above 1 MiB
+  // In what a PC leaves for devices.
+  kRegistersAt = 0xf0000000,
+  kDeviceMemoryAt = 0xe0000000,
 };
 
 __attribute__((section(".multiboot"), used)) static const uint32_t kHeader[] = {
-    0x1badb002, 2, -(0x1badb002u + 2)};  // 2: with the size of memory
+    0x1badb002, 0, -0x1badb002u};
 
 static struct Workload workload;
 static uint32_t pages[2][kPageWords] __attribute__((aligned(kPageBytes)));
@@ -116,6 +113,9 @@ static void StartTimer(void) {
   gates[32].selector = code;
   gates[32].flags = 0x8e00;
   __asm__ volatile("lidt %0" : : "m"(table));
+  // Not every firmware leaves the old controller wired to the processor.
+  *(volatile uint32_t*)0xfee000f0 = 0x1ff;  // the local APIC is on
+  *(volatile uint32_t*)0xfee00350 = 0x700;  // its LINT0 is the old controller
   Out8(0x20, 0x11);
   Out8(0x21, 32);
   Out8(0x21, 4);
@@ -141,17 +141,25 @@ static void ConfigWrite(uint32_t device, uint32_t offset, uint32_t value) {
   Out32(0xcfc, value);
 }
 
+// The firmware may have left it without an address.
+static uint32_t Place(uint32_t device, uint32_t bar, uint32_t address) {
+  const uint32_t found = ConfigRead(device, bar) & ~15u;
+  if (found) return found;
+  ConfigWrite(device, bar, address);
+  return address;
+}
+
 static void FindDevice(void) {
-  for (uint32_t device = 0; device < 256; device++) {
+  for (uint32_t device = 0; device < 256; device += 8) {
     if (ConfigRead(device, 0) !=
         ((uint32_t)BGPU_DEVICE_ID << 16 | BGPU_VENDOR_ID)) {
       continue;
     }
-    ConfigWrite(device, 4, ConfigRead(device, 4) | 6);  // memory, bus master
     registers =
-        (volatile uint32_t*)(uintptr_t)(ConfigRead(device, 0x10) & ~15u);
+        (volatile uint32_t*)(uintptr_t)Place(device, 0x10, kRegistersAt);
     workload.memory =
-        (volatile uint32_t*)(uintptr_t)(ConfigRead(device, 0x14) & ~15u);
+        (volatile uint32_t*)(uintptr_t)Place(device, 0x14, kDeviceMemoryAt);
+    ConfigWrite(device, 4, ConfigRead(device, 4) | 6);  // memory, bus master
     workload.memory_bytes = DeviceRead(BGPU_REG_MEMORY_MIB) << 20;
     return;
   }
@@ -161,8 +169,14 @@ static void FindDevice(void) {
 // -- its own memory
 // -------------------------------------------------------------
 
-static uint32_t MemoryEnd(const struct Multiboot* boot) {
-  const uint32_t end = (boot->memory_high_kib << 10) + (1u << 20);
+static uint32_t Cmos(uint8_t at) {
+  Out8(0x70, at);
+  return In8(0x71);
+}
+
+// Of a PC with more than 16 MiB.
+static uint32_t MemoryEnd(void) {
+  const uint32_t end = ((Cmos(0x34) | Cmos(0x35) << 8) << 16) + (16u << 20);
   return end < kMemoryMax ? end : kMemoryMax;
 }
 
@@ -198,12 +212,12 @@ static uint8_t stack[16384] __attribute__((aligned(16), used));
 __asm__(
     ".section .text.start, \"ax\"\n"
     ".globl Start\n"
-    "Start: movl $stack + 16384, %esp; pushl %ebx; call Main\n"
+    "Start: movl $stack + 16384, %esp; call Main\n"
     ".text");
 
-__attribute__((noreturn, used)) void Main(const struct Multiboot* boot);
-void Main(const struct Multiboot* boot) {
-  const uint32_t end = MemoryEnd(boot) & ~(kPageBytes - 1u);
+__attribute__((noreturn, used)) void Main(void);
+void Main(void) {
+  const uint32_t end = MemoryEnd();
   FindDevice();
   FillRam(end);
   workload.batch = kBatch;
