@@ -12,11 +12,11 @@ namespace {
 TEST(HerdTest, EachHostIsUpdatedOnceHoweverOftenTheServiceIsKilled) {
   ASSERT_TRUE(StartLog("herd", "off").ok());
   const baton::testing::ShortDirectory directory;
-  const Result result = Run({.batond = "service/batond",
-                             .directory = directory.path(),
-                             .hosts = 20,
-                             .kills = 12,
-                             .seed = 1});
+  const Result result = herd::Run({.batond = "service/batond",
+                                   .directory = directory.path(),
+                                   .hosts = 20,
+                                   .kills = 12,
+                                   .seed = 1});
   EXPECT_EQ(result.status, absl::OkStatus());
   EXPECT_EQ(result.kills, 12);
   EXPECT_GT(result.by_cause.size(), 1u);
