@@ -99,6 +99,9 @@ absl::Status Oracle::CheckAudit(const core::Fleet& fleet,
                                        " is not chained"));
     }
     hash = record.hash;
+    if (record.action == "service.start" && fleet.epoch <= committed_.epoch) {
+      return Broken("S13", "the epoch did not grow over a restart");
+    }
     const absl::string_view actor = record.actor;
     const bool agent = absl::StartsWith(actor, "agent:");
     if (agent &&
@@ -333,8 +336,9 @@ void Oracle::Rewind(core::Fleet committed) {
 }
 
 absl::Status Oracle::CheckRestart(const core::Fleet& fleet) const {
-  if (fleet.epoch <= committed_.epoch) {
-    return Broken("S13", "the epoch did not grow over a restart");
+  // The start itself was committed, and judged.
+  if (fleet.epoch != committed_.epoch) {
+    return Broken("S13", "a service works in an epoch that is not durable");
   }
   const auto drop_version = [](std::map<std::string, core::Rollout> rollouts) {
     for (auto& [name, rollout] : rollouts) {
