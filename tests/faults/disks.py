@@ -187,7 +187,8 @@ def _agent_refused(part, *names):
 
 def store_older(binaries, say):
     """A copy of the store, taken in mid-rollout, comes back after the rollout's
-    end: the agents know more, and nothing is done again."""
+    end: agents show that they know more, the fleet is stopped until somebody has
+    looked, and nothing is done again."""
     with Stand(binaries) as stand:
         judge = _begun(stand)
         data, copy = f"{stand.disk}/batond", f"{stand.disk}/copy"
@@ -206,8 +207,12 @@ def store_older(binaries, say):
         version = stand.push(2)
         rollout = stand.begin(version)
         swap(data, copy)
+        swap(data, f"{stand.disk}/another")  # agents obey a later epoch by now
         wrong, ends = _finish(stand, judge, rollout, version, {"DONE"})
         swap(copy, data)
+        stand.until("STORE_IS_OLDER", 30,
+                    lambda: "STORE_IS_OLDER" not in stand.ask("fleet", "show") and "not said")
+        stand.ask("fleet", "lift", "--reason=looked at what is missing")
         more, again = _finish(stand, judge, rollout, version, {"DONE"})
         wrong += more
         for host in stand.hosts:

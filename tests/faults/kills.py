@@ -37,7 +37,7 @@ class Kills:
         while self.total() < kills and (until is None or time.monotonic() < until):
             major = 3 - major
             version = stand.push(major)
-            rollout = stand.begin(version, at_once=2)
+            rollout = stand.begin(version, at_once=max(1, len(stand.hosts) // 4))
             self._kill_during(rollout, kills)
             state = stand.watch(rollout, seconds=300)
             if state != "SUCCEEDED":
@@ -56,12 +56,12 @@ class Kills:
     def _kill_during(self, rollout, kills):
         """Kills while the rollout runs."""
         while self.total() < kills:
-            self.stand.pause(self._random.uniform(0, _LONGEST_PAUSE_S))
-            state = self.stand.ask_json("rollout", "get", rollout)["state"]
-            if state != "ROLLOUT_STATE_RUNNING":
-                return
             for _ in range(min(self._random.randint(1, _TOGETHER), kills - self.total())):
                 role = self._random.choice(self._roles)
                 host = self._random.choice(self.stand.hosts)
                 if self.stand.kill("batond" if role == "batond" else f"{host.name}.{role}"):
                     self.kills[role] += 1
+            self.stand.pause(self._random.uniform(0, _LONGEST_PAUSE_S))
+            state = self.stand.ask_json("rollout", "get", rollout)["state"]
+            if state != "ROLLOUT_STATE_RUNNING":
+                return
