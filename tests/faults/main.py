@@ -54,8 +54,9 @@ class Run:
                 waiting = [(role, point) for role, names in listed(self.options.binaries).items()
                            for point in names if self.options.point in point]
                 for road in ROADS:
-                    missed = []
-                    for batch in matrix.batches(waiting):
+                    missed = [each for each in waiting if road == "fresh" and each[0] != "shim"]
+                    for batch in matrix.batches([each for each in waiting
+                                                 if each not in missed]):
                         if self.out_of_time():
                             left += len(batch)
                             continue

@@ -1,7 +1,7 @@
 """Every fail point of every program, met by each way to die."""
 
+import signal
 import subprocess
-import time
 
 from lab.process import Failed
 from tests.faults.judge import Judge
@@ -13,8 +13,9 @@ WAYS = {"kill": ("kill", False), "stop": ("stop", False), "abort": ("abort", Fal
         "freeze": ("stop", True)}
 
 # Which rollouts pass a point: one that succeeds, else one on hosts whose old
-# driver cannot save, or whose new one does not start.
-ROADS = {"forward": None, "cancel": "save-fails", "back": "start-fails"}
+# driver cannot save, or whose new one does not start; "fresh" are shims that begin
+# with nothing to find, before there are guests.
+ROADS = {"forward": None, "cancel": "save-fails", "back": "start-fails", "fresh": None}
 
 # So many hosts of a fleet meet a point each in the same rollout.
 HOSTS = 4
@@ -69,9 +70,10 @@ class Matrix:
             self._stand.close()
             self._stand = None
 
-    def _ready(self, road, wake):
-        """Makes sure that there is a fleet for that road."""
-        if self._stand is not None and self._kind == (road, wake) and (
+    def _ready(self, rows):
+        """Makes sure that there is a fleet for the rows' road, and arms it."""
+        road, wake = rows[0].road, WAYS[rows[0].way][1]
+        if road != "fresh" and self._stand is not None and self._kind == (road, wake) and (
                 self._used < _ROLLOUTS_A_FLEET):
             return
         self.close()
@@ -80,9 +82,32 @@ class Matrix:
             self._binaries, self._hosts, _VGPUS, wake=wake, guest_rate=500,
             faults=kind and {f"host-{n + 1}": kind for n in range(self._hosts)})
         self._stand.start()
+        if road == "fresh":
+            self._begin_afresh(rows)
         self._judge = Judge(self._stand)
         self._stand.start_guests()
         self._kind, self._used, self._major = (road, wake), 0, 1
+
+    def _begin_afresh(self, rows):
+        """Ends shims in order, so that the next ones find nothing; returns when
+        the agents have seen the new vGPUs."""
+        def luids(seen):
+            return {vgpu["luid"] for host in seen.values()
+                    for vgpu in host["adapters"][0]["vgpus"]}
+
+        stand = self._stand
+        old = luids(stand.hosts_seen())
+        self._arm(rows, signal.SIGTERM)
+        touched = [row.host for row in rows]
+        stand.until("new vGPUs", 30, lambda: len(
+            luids(stand.hosts_seen()) - old) < len(touched) * _VGPUS and "not seen")
+        stand.wait_ready()
+
+    def _arm(self, rows, number):
+        for row, host in zip(rows, self._stand.hosts):
+            row.host = host.name
+            row.process = "batond" if row.role == "batond" else f"{host.name}.{row.role}"
+            self._stand.arm(row.process, row.point, WAYS[row.way][0], number)
 
     def batches(self, combinations):
         """Splits [(role, point)] into lists that can share a rollout."""
@@ -110,7 +135,7 @@ class Matrix:
     def _try(self, rows):
         """Returns what is wrong."""
         try:
-            self._ready(rows[0].road, WAYS[rows[0].way][1])
+            self._ready(rows)
             wrong = self._carry_out(rows)
         except Failed as error:
             wrong = [str(error)]
@@ -123,10 +148,8 @@ class Matrix:
     def _carry_out(self, rows):
         stand, wrong = self._stand, []
         before = len(stand.supervisor.deaths)
-        for row, host in zip(rows, stand.hosts):
-            row.host = host.name
-            row.process = "batond" if row.role == "batond" else f"{host.name}.{row.role}"
-            stand.arm(row.process, row.point, WAYS[row.way][0])
+        if rows[0].road != "fresh":
+            self._arm(rows, signal.SIGKILL)
         for _ in range(_TRIES):
             wrong += self._roll(rows)
             for row in rows:
@@ -150,7 +173,7 @@ class Matrix:
         self.rollouts += 1
         self._used += 1
         # Who was rolled back or cancelled last is still where the others were.
-        self._major = 3 - self._major if rows[0].road == "forward" else 2
+        self._major = 3 - self._major if rows[0].road in ("forward", "fresh") else 2
         version = stand.push(self._major)
         rollout = stand.begin(version)
         state = stand.watch(rollout)

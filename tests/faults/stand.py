@@ -259,24 +259,24 @@ class Stand(Fleet):
         process.signal(number)
         return True
 
-    def restart(self, name, environment):
-        """Kills `name` and starts another one, with that environment beside its
+    def restart(self, name, environment, number=signal.SIGKILL):
+        """Ends `name` and starts another one, with that environment beside its
         own."""
         def again():
             process = self.supervised[name]
-            process.signal(signal.SIGKILL)
-            process.popen.wait()
+            process.signal(number)
+            process.wait(30)
             self.armed[name] = environment
             return self.start_again(name)
 
         return self.supervisor.call(again)
 
-    def arm(self, name, point, action):
+    def arm(self, name, point, action, number=signal.SIGKILL):
         """Starts `name` anew with a fail point that acts once."""
         with open(self._once(name), "w", encoding="utf-8"):
             pass
         self.restart(name, {"BATON_FAIL_POINT": f"{point}={action}",
-                            "BATON_FAIL_POINT_ONCE": self._once(name)})
+                            "BATON_FAIL_POINT_ONCE": self._once(name)}, number)
 
     def _once(self, name):
         return f"{self.disk}/{name}.once"
