@@ -116,7 +116,9 @@ absl::StatusOr<Stream> Client::Save(const std::string& path,
 absl::Status Client::Release(const Budget& budget) {
   device_ = nullptr;
   // Whoever has ended has let go.
-  if (!processes_.Alive(process_)) return absl::OkStatus();
+  if (process_.pid != 0 && !processes_.Alive(process_)) {
+    return absl::OkStatus();
+  }
   return Ask("CLOSE", budget).status();
 }
 

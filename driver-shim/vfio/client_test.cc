@@ -1,5 +1,6 @@
 #include "driver-shim/vfio/client.h"
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
@@ -30,12 +31,16 @@ std::shared_ptr<FakeVgpu>& Behind() {
 
 class ClientTest : public testing::Test {
  protected:
+  // A unix socket's path has at most 107 bytes, and Bazel's are longer.
+  static std::string NewDirectory() {
+    std::string path = "/tmp/baton-vfio-XXXXXX";
+    EXPECT_NE(mkdtemp(path.data()), nullptr);
+    return path;
+  }
+
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
   void SetUp() override {
-    directory_ = absl::StrCat(
-        testing::TempDir(), "/c-",
-        testing::UnitTest::GetInstance()->current_test_info()->line());
-    std::filesystem::remove_all(directory_);
-    std::filesystem::create_directories(directory_);
     Behind() = std::make_shared<FakeVgpu>(kState);
     client_ = std::make_unique<FakeClient>(directory_ + "/s", kUuid);
     NewShim();
@@ -51,7 +56,7 @@ class ClientTest : public testing::Test {
 
   Budget budget_() const { return Budget(RealClock(), absl::Seconds(20)); }
 
-  std::string directory_;
+  const std::string directory_ = NewDirectory();
   const std::unique_ptr<Processes> processes_ = OpenProcesses();
   std::unique_ptr<FakeClient> client_;
   std::unique_ptr<Client> holder_;

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -154,6 +155,23 @@ class LinuxProcesses final : public Processes {
         .environment = TextsOf(process, "environ"),
         .directory = ReadLink(absl::StrCat("/proc/", process.pid, "/cwd"))};
     return Alive(process) ? program : Program();
+  }
+
+  bool HasLocked(const Process& process, const std::string& path) override {
+    struct stat file = {};
+    if (!Alive(process) || stat(path.c_str(), &file) != 0) return false;
+    const std::string directory = absl::StrCat("/proc/", process.pid);
+    for (const std::string& fd : NamesIn(absl::StrCat(directory, "/fd"))) {
+      struct stat one = {};
+      const bool same =
+          stat(absl::StrCat(directory, "/fd/", fd).c_str(), &one) == 0 &&
+          one.st_dev == file.st_dev && one.st_ino == file.st_ino;
+      if (!same) continue;
+      // Only the description that was locked says so, not every open one.
+      const auto info = ReadFile(absl::StrCat(directory, "/fdinfo/", fd));
+      if (absl::StrContains(info.value_or(""), "FLOCK")) return true;
+    }
+    return false;
   }
 
   absl::Status AwaitEnd(const Process& process, const Budget& budget) override {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "base/reason.h"
@@ -81,6 +82,29 @@ TEST_F(LinuxProcessesTest, KeepsWhatItWrites) {
   }
   while (ReadFile(log_).value_or("") != "out\nerror\n") {
   }
+}
+
+TEST_F(LinuxProcessesTest, KnowsWhoHasAFileLocked) {
+  const std::string file = log_ + ".locked";
+  ASSERT_TRUE(std::ofstream(file).good());
+  const auto process = processes_->Launch(
+      {.argv = {"flock", "--no-fork", "-x", file, "tail", "-f", "/dev/null"},
+       .environment = {"PATH=/usr/bin:/bin"}},
+      log_);
+  ASSERT_TRUE(process.ok()) << process.status();
+  const Budget budget = budget_();
+  while (!processes_->HasLocked(*process, file)) {
+    ASSERT_GT(budget.Left(), absl::ZeroDuration());
+  }
+  EXPECT_FALSE(processes_->HasLocked(*process, log_));
+  // Whoever has it open, and not locked, has not locked it.
+  const std::ifstream open(file);
+  const auto self = processes_->Find(getpid());
+  ASSERT_TRUE(self.has_value());
+  EXPECT_FALSE(processes_->HasLocked(*self, file));
+  processes_->Kill(*process);
+  ASSERT_TRUE(processes_->AwaitEnd(*process, budget_()).ok());
+  EXPECT_FALSE(processes_->HasLocked(*process, file));
 }
 
 TEST_F(LinuxProcessesTest, SaysWhyAProgramCannotBeStarted) {

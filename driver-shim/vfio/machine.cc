@@ -166,7 +166,7 @@ std::vector<core::Blocker> Machine::Preflight() {
 absl::Status Machine::LetRun(Qemu& qemu, const Budget& budget) {
   absl::StatusOr<Fd> lock = LockMemory(line_.memory_path);
   if (!lock.ok()) {
-    if (HoldsMemory(qemu.process.pid, line_.memory_path)) {
+    if (processes_.HasLocked(qemu.process, line_.memory_path)) {
       return absl::OkStatus();
     }
     return lock.status();

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -64,13 +65,17 @@ class DeviceKernel final : public Kernel {
 
 class MachineTest : public testing::Test {
  protected:
+  // A unix socket's path has at most 107 bytes, and Bazel's are longer.
+  static std::string NewDirectory() {
+    std::string path = "/tmp/baton-vfio-XXXXXX";
+    EXPECT_NE(mkdtemp(path.data()), nullptr);
+    return path;
+  }
+
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
   void SetUp() override {
     signal(SIGPIPE, SIG_IGN);
-    directory_ = absl::StrCat(
-        testing::TempDir(), "/m-",
-        testing::UnitTest::GetInstance()->current_test_info()->line());
-    std::filesystem::remove_all(directory_);
-    std::filesystem::create_directories(directory_);
     std::ofstream(memory_()) << "memory";
     processes_.AddFirst(
         std::make_unique<FakeQemu>(FakeQemu::Options{
@@ -126,7 +131,7 @@ class MachineTest : public testing::Test {
     return machine_->Release(budget_());
   }
 
-  std::string directory_;
+  const std::string directory_ = NewDirectory();
   FakeProcesses processes_;
   DeviceKernel kernel_{processes_};
   FakeVgpu::Behaviour behaviour_;
@@ -248,15 +253,11 @@ TEST_F(MachineTest, NobodyElseRunsOnItsMemory) {
 TEST_F(MachineTest, ASecondQemuThatRunsOnTheMemoryKeepsItFromGoingOn) {
   ASSERT_TRUE(GoOut().ok());
   ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
-  FILE* const other = popen(
-      absl::StrCat("flock -x -n '", memory_(), "' cat; true").c_str(), "w");
-  ASSERT_NE(other, nullptr);
-  // Until it has it.
-  while (LockMemory(memory_()).ok()) {
-  }
+  absl::StatusOr<Fd> other = LockMemory(memory_());
+  ASSERT_TRUE(other.ok());
   EXPECT_EQ(Reason(machine_->Adopt(budget_())), "MEMORY_IN_USE");
   EXPECT_EQ(processes_.Last()->status(), "paused");
-  pclose(other);
+  other->Close();
   EXPECT_TRUE(machine_->Adopt(budget_()).ok());
 }
 

@@ -19,9 +19,6 @@ namespace baton::vfio {
 //         UNAVAILABLE, reason MEMORY_GONE: the file cannot be opened
 absl::StatusOr<Fd> LockMemory(const std::string& path);
 
-// Whether a descriptor of the process has that lock.
-bool HoldsMemory(int pid, const std::string& path);
-
 }  // namespace baton::vfio
 
 #endif  // DRIVER_SHIM_VFIO_MEMORY_LOCK_H_

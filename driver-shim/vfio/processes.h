@@ -46,6 +46,9 @@ class Processes {
   // What it was started as; without argv where it is gone.
   virtual Program ProgramOf(const Process& process) = 0;
 
+  // Whether a descriptor of it has the lock (flock) of the file at `path`.
+  virtual bool HasLocked(const Process& process, const std::string& path) = 0;
+
   // Waits until it has ended. Errors: DEADLINE_EXCEEDED, STEP_TOO_SLOW
   virtual absl::Status AwaitEnd(const Process& process,
                                 const Budget& budget) = 0;

@@ -78,6 +78,12 @@ class FakeProcesses final : public Processes {
     return {.argv = found->second.second};
   }
 
+  bool HasLocked(const Process& process, const std::string& path) override {
+    static_cast<void>(path);  // each of them has one memory
+    FakeQemu* const qemu = Qemu(process.pid);
+    return qemu != nullptr && qemu->Has("baton-memory");
+  }
+
   absl::Status AwaitEnd(const Process& process, const Budget& budget) override {
     return Processes::Alive(process) ? budget.Exceeded("its end")
                                      : absl::OkStatus();

@@ -59,6 +59,11 @@ std::shared_ptr<FakeVgpu> FakeQemu::vgpu() {
   return vgpu_;
 }
 
+bool FakeQemu::Has(const std::string& fd) {
+  MutexLock lock(mu_);
+  return fds_.contains(fd);
+}
+
 void FakeQemu::Refuse(const std::string& command, const std::string& why) {
   MutexLock lock(mu_);
   options_.refuses[command] = why;

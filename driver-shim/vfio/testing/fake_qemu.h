@@ -41,6 +41,8 @@ class FakeQemu {
   std::string status();
   std::vector<std::string> commands();
   std::shared_ptr<FakeVgpu> vgpu();
+  // Whether it was given a descriptor of that name.
+  bool Has(const std::string& fd);
   void Refuse(const std::string& command, const std::string& why);
 
  private:
