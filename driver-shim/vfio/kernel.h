@@ -46,8 +46,8 @@ class Kernel {
                             const std::string& parameters) = 0;
 
   // Takes it out; tries again while somebody lets go of it.
-  // Errors: FAILED_PRECONDITION, reason MODULE_HELD: names who holds it;
-  //         MODULE_NOT_UNLOADED: anything else
+  // Errors: DEADLINE_EXCEEDED, reason MODULE_HELD: names who holds it;
+  //         FAILED_PRECONDITION, reason MODULE_NOT_UNLOADED: anything else
   virtual absl::Status Unload(const std::string& module,
                               const Budget& budget) = 0;
 

@@ -140,7 +140,7 @@ class LinuxKernel final : public Kernel {
       if (!held) break;
       if (budget.Left() == absl::ZeroDuration()) {
         return ErrorWithReason(
-            absl::StatusCode::kFailedPrecondition, "MODULE_HELD",
+            absl::StatusCode::kDeadlineExceeded, "MODULE_HELD",
             absl::StrCat("module '", module, "' cannot be unloaded: held by ",
                          TextOf(HoldersOfDevices())));
       }

@@ -8,7 +8,6 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "base/fail_point.h"
-#include "base/log.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "driver-shim/vfio/migration.h"
@@ -181,19 +180,29 @@ bool Steps::AnyCarriedIn(std::initializer_list<Phase> phases) const {
 
 port::StepReport Steps::Unload(const port::StepOrder& order) {
   const Budget budget(clock_, order.deadline);
-  const bool again = record_.state == AdapterState::kUnloaded;
   port::StepReport report;
-  report.status = Reach(Goal::kUnloaded, record_.loaded, budget);
-  // The module that is wanted back may as well stay: nobody of ours is on it,
-  // and whoever else holds it will not let go for our sake.
-  if (again && Reason(report.status) == "MODULE_HELD" &&
-      record_.loaded.digest == record_.previous.digest) {
-    LogWarning(
-        absl::StrCat("the old module stays in: ", report.status.message()));
-    report.status = absl::OkStatus();
-  }
+  // Asked once more while the old module is in: nobody of ours may hold it, but
+  // whoever else does will not let go for our sake. It may be the one that is
+  // wanted back, and if it is not, Restore takes it out.
+  const bool stays = record_.state == AdapterState::kUnloaded &&
+                     record_.loaded.digest == record_.previous.digest;
+  report.status = stays ? ReleaseAll(budget)
+                        : Reach(Goal::kUnloaded, record_.loaded, budget);
   if (report.status.ok()) record_.state = AdapterState::kUnloaded;
   return report;
+}
+
+absl::Status Steps::ReleaseAll(const Budget& budget) {
+  while (true) {
+    const auto next = core::NextAct(Goal::kUnloaded, See(record_.loaded));
+    if (!next.has_value() || next->act != core::Act::kRelease) {
+      return absl::OkStatus();
+    }
+    if (budget.Left() == absl::ZeroDuration()) {
+      return budget.Exceeded("letting go of devices");
+    }
+    RETURN_IF_ERROR(Do(*next, record_.loaded, budget));
+  }
 }
 
 port::StepReport Steps::Restore(const port::StepOrder& order) {

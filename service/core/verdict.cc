@@ -1,6 +1,7 @@
 #include "service/core/verdict.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -79,6 +80,22 @@ Verdict GuestVerdict(const Adapter& adapter, const DriverManifest& manifest) {
   return {};
 }
 
+// Everything that its shim names: an operator mends it all in one go.
+Verdict BlockedVerdict(const Adapter& adapter) {
+  constexpr size_t kShownMax = 8;
+  std::string message = absl::StrCat("adapter '", adapter.name, "': ");
+  for (size_t i = 0; i < adapter.blockers.size(); ++i) {
+    if (i > 0) absl::StrAppend(&message, "; ");
+    if (i == kShownMax) {
+      absl::StrAppend(&message, "and ", adapter.blockers.size() - i, " more");
+      break;
+    }
+    const Blocker& blocker = adapter.blockers[i];
+    absl::StrAppend(&message, blocker.message, " [", blocker.reason, "]");
+  }
+  return {adapter.blockers.front().reason, std::move(message)};
+}
+
 // What the adapter itself says against it.
 Verdict AdapterVerdict(const Fleet& fleet, const Adapter& adapter,
                        const DriverManifest& manifest,
@@ -103,15 +120,7 @@ Verdict AdapterVerdict(const Fleet& fleet, const Adapter& adapter,
                      adapter.kernel_release, "', the package's module is for '",
                      manifest.kernel_release, "'")};
   }
-  if (!adapter.blockers.empty()) {
-    const Blocker& first = adapter.blockers.front();
-    const size_t others = adapter.blockers.size() - 1;
-    return {first.reason,
-            absl::StrCat("adapter '", adapter.name, "': ", first.message,
-                         others == 0 ? ""
-                                     : absl::StrCat("; and ", others,
-                                                    " more: see the host"))};
-  }
+  if (!adapter.blockers.empty()) return BlockedVerdict(adapter);
   if (Verdict verdict = FormatVerdict(fleet, adapter, manifest, require);
       !verdict.hot()) {
     return verdict;
