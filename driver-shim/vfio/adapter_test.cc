@@ -289,6 +289,22 @@ TEST_F(AdapterTest, AResumeThatFailsHalfwayGoesBackByAReverseUpdate) {
   ExpectWell(old_, "after the reverse update");
 }
 
+// One stands restored and was never let go on, one has gone on: the way back
+// takes the first with what was saved of it, the second with what it has now.
+TEST_F(AdapterTest, AReverseUpdateLeavesAloneWhoWasNeverLetGoOn) {
+  world_->Fail("adopt b");
+  EXPECT_EQ(Reason(Walk(AdapterStep::kResume, next_)), "SCRIPTED");
+  EXPECT_TRUE(world_->guests()["a"].runs);
+  EXPECT_FALSE(world_->guests()["b"].runs);
+  world_->Revive();
+  ASSERT_TRUE(Try(AdapterStep::kPause).ok());
+  EXPECT_THAT(world_->calls(), ElementsAre("prepare a", "stop a"));
+  ASSERT_TRUE(Try(AdapterStep::kSave).ok());
+  ASSERT_TRUE(Try(AdapterStep::kUnload).ok());
+  ASSERT_TRUE(Finish(/*back=*/true).ok());
+  ExpectWell(old_, "after the reverse update");
+}
+
 TEST_F(AdapterTest, ADamagedStreamIsNotGivenToAnyDriver) {
   ASSERT_TRUE(Walk(AdapterStep::kUnload, next_).ok());
   std::ofstream(directory_ + "/streams/b.stream", std::ios::app) << "x";

@@ -329,12 +329,23 @@ absl::Status Steps::CheckBlockers() {
                          blockers_.front().reason, blockers_.front().message);
 }
 
-// Whoever is there now is carried over.
+// Whoever is there before anybody was stopped is carried over. Later, on the
+// way back, one that has ended by itself is lost, and one that stands between
+// two modules is left as it is.
 absl::Status Steps::ReadyHolders(const Budget& budget) {
+  const bool fresh = record_.state == AdapterState::kRunning ||
+                     record_.state == AdapterState::kPrepared;
   for (size_t i = 0; i < vgpus_.size(); ++i) {
     VgpuRecord& record = RecordOf(vgpus_[i]);
-    record.carried = present_[i];
-    if (!record.carried) continue;
+    if (fresh) record.carried = present_[i];
+    const bool may_run = record.phase == Phase::kRuns ||
+                         record.phase == Phase::kStopping ||
+                         record.phase == Phase::kResuming;
+    if (!record.carried || !may_run) continue;
+    if (!fresh && !vgpus_[i].holder->Present()) {
+      record.phase = Phase::kLost;
+      continue;
+    }
     if (budget.Left() == absl::ZeroDuration()) {
       return budget.Exceeded("making the holders ready");
     }
@@ -403,9 +414,9 @@ port::StepReport Steps::Pause(const port::StepOrder& order) {
   const Budget budget(clock_, order.deadline);
   port::StepReport report;
   report.status = [&] {
-    // Once engines ran with the new module, only the way itself matters.
-    const absl::Status clear = CheckBlockers();
-    if (record_.state == AdapterState::kPrepared) RETURN_IF_ERROR(clear);
+    if (record_.state == AdapterState::kPrepared) {
+      RETURN_IF_ERROR(CheckBlockers());
+    }
     RETURN_IF_ERROR(ReadyHolders(budget));
     RETURN_IF_ERROR(Reach(Goal::kStopped, record_.loaded, budget));
     return TakeCensus(budget, report);
