@@ -27,11 +27,8 @@
 namespace baton::vfio {
 namespace {
 
-// The oldest QEMU whose vfio-pci has enable-migration, and whose migration
-// can be told of enough bandwidth to end at once.
-constexpr std::pair<int, int> kQemuLeast = {8, 2};
-// Since then it can say why it refused instead of ending.
-constexpr std::pair<int, int> kQemuStaysOnError = {9, 1};
+// The oldest QEMU that can say why it refused what came in, instead of ending.
+constexpr std::pair<int, int> kQemuLeast = {9, 1};
 constexpr absl::Duration kLearnTimeout = absl::Seconds(2);
 // What ending a QEMU that was told to takes at most before it is killed.
 constexpr absl::Duration kQuitTimeout = absl::Seconds(3);
@@ -399,8 +396,8 @@ absl::Status Machine::PourInto(Qmp& qmp, const Stream& stream,
   ASSIGN_OR_RETURN(auto ends, Pipe());
   RETURN_IF_ERROR(qmp.Give(kStateFd, ends.first.get(), budget));
   ends.first.Close();
-  Json arguments = {{"uri", absl::StrCat("fd:", kStateFd)}};
-  if (version_ >= kQemuStaysOnError) arguments["exit-on-error"] = false;
+  const Json arguments = {{"uri", absl::StrCat("fd:", kStateFd)},
+                          {"exit-on-error", false}};
   RETURN_IF_ERROR(qmp.Run("migrate-incoming", arguments, budget).status());
   // Where it does not take all, it says why.
   const absl::Status poured = PourStream(stream, ends.second.get(), budget);
