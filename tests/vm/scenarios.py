@@ -75,7 +75,7 @@ def done(host, version):
     return update
 
 
-@scenario
+@on_request
 def rollout(rig):
     """1.0 to 2.0 under two machines and a plain client, from the command line."""
     host = started(rig)
@@ -86,7 +86,7 @@ def rollout(rig):
     return {"blackout_ms": blackouts(update), "silence_ms": silences(rig, since)}
 
 
-@scenario
+@on_request
 def conformance(rig):
     """baton-shim conformance against the adapter; the machines go on."""
     rig.machine("vm-a")
@@ -149,7 +149,7 @@ def swaps(rig, count):
     return {"swaps": count, "longest_silence_ms": longest, "held": last}
 
 
-@scenario
+@on_request
 def few_swaps(rig):
     """Four swaps in a row, 1.0 and 2.0 in turn; nothing grows."""
     return swaps(rig, 4)
@@ -177,7 +177,7 @@ def falls_back(rig, host, bad, old="1.0"):
             "silence_ms": silences(rig, since)}
 
 
-@scenario
+@on_request
 def misbehaviour(rig):
     """New modules that refuse early, refuse late, do not load, lose memory."""
     host = started(rig)
@@ -185,7 +185,7 @@ def misbehaviour(rig):
         "2.0-refuses-early", "2.0-refuses-late", "2.0-does-not-load", "2.0-loses-memory")}
 
 
-@scenario
+@on_request
 def holds_on(rig):
     """An old module that cannot be unloaded once it has saved."""
     host = started(rig, module="1.0-holds-on", machines=1)
@@ -221,7 +221,7 @@ def killed(rig, points):
     return {"ends": ends}
 
 
-@scenario
+@on_request
 def killed_at_two_steps(rig):
     """The shim is killed once the old module is gone, and before machines go on."""
     return killed(rig, ("shim.vfio_after_unload", "shim.vfio_before_resume"))
@@ -233,7 +233,7 @@ def killed_at_each_step(rig):
     return killed(rig, FAIL_POINTS)
 
 
-@scenario
+@on_request
 def blocked(rig):
     """Machines that cannot be carried, and a driver that proves nothing, are
     named in the plan and left alone."""
