@@ -475,7 +475,9 @@ TEST(ApplyTest, TakesAnAgentThatKnowsMoreForASignOfAnOlderStore) {
     const Host& host = stage.host(row.host);
     EXPECT_EQ(host.attempt, std::max(row.finished, row.running));
     EXPECT_EQ(host.quarantine.has_value(), row.quarantined);
-    if (row.quarantined) EXPECT_EQ(host.quarantine->reason, "STORE_IS_OLDER");
+    if (row.quarantined) {
+      EXPECT_EQ(host.quarantine->reason, "STORE_IS_OLDER");
+    }
     // What is under way goes on; nothing else starts.
     EXPECT_EQ(stage.update(1).state, UpdateState::kRunning);
     stage.Report(1, UpdateState::kDone);
@@ -515,12 +517,12 @@ TEST(ApplyTest, AsksOnceAProcessWhetherTheStoreIsToBeTrusted) {
   stage.Start(MakeSpec());
   stage.Do(EmergencyStop{"a drill"}, "bob");
   const auto hello = [&](int number, uint64_t epoch) {
-    HostConnected hello;
-    hello.host = HostName(number);
-    hello.stream = 1000 + epoch;
-    hello.inventory = MakeInventory("1.0");
-    hello.epoch = epoch;
-    return hello;
+    HostConnected said;
+    said.host = HostName(number);
+    said.stream = 1000 + epoch;
+    said.inventory = MakeInventory("1.0");
+    said.epoch = epoch;
+    return said;
   };
   stage.Do(hello(2, 5));
   stage.Settle();
