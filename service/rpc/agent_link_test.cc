@@ -371,10 +371,10 @@ TEST_F(AgentLinkTest, AHostIsOfflineOnceItsStreamEnded) {
 class Direct final : public v1::AgentService::CallbackService {
  public:
   Direct(runtime::FleetLoop& loop, OpenStreams& streams)
-      : loop_(loop), streams_(streams) {}
+      : loop_(loop), streams_(streams), doorway_({}, loop) {}
   grpc::ServerBidiReactor<v1::ConnectRequest, v1::ConnectResponse>* Connect(
       grpc::CallbackServerContext*) override {
-    AgentStream* stream = AgentStream::Open(loop_, streams_);
+    AgentStream* stream = AgentStream::Open(loop_, streams_, doorway_);
     opened_.set_value(stream->shared_from_this());
     return stream;
   }
@@ -383,6 +383,7 @@ class Direct final : public v1::AgentService::CallbackService {
  private:
   runtime::FleetLoop& loop_;
   OpenStreams& streams_;
+  Doorway doorway_;
 };
 
 TEST_F(AgentLinkTest, AnAgentThatReadsSlowlySkipsOrdersButNeverTheNewest) {
