@@ -28,17 +28,25 @@ namespace {
 constexpr char kRollout[] = "rollouts/r";
 constexpr char kDriver[] = "drivers/softgpu/versions/2.0";
 constexpr absl::Duration kCallMax = absl::Seconds(10);
-constexpr absl::Duration kLook = absl::Milliseconds(20);
+constexpr absl::Duration kLook = absl::Milliseconds(5);
+// What the service is asked for while others wait for it.
+constexpr absl::Duration kPoll = absl::Milliseconds(200);
 // However little happens, a life of the service ends.
-constexpr absl::Duration kLifeMax = absl::Seconds(3);
+constexpr absl::Duration kLifeMax = absl::Seconds(2);
 constexpr absl::Duration kFinishMax = absl::Minutes(5);
 
-// Where the service may end itself; those of a start come last.
-constexpr const char* kFailPoints[] = {
-    "service.before_commit", "service.after_commit", "service.after_answer",
-    "service.after_send",    "service.before_say",   "service.after_say",
-    "service.after_hear",    "service.before_epoch", "service.before_listen",
-    "service.after_listen"};
+// Where the service may end itself, and how often it passes there at most
+// before it does.
+struct Place {
+  const char* name = "";
+  int hits = 1;
+};
+constexpr Place kPlaces[] = {
+    {"service.before_commit", 8}, {"service.after_commit", 8},
+    {"service.after_answer", 12}, {"service.after_send", 12},
+    {"service.before_say", 12},   {"service.after_say", 12},
+    {"service.after_hear", 12},   {"service.before_epoch"},
+    {"service.before_listen"},    {"service.after_listen"}};
 
 class Herd {
  public:
@@ -86,23 +94,31 @@ class Herd {
     return absl::InternalError("batond did not start: see its log");
   }
 
-  // One more life of the service, and its end.
+  // One more life of the service, and its end: at a fail point, or from outside
+  // once nobody more, or one more host, is done.
   absl::Status KillOnce() {
     const bool itself = random_.OneIn(2);
     std::string cause = "SIGKILL";
     std::string fail_point;
     if (itself) {
-      cause = kFailPoints[random_.Below(std::size(kFailPoints))];
-      fail_point = absl::StrCat(cause, "=kill@", 1 + random_.Below(12));
+      const Place& place = kPlaces[random_.Below(std::size(kPlaces))];
+      cause = place.name;
+      fail_point =
+          absl::StrCat(cause, "=kill@",
+                       1 + random_.Below(static_cast<uint64_t>(place.hits)));
     }
     if (result_.kills > 0 || itself) RETURN_IF_ERROR(StartService(fail_point));
-    const int wanted = Ended() + static_cast<int>(random_.Below(2));
+    // Somebody must be left for each kill to come.
+    const bool spare =
+        options_.hosts - Ended() > options_.kills - result_.kills;
+    const int wanted =
+        Ended() + (spare ? static_cast<int>(random_.Below(2)) : 0);
     const absl::Duration more =
-        absl::Milliseconds(static_cast<int64_t>(random_.Below(60)));
+        absl::Milliseconds(static_cast<int64_t>(random_.Below(40)));
     const absl::Duration until = RealClock().Monotonic() + kLifeMax;
     bool ended = false;
     while (!ended && RealClock().Monotonic() < until &&
-           (itself || Ended() < wanted)) {
+           (Ended() < wanted || (itself && Ended() == wanted))) {
       ended = batond_->AwaitEnd(kLook);
     }
     if (!ended) ended = batond_->AwaitEnd(more);
@@ -110,12 +126,12 @@ class Herd {
     batond_->Kill();
     ++result_.kills;
     ++result_.by_cause[cause];
-    if (Ended() == options_.hosts && result_.kills < options_.kills) {
-      return absl::InternalError(
-          absl::StrCat("all hosts were done after ", result_.kills,
-                       " kills: too few hosts for that many"));
+    if (Ended() < options_.hosts || result_.kills == options_.kills) {
+      return absl::OkStatus();
     }
-    return absl::OkStatus();
+    return absl::InternalError(absl::StrCat("all hosts were done after ",
+                                            result_.kills,
+                                            " kills: too few for that many"));
   }
 
   int Ended() const {
@@ -190,7 +206,7 @@ class Herd {
             return host.state() == v1::HOST_STATE_READY;
           });
       if (ready == options_.hosts) return absl::OkStatus();
-      (void)batond_->AwaitEnd(kLook);
+      (void)batond_->AwaitEnd(kPoll);
     }
     return absl::DeadlineExceededError("not all hosts became READY");
   }
@@ -213,7 +229,7 @@ class Herd {
     create.mutable_spec()->set_driver(kDriver);
     create.mutable_spec()->set_selector("*");
     create.mutable_spec()->mutable_limits()->set_max_unavailable(
-        std::max(1, options_.hosts / 20));
+        std::max(1, options_.hosts / 100));
     v1::CreateRolloutResponse created;
     v1::PlanRolloutRequest plan;
     plan.set_name(kRollout);
@@ -254,7 +270,7 @@ class Herd {
           state != v1::ROLLOUT_STATE_SUCCEEDED) {
         break;
       }
-      (void)batond_->AwaitEnd(kLook);
+      (void)batond_->AwaitEnd(kPoll);
     }
     return absl::InternalError(
         absl::StrCat("the rollout did not succeed: ",
