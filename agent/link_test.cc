@@ -164,7 +164,8 @@ class LinkTest : public ::testing::Test {
   Service service_;
   std::unique_ptr<grpc::Server> server_;
   testing::FakeRandom random_;
-  Mailbox<FromService> news_{4};
+  // Holds all that a test sends: a full one ends the stream.
+  Mailbox<FromService> news_{16};
   std::deque<FromService> news_waiting_;
   std::unique_ptr<Link> link_;
 };
