@@ -6,6 +6,11 @@ import signal
 import subprocess
 import threading
 
+# gRPC, where it is used as well, would have a fork wait until none of its threads
+# has work: for good, if one is asking all the time. Our children run another
+# program at once, and need none of that.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 

@@ -53,14 +53,27 @@ core::Host Stored(core::Host host) {
   return host;
 }
 
-bool Equal(const std::map<std::string, core::Host>& a,
-           const std::map<std::string, core::Host>& b) {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(),
-                    [](const auto& x, const auto& y) {
-                      return x.first == y.first &&
-                             Stored(x.second) == Stored(y.second);
-                    });
+core::Rollout Stored(core::Rollout rollout) {
+  rollout.version = 0;
+  rollout.tally = {};
+  return rollout;
+}
+
+// The first record that is not the same in both; empty: none.
+template <typename Record>
+std::string DifferenceOf(const std::map<std::string, Record>& a,
+                         const std::map<std::string, Record>& b) {
+  for (const auto* side : {&a, &b}) {
+    for (const auto& [name, record] : *side) {
+      const auto x = a.find(name);
+      const auto y = b.find(name);
+      if (x == a.end() || y == b.end() ||
+          !(Stored(x->second) == Stored(y->second))) {
+        return name;
+      }
+    }
+  }
+  return "";
 }
 
 }  // namespace
@@ -340,22 +353,14 @@ absl::Status Oracle::CheckRestart(const core::Fleet& fleet) const {
   if (fleet.epoch != committed_.epoch) {
     return Broken("S13", "a service works in an epoch that is not durable");
   }
-  const auto drop_version = [](std::map<std::string, core::Rollout> rollouts) {
-    for (auto& [name, rollout] : rollouts) {
-      rollout.version = 0;
-      rollout.tally = {};
-    }
-    return rollouts;
-  };
-  if (!Equal(fleet.hosts, committed_.hosts) ||
-      drop_version(fleet.rollouts) != drop_version(committed_.rollouts) ||
-      fleet.requests != committed_.requests ||
-      !(fleet.history == committed_.history) ||
-      fleet.freeze != committed_.freeze ||
-      fleet.emergency_stop != committed_.emergency_stop) {
-    return Broken("committed", "a restart changed what was committed");
-  }
-  return absl::OkStatus();
+  std::string what = DifferenceOf(fleet.hosts, committed_.hosts);
+  absl::StrAppend(&what, DifferenceOf(fleet.rollouts, committed_.rollouts));
+  if (fleet.requests != committed_.requests) what += " requests";
+  if (!(fleet.history == committed_.history)) what += " history";
+  if (fleet.freeze != committed_.freeze) what += " freeze";
+  if (fleet.emergency_stop != committed_.emergency_stop) what += " stop";
+  if (what.empty()) return absl::OkStatus();
+  return Broken("committed", absl::StrCat("a restart changed ", what));
 }
 
 }  // namespace baton::sim

@@ -24,8 +24,12 @@ constexpr absl::Duration kSettleMax = absl::Minutes(40);
 // Short, so that orders that are late are too late now and then.
 constexpr absl::Duration kOrderRepeat = absl::Seconds(2);
 constexpr absl::Duration kBackupInterval = absl::Seconds(15);
-// Few, so that somebody is always sent away when the service comes back.
-constexpr core::AdmissionOptions kAdmission = {.per_second = 4, .burst = 1};
+
+// Few, so that somebody is always sent away when the service comes back; and
+// yet a fleet is in within seconds.
+core::AdmissionOptions AdmissionOf(int hosts) {
+  return {.per_second = std::max(4.0, hosts / 4.0), .burst = 1};
+}
 
 std::string NumbersOf(const v1::UpdateReport& report) {
   return absl::StrCat(report.attempt(), "/", report.sequence());
@@ -199,6 +203,8 @@ void Simulation::Trace(int host, absl::string_view what) {
 }
 
 void Simulation::After(absl::Duration delay, std::function<void()> then) {
+  // No clock tells, and no store keeps, what is shorter than a nanosecond.
+  delay = absl::Trunc(delay, absl::Nanoseconds(1));
   pending_.push({now_ + delay, ++order_, std::move(then)});
 }
 
@@ -235,7 +241,7 @@ void Simulation::StartService() {
     return;
   }
   loop_ = *std::move(loop);
-  if (!first) Note(oracle_.CheckRestart(loop_->fleet()));
+  Note(oracle_.CheckRestart(loop_->fleet()));
   admission_ = {};
   let_in_ = 0;
   life_began_ = now_;
@@ -367,9 +373,10 @@ void Simulation::Connect(int host) {
 }
 
 void Simulation::HearHello(int host, const core::HostConnected& hello) {
-  const absl::Duration wait = hello.running_attempt > 0
-                                  ? absl::ZeroDuration()
-                                  : core::Admit(kAdmission, now_, admission_);
+  const absl::Duration wait =
+      hello.running_attempt > 0
+          ? absl::ZeroDuration()
+          : core::Admit(AdmissionOf(options_.hosts), now_, admission_);
   if (wait > absl::ZeroDuration()) {
     Trace(host, absl::StrCat("is sent away for ", absl::FormatDuration(wait)));
     Send(host, [this, host, number = hello.stream, wait] {
@@ -384,9 +391,10 @@ void Simulation::HearHello(int host, const core::HostConnected& hello) {
     });
     return;
   }
+  const core::AdmissionOptions admission = AdmissionOf(options_.hosts);
   const double most =
-      kAdmission.burst +
-      kAdmission.per_second * absl::ToDoubleSeconds(now_ - life_began_);
+      admission.burst +
+      admission.per_second * absl::ToDoubleSeconds(now_ - life_began_);
   if (hello.running_attempt == 0 && ++let_in_ > most) {
     Note(absl::InternalError(absl::StrCat(
         "L3: ", let_in_, " agents were let in at once, want ", most)));
