@@ -347,7 +347,7 @@ TEST_F(LinkTest, NamesItsInventoryOnTheNextStream) {
 
 TEST_F(LinkTest, BreaksTheStreamWhenNobodyTakesTheNews) {
   Service::Script flood;
-  flood.words.resize(10);
+  flood.words.resize(100);
   for (v1::ConnectResponse& word : flood.words) {
     word.mutable_ack()->set_attempt(1);
   }

@@ -481,7 +481,9 @@ TEST(ApplyTest, TakesAnAgentThatKnowsMoreForASignOfAnOlderStore) {
     // What is under way goes on; nothing else starts.
     EXPECT_EQ(stage.update(1).state, UpdateState::kRunning);
     stage.Report(1, UpdateState::kDone);
-    EXPECT_EQ(stage.update(2).state, UpdateState::kPending);
+    const bool left_out = row.quarantined && row.host == 2;
+    EXPECT_EQ(stage.update(2).state,
+              left_out ? UpdateState::kSkipped : UpdateState::kPending);
     EXPECT_EQ(RolloutGates(fleet, stage.rollout()).front().reason,
               "STORE_IS_OLDER");
   }
@@ -583,8 +585,9 @@ TEST(ApplyTest, TakesTheDifferenceOfTwoInventories) {
   heard.change = InventoryChange{
       "a", "b", MakeInventory("2.0").adapters, {"gpu7"}, {.fault = "hot"}};
   stage.Do(heard);
-  Inventory want = MakeInventory("2.0");
-  want.fault = "hot";
+  // Whatever else there is was told anew, and nothing but the fault was said.
+  const Inventory want = {.adapters = MakeInventory("2.0").adapters,
+                          .fault = "hot"};
   EXPECT_EQ(stage.host(1).inventory, KeptInventory(want));
   EXPECT_EQ(stage.host(1).inventory_digest, "b");
 }
