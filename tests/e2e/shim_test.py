@@ -103,7 +103,7 @@ class ShimTest(FleetTest):
         for _ in range(3):
             seen = self.kill_shim()
             self.assertEqual(self.of_life(before), self.of_life(seen))
-            self.assertEqual(before.image, seen.image)
+            self.assertEqual(str(before.image), str(seen.image))
             self.assertEqual(ADAPTER_STATE_RUNNING, seen.state)
         self.step("Prepare", image=self.image("2.0"))
 
