@@ -275,12 +275,12 @@ absl::Status CheckReport(const UpdateReported& event) {
   return CheckIncident(event.host, *report.incident);
 }
 
-absl::Status AttemptError(const UpdateReported& event, const Update& update) {
-  const bool stale = event.report.attempt < update.attempt;
+// The attempt is known of the host, and is not the update's: it is of the past,
+// or the store forgot whose it was. The hello told all that there is to know.
+absl::Status StaleAttemptError(const UpdateReported& event,
+                               const Update& update) {
   return ErrorWithReason(
-      stale ? absl::StatusCode::kAborted
-            : absl::StatusCode::kFailedPrecondition,
-      stale ? "STALE_ATTEMPT" : "ATTEMPT_UNKNOWN",
+      absl::StatusCode::kAborted, "STALE_ATTEMPT",
       absl::StrCat("'", event.host, "' reported attempt ", event.report.attempt,
                    " of '", event.report.rollout, "', current is ",
                    update.attempt));
@@ -303,7 +303,7 @@ absl::StatusOr<Effect> EffectOf(const UpdateReported& event,
                                 const Update& update) {
   const UpdateReport& report = event.report;
   if (report.attempt != update.attempt || update.attempt == 0) {
-    return AttemptError(event, update);
+    return StaleAttemptError(event, update);
   }
   // An agent that was restarted counts on from what it had journalled, which
   // may be less than it had said. Its end is the last word of all the same.
@@ -331,7 +331,7 @@ absl::StatusOr<Effect> EffectOf(const UpdateReported& event,
     case UpdateState::kSkipped:
       break;
   }
-  return AttemptError(event, update);
+  return StaleAttemptError(event, update);
 }
 
 // What must not be believed of a report that ends an update; empty: all fits.

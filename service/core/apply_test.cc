@@ -123,6 +123,27 @@ TEST(Regression, AnEndIsTakenThoughItsSequenceIsOlder) {
   EXPECT_EQ(stage.host(1).rollout, "");
 }
 
+// ./dev sim --hosts 5 --seed 170: the agent was asked to say hello for ever.
+TEST(Regression, AnAttemptThatAnOlderStoreForgotIsLeftAsideAfterTheHello) {
+  Stage stage(2);
+  stage.Start(MakeSpec());
+  ASSERT_EQ(stage.update(2).attempt, 0u);
+  HostConnected hello;
+  hello.host = HostName(2);
+  hello.stream = 1000;
+  hello.labels = {{"zone", "even"}};
+  hello.inventory = support::MakeInventory("1.0");
+  hello.finished_attempt = 1;
+  hello.finished_rollout = kRollout;
+  stage.Do(hello, "agent:host-2");
+  UpdateReport report = stage.ReportOf(1, UpdateState::kCancelled);
+  report.attempt = 1;
+  const absl::Status status =
+      stage.Try(UpdateReported{HostName(2), hello.stream, report});
+  EXPECT_EQ(Reason(status), "STALE_ATTEMPT") << status;
+  EXPECT_TRUE(IsFinal(status));
+}
+
 TEST(ApplyTest, RefusesReportsOfOtherAttemptsStreamsAndUpdates) {
   Stage stage(2);
   stage.Start(MakeSpec());

@@ -40,7 +40,10 @@ void Judge(const Fleet& fleet, const Rollout& rollout, const Driver& driver,
   const Prediction prediction = Predict(fleet.history, host, driver.name);
   Verdict verdict = VerdictOf(fleet, host, driver, rollout);
   const bool takes_back = !rollout.spec.rollback_of.empty();
-  if (takes_back && IsPassing(verdict.reason)) verdict = {};
+  // It waits for whoever is away; who is another rollout's stays that one's.
+  const bool waits =
+      IsPassing(verdict.reason) && verdict.reason != "HELD_BY_ROLLOUT";
+  if (takes_back && waits) verdict = {};
   if (verdict.hot() && !takes_back) {
     verdict = MemoryVerdict(host, prediction.saved_bytes, rollout.spec.require);
   }

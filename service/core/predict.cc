@@ -17,6 +17,8 @@ constexpr absl::Duration kDriverBlackout = absl::Milliseconds(100);
 constexpr absl::Duration kHostDuration = absl::Seconds(30);
 // Windows that one estimate looks at: years of daily ones.
 constexpr int kChangesMax = 2'000;
+// What is stored has no fractions of it.
+constexpr absl::Duration kFinest = absl::Nanoseconds(1);
 
 uint64_t SavedBytesOf(const VirtualGpu& vgpu) {
   return kSavedBytesLeast + vgpu.vram_bytes / kVramPerSavedByte;
@@ -79,8 +81,9 @@ Prediction Predict(const History& history, const Host& host,
   }
   prediction.saved_bytes += unknown_bytes;
   if (unknown_bytes > 0) {
-    const absl::Duration copy =
-        absl::Seconds(static_cast<double>(unknown_bytes) / kBytesPerSecond);
+    const absl::Duration copy = absl::Trunc(
+        absl::Seconds(static_cast<double>(unknown_bytes) / kBytesPerSecond),
+        kFinest);
     prediction.blackout = std::max(prediction.blackout, kDriverBlackout + copy);
   }
   if (prediction.duration <= absl::ZeroDuration()) {
@@ -104,9 +107,10 @@ void Estimate(const RolloutSpec& spec,
     }
     const auto hosts = static_cast<int64_t>(wave.hosts.size());
     const absl::Duration each =
-        std::accumulate(durations[i].begin(), durations[i].end(),
-                        absl::ZeroDuration()) /
-        hosts;
+        absl::Trunc(std::accumulate(durations[i].begin(), durations[i].end(),
+                                    absl::ZeroDuration()) /
+                        hosts,
+                    kFinest);
     const int64_t at_once = std::max<int64_t>(plan.max_unavailable, 1);
     const int64_t batches = (hosts + at_once - 1) / at_once;
     const bool bakes = i + 1 < plan.waves.size();

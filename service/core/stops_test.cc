@@ -247,6 +247,25 @@ TEST(StopsTest, WaitsForAHostThatIsAwayRatherThanLeavingItBehind) {
   EXPECT_EQ(stage.update(1, kRollback).state, UpdateState::kRunning);
 }
 
+// ./dev sim --hosts 5 --seed 54: two rollouts claimed the host.
+TEST(Regression, ARollbackLeavesAHostToTheRolloutThatHasIt) {
+  Stage stage(2);
+  stage.Start(SpecOf(1));
+  stage.Report(1, UpdateState::kDone);
+  stage.Report(2, UpdateState::kDone);
+  RolloutSpec back = SpecOf(1);
+  back.driver = kOldDriver;
+  back.selector = "zone=odd";  // host 1
+  stage.Start(back, "rollouts/back");
+  stage.Do(RollBackRollout{kRollout, "worse"});
+  stage.Settle();
+  const RolloutPlan& plan = *stage.rollout(kRollback).plan;
+  EXPECT_EQ(plan.hosts, 1u);
+  ASSERT_EQ(plan.blocked.size(), 1u);
+  EXPECT_EQ(plan.blocked[0].host, HostName(1));
+  EXPECT_EQ(plan.blocked[0].reason, "HELD_BY_ROLLOUT");
+}
+
 TEST(StopsTest, LeavesAloneAHostThatRunsSomethingElseByNow) {
   Stage stage(2);
   stage.Start(SpecOf(1));

@@ -133,8 +133,10 @@ absl::Status Oracle::CheckAudit(const core::Fleet& fleet,
 absl::Status Oracle::CheckFreed(const core::Fleet& fleet, const core::Host& was,
                                 const core::Changes& changes) const {
   const core::Update* update = core::FindUpdate(fleet, was.rollout, was.name);
-  // One that goes back to wait for another attempt has ended this one.
-  if (update == nullptr || update->state == UpdateState::kRunning) {
+  // One that waits for another attempt, or has begun it, has ended this one.
+  const bool goes_on = update != nullptr && update->attempt == was.attempt &&
+                       update->state == UpdateState::kRunning;
+  if (update == nullptr || goes_on) {
     return Broken("S11", absl::StrCat("slot of '", was.name,
                                       "' was freed before its attempt ended"));
   }
