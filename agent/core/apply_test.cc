@@ -382,6 +382,17 @@ TEST(ApplyTest, CancelThatFailsBeforeThePauseLeavesWhatRuns) {
   EXPECT_EQ(update.end, End::kCancelled);
 }
 
+// Its driver had died before the order came; the gate must stay closed.
+TEST(Regression, ACancelThatFindsNoDriverBeforePauseQuarantines) {
+  Update update = At(Way::kForward, Phase::kPrepared);
+  Take(Failure(), update);
+  Outcome broken = Failure();
+  broken.adapter = AdapterState::kBroken;
+  for (uint32_t i = 0; i < kCancelTriesMax; ++i) Take(broken, update);
+  EXPECT_EQ(update.end, End::kQuarantined);
+  EXPECT_EQ(Plan(update), std::nullopt);
+}
+
 TEST(ApplyTest, CancelIsTriedAgainWhileASaveHangs) {
   Update update = At(Way::kForward, Phase::kPaused);
   Take(Failure(), update);

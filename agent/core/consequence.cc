@@ -113,6 +113,10 @@ Consequence OnTheWayForward(const Update& update, Step step,
       return WentOn(outcome) ? Consequence::kAsk : Consequence::kCancel;
     case Step::kCancel:
       if (update.paused && WentOn(outcome)) return Consequence::kAsk;
+      // No driver serves the adapter: nothing goes on that could be left.
+      if (outcome.adapter == AdapterState::kBroken) {
+        return Consequence::kQuarantine;
+      }
       return update.paused ? Consequence::kQuarantine : Consequence::kLeave;
     case Step::kUnload:
       if (WentOn(outcome)) return Consequence::kAsk;
