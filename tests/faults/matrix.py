@@ -150,7 +150,9 @@ class Matrix:
         before = len(stand.supervisor.deaths)
         if rows[0].road != "fresh":
             self._arm(rows, signal.SIGKILL)
-        for _ in range(_TRIES):
+        for number in range(_TRIES):
+            if number and self._next_shims(rows):
+                break
             wrong += self._roll(rows)
             for row in rows:
                 row.fired = stand.fired(row.process)
@@ -167,6 +169,23 @@ class Matrix:
                 row.went_on_s = [seconds for process in born
                                  if (seconds := stand.went_on_s(process)) is not None]
         return wrong + lost + self._judge.audit()
+
+    def _next_shims(self, rows):
+        """Has driver hosts that were armed meet another shim, outside of updates;
+        returns whether one died of it."""
+        stand = self._stand
+        for row in rows:
+            if row.fired or row.role != "shim":
+                continue
+            old = stand.supervised[row.process]
+            stand.kill(row.process)
+            stand.until(f"another {row.process}", 30, lambda r=row, o=old: (
+                stand.supervised.get(r.process) in (o, None) or
+                not stand.supervised[r.process].ready_s) and "not ready")
+            row.fired = stand.fired(row.process)
+            if row.fired and row.point.startswith("host."):
+                row.ends.append("BROKEN at rest")
+        return _broken(rows)
 
     def _roll(self, rows):
         stand = self._stand

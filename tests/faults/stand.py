@@ -189,6 +189,8 @@ class Stand(Fleet):
         self.service_prefix = list(service_prefix)
         self.environments = dict(environments or {})
         self.armed = {}  # name -> variables of a fail point
+        self._files = {}  # name -> the file that says that it has not acted yet
+        self._armings = 0
         self.supervised = {}
         self.rollouts = 0
         self._watchdog_s, self._wake = watchdog_s, wake
@@ -273,20 +275,23 @@ class Stand(Fleet):
 
     def arm(self, name, point, action, number=signal.SIGKILL):
         """Starts `name` anew with a fail point that acts once."""
+        # A file of its own: a driver host that was armed before may live yet.
+        self._armings += 1
+        self._files[name] = f"{self.disk}/{name}.{self._armings}.once"
         with open(self._once(name), "w", encoding="utf-8"):
             pass
         self.restart(name, {"BATON_FAIL_POINT": f"{point}={action}",
                             "BATON_FAIL_POINT_ONCE": self._once(name)}, number)
 
     def _once(self, name):
-        return f"{self.disk}/{name}.once"
+        return self._files[name]
 
     def fired(self, name):
         """Whether what arm() asked for has happened."""
         return not os.path.exists(self._once(name))
 
     def disarm(self, name):
-        self.armed.pop(name, None)
+        del self.armed[name]
         if os.path.exists(self._once(name)):
             os.remove(self._once(name))
 
