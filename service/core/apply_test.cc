@@ -9,6 +9,7 @@
 #include "base/reason.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "service/core/errors.h"
 #include "service/core/gates.h"
 #include "tests/support/stage.h"
 
