@@ -21,8 +21,10 @@ namespace {
 constexpr absl::Duration kHeartbeat = absl::Seconds(5);
 constexpr absl::Duration kTick = absl::Seconds(1);
 constexpr absl::Duration kSettleMax = absl::Minutes(40);
-// Short, so that orders that are late are too late now and then.
-constexpr absl::Duration kOrderRepeat = absl::Seconds(2);
+// Short, so that orders that are late are too late now and then; twice of it is
+// longer than a welcome is waited for, or an agent that was welcomed late would
+// take every order for too late.
+constexpr absl::Duration kOrderRepeat = absl::Seconds(3);
 constexpr absl::Duration kBackupInterval = absl::Seconds(15);
 
 // Few, so that somebody is always sent away when the service comes back; and
