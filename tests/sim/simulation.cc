@@ -121,18 +121,22 @@ class Simulation::SimLink final : public runtime::Link {
     news.order = agent::FromProto(word);
     news.order.unknown =
         word.kind() == v1::ORDER_KIND_START ? agent::UnknownIn(word) : "";
-    const Stream& stream = simulation_.streams_[host_ - 1];
-    absl::Duration expires = absl::InfiniteDuration();
-    if (word.has_not_after()) {
-      if (stream.clock.has_value()) {
-        news.not_after = stream.clock->When(order.not_after);
-      }
-      expires = simulation_.now_ + (order.not_after - simulation_.loop_->Now());
-    }
-    simulation_.Send(host_, [this_simulation = &simulation_, host = host_,
-                             told = std::move(news), expires] {
-      this_simulation->HearOrder(host, told, expires);
-    });
+    const absl::Duration expires =
+        word.has_not_after()
+            ? simulation_.now_ + (order.not_after - simulation_.loop_->Now())
+            : absl::InfiniteDuration();
+    simulation_.Send(
+        host_, [this_simulation = &simulation_, host = host_,
+                told = std::move(news), expires, not_after = order.not_after,
+                clock = simulation_.streams_[host_ - 1].clock] {
+          agent::FromService heard = told;
+          if (expires < absl::InfiniteDuration()) {
+            heard.not_after = clock->When(not_after);
+            // Over one stream nothing comes before the welcome.
+            if (heard.not_after == absl::InfiniteDuration()) return;
+          }
+          this_simulation->HearOrder(host, std::move(heard), expires);
+        });
   }
   void Close(const absl::Status&) override {
     if (simulation_.streams_[host_ - 1].number == stream_) {
@@ -367,7 +371,7 @@ void Simulation::Connect(int host) {
     hello.running_attempt = view->report->attempt();
     hello.running_rollout = view->report->rollout();
   }
-  stream.clock.emplace(now_);
+  stream.clock = std::make_shared<agent::ServiceClock>(now_);
   Send(host, [this, hello, host, life = life_] {
     if (life == life_ && loop_ != nullptr) HearHello(host, hello);
   });

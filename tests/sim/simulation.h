@@ -137,8 +137,9 @@ class Simulation final : public HostPort {
     bool cut = false;       // no message passes, either way
     std::string said = "";  // the report that was sent last, by its numbers
     uint64_t beat = 0;      // the newest heartbeat alone goes on
-    // The service's time on the agent's clock; of this stream.
-    std::optional<agent::ServiceClock> clock = std::nullopt;
+    // The service's time on the agent's clock; of this stream, and of the
+    // orders that are on their way over it.
+    std::shared_ptr<agent::ServiceClock> clock = nullptr;
   };
 
   // What a store was at some time, and all that was committed then.
