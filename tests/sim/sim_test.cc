@@ -40,7 +40,7 @@ TEST_F(SimTest, HoldsEveryInvariantWhateverHappens) {
 
 TEST_F(SimTest, ThirtyHostsToo) {
   uint64_t updates = 0;
-  for (uint64_t seed = 1; seed <= 5; ++seed) {
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
     const Verdict verdict = RunSeed(seed, 30, files_.images(), Tracing::kOff);
     ASSERT_EQ(verdict.status, absl::OkStatus())
         << "./dev sim --hosts 30 --seed " << seed;
