@@ -263,6 +263,21 @@ class State:
     def __init__(self):
         self.names = {}  # path -> (kind, file number or target)
         self.data = {}   # file number -> bytearray
+        self._shared = set()  # files whose bytes are another state's, too
+
+    def copy(self):
+        """Returns one that shares bytes with this until it changes them."""
+        other = State()
+        other.names, other.data = dict(self.names), dict(self.data)
+        other._shared = set(self.data)
+        return other
+
+    def _own(self, number):
+        """Returns bytes of the file that may be changed."""
+        if number in self._shared:
+            self._shared.discard(number)
+            self.data[number] = bytearray(self.data[number])
+        return self.data.setdefault(number, bytearray())
 
     def apply(self, operation):
         kind = operation[0]
@@ -291,13 +306,13 @@ class State:
             self.names[new + path[len(old):]] = self.names.pop(path)
 
     def _write(self, number, offset, data):
-        file = self.data.setdefault(number, bytearray())
+        file = self._own(number)
         if len(file) < offset:
             file.extend(bytes(offset - len(file)))
         file[offset:offset + len(data)] = data
 
     def _cut(self, number, length):
-        file = self.data.setdefault(number, bytearray())
+        file = self._own(number)
         del file[length:]
         file.extend(bytes(length - len(file)))
 
@@ -356,11 +371,15 @@ class Disk:
                     data_synced[operation[1]] = at
                     names_synced[operation[2]] = at
         self._certain, self._data, self._names = [], [], {}
+        self._base = None  # what is certain, once somebody asked
         for at, operation in enumerate(done):
             kind = operation[0]
             if kind in ("make", "rename", "remove"):
                 if at < names_synced.get(operation[1], -1):
                     self._certain.append(at)
+                    if kind == "rename" and any(
+                            folder.startswith(operation[2]) for folder in self._names):
+                        raise Unknown(f"{operation[2]} moved before what it holds was synced")
                 else:
                     self._names.setdefault(operation[1], []).append(at)
             elif kind in ("write", "cut"):
@@ -370,9 +389,15 @@ class Disk:
                     self._data.append(at)
 
     def _state(self, chosen, changed=None):
-        """Applies what is certain and what was chosen, in order."""
-        state = State()
-        for at in sorted(set(self._certain) | chosen):
+        """Applies what is certain, then what was chosen, each in order. Nothing
+        that is certain comes after something on the same file or directory that
+        is not, so the order between the two does not matter."""
+        if self._base is None:
+            self._base = State()
+            for at in self._certain:
+                self._base.apply(self._done[at])
+        state = self._base.copy()
+        for at in sorted(chosen):
             for operation in (changed or {}).get(at, [self._done[at]]):
                 state.apply(operation)
         return state
