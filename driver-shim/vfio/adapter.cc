@@ -18,6 +18,8 @@ using port::AdapterStep;
 
 // How often it is looked who is there, outside updates.
 constexpr absl::Duration kLookInterval = absl::Seconds(5);
+// What a step gets at least that another life of the shim had begun.
+constexpr absl::Duration kLeast = absl::Seconds(2);
 
 absl::Status OutOfOrder(AdapterState state, AdapterStep step) {
   return ErrorWithReason(
@@ -37,7 +39,61 @@ absl::Status VfioAdapter::Start(const port::DriverImage& image,
                                 const std::string& fresh_instance) {
   RETURN_IF_ERROR(steps_->Start(image, fresh_instance));
   if (steps_->record().attempt == 0) steps_->Look();
+  DropLateRun();
   return absl::OkStatus();
+}
+
+// When all of a run's time is over, whoever ordered it has made other plans:
+// what was begun is brought to an end, and no more.
+void VfioAdapter::DropLateRun() {
+  Record& record = steps_->record();
+  if (!record.begun.has_value()) return;
+  port::OrderedRun& run = record.run;
+  const size_t next = run.reports.size();
+  absl::Duration time = absl::ZeroDuration();
+  for (size_t i = next; i < run.orders.size(); ++i) {
+    time += run.orders[i].deadline;
+  }
+  const absl::Duration spent = clock_.Monotonic() - *record.begun;
+  if (spent <= time) return;
+  LogWarning(absl::StrCat("its orders are ", absl::FormatDuration(spent - time),
+                          " late: ends what was begun, and waits"));
+  run.orders.resize(std::min(next + 1, run.orders.size()));
+  run.told = run.orders.size();
+}
+
+void VfioAdapter::Keep(const port::OrderedRun& run) {
+  Record& record = steps_->record();
+  record.run = run;
+  // One that was not begun yet is written down by its first act.
+  if (run.reports.empty()) {
+    record.begun = std::nullopt;
+  } else if (absl::Status kept = steps_->Keep(); !kept.ok()) {
+    LogWarning(kept.message());
+  }
+}
+
+absl::Duration VfioAdapter::Begin(const port::StepOrder& order) {
+  Record& record = steps_->record();
+  const size_t next = record.run.reports.size();
+  const bool ours =
+      next < record.run.orders.size() && record.run.orders[next] == order;
+  if (ours && record.begun.has_value()) {
+    const absl::Duration spent = clock_.Monotonic() - *record.begun;
+    return std::max(order.deadline - spent, std::min(order.deadline, kLeast));
+  }
+  if (!ours) record.run = {.orders = {order}};
+  record.begun = clock_.Monotonic();
+  return order.deadline;
+}
+
+void VfioAdapter::End(const port::StepReport& report) {
+  Record& record = steps_->record();
+  record.run.reports.push_back(report);
+  const bool goes_on = report.status.ok() &&
+                       record.run.reports.size() < record.run.orders.size();
+  record.begun = std::nullopt;
+  if (goes_on) record.begun = clock_.Monotonic();
 }
 
 port::AdapterReport VfioAdapter::Inspect() {
@@ -83,9 +139,12 @@ absl::StatusOr<port::StepReport> VfioAdapter::Take(
       return OutOfOrder(record.state, order.step);
   }
   const absl::Duration begin = clock_.Monotonic();
-  port::StepReport report = Do(order);
+  port::StepOrder limited = order;
+  limited.deadline = Begin(order);
+  port::StepReport report = Do(limited);
   report.elapsed = clock_.Monotonic() - begin;
   KeepIncident(order, report);
+  End(report);
   if (absl::Status kept = Finish(order, report); !kept.ok()) {
     report.status = std::move(kept);
   }

@@ -40,9 +40,16 @@ class VfioAdapter final : public port::AdapterPort {
 
   port::AdapterReport Inspect() override;
   absl::StatusOr<port::StepReport> Take(const port::StepOrder& order) override;
+  void Keep(const port::OrderedRun& run) override;
+  port::OrderedRun Kept() override { return steps_->record().run; }
   void Watch() override;
 
  private:
+  // Notes that the step is being taken. Returns how long it may take.
+  absl::Duration Begin(const port::StepOrder& order);
+  // Notes what the step did, and that the next one is begun.
+  void End(const port::StepReport& report);
+  void DropLateRun();
   absl::Status CheckAttempt(const port::StepOrder& order) const;
   port::StepReport Do(const port::StepOrder& order);
   absl::Status Finish(const port::StepOrder& order,

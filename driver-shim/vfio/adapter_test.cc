@@ -345,6 +345,53 @@ TEST_F(AdapterTest, RefusesBeforeAnythingIsTouched) {
   ASSERT_TRUE(Walk(AdapterStep::kPrepare, next_).ok());
 }
 
+// What was checked before the pause is not read again, unless it was changed.
+TEST_F(AdapterTest, AModuleThatIsNotTheOneThatWasCheckedIsNotLoaded) {
+  ASSERT_TRUE(Walk(AdapterStep::kUnload, next_).ok());
+  std::ofstream(next_.path, std::ios::app) << "x";
+  EXPECT_EQ(Reason(Try(AdapterStep::kRestore, next_)), "IMAGE_DIGEST_MISMATCH");
+  ASSERT_TRUE(Finish(/*back=*/true).ok());
+  ExpectWell(old_, "after the way back");
+}
+
+// ---- guests that end by themselves ----
+
+TEST_F(AdapterTest, ACancelLetsTheOthersGoOnWithoutWhoeverHasEnded) {
+  for (const AdapterStep last : {AdapterStep::kPause, AdapterStep::kSave}) {
+    SetUp();
+    ASSERT_TRUE(Walk(last, next_).ok());
+    world_->guests()["a"].there = false;
+    const auto cancelled = Take(AdapterStep::kCancel);
+    ASSERT_TRUE(cancelled.ok() && cancelled->status.ok());
+    ASSERT_EQ(cancelled->vgpus.size(), 2u);
+    EXPECT_FALSE(cancelled->vgpus[0].preserved);
+    EXPECT_THAT(cancelled->vgpus[0].difference, HasSubstr("has ended"));
+    EXPECT_TRUE(cancelled->vgpus[1].preserved);
+    EXPECT_EQ(world_->Wrong(), "");
+    EXPECT_EQ(adapter_->Inspect().state, AdapterState::kRunning);
+  }
+}
+
+TEST_F(AdapterTest, TheOthersAreRestoredWithoutWhoeverHasEnded) {
+  for (const bool back : {false, true}) {
+    SetUp();
+    ASSERT_TRUE(Walk(AdapterStep::kUnload, next_).ok());
+    world_->guests()["a"] = {.there = false, .runs = false, .holds = false};
+    ASSERT_TRUE(Try(AdapterStep::kRestore, back ? old_ : next_).ok());
+    for (const AdapterStep step :
+         {AdapterStep::kVerify, AdapterStep::kResume, AdapterStep::kConfirm}) {
+      const auto report = Take(step);
+      ASSERT_TRUE(report.ok() && report->status.ok()) << port::Name(step);
+      ASSERT_EQ(report->vgpus.size(), 2u);
+      EXPECT_FALSE(report->vgpus[0].preserved);
+      EXPECT_TRUE(report->vgpus[1].preserved);
+    }
+    ASSERT_TRUE(Try(AdapterStep::kCommit).ok());
+    EXPECT_EQ(world_->Wrong(), "");
+    EXPECT_EQ(world_->loaded, (back ? old_ : next_).path);
+  }
+}
+
 // ---- another life ----
 
 TEST_F(AdapterTest, TakesALoadedModuleForItsFileByBuildIdAlone) {
@@ -418,6 +465,26 @@ TEST_F(AdapterTest, ARepeatToAnotherShimGetsTheRecordedResult) {
   EXPECT_EQ(again->elapsed, restored->elapsed);
   ASSERT_TRUE(Finish(/*back=*/false).ok());
   ExpectWell(next_, "after all");
+}
+
+// Guests stand still: nobody is asked what was to follow.
+TEST_F(AdapterTest, AnotherShimKnowsWhatWasOrderedAtOnce) {
+  ASSERT_TRUE(Walk(AdapterStep::kPrepare, next_).ok());
+  port::OrderedRun run;
+  for (const AdapterStep step : {AdapterStep::kPause, AdapterStep::kSave}) {
+    run.orders.push_back(
+        {.step = step, .attempt = attempt_, .deadline = kDeadline});
+  }
+  run.told = 1;
+  adapter_->Keep(run);
+  ASSERT_TRUE(Try(AdapterStep::kPause).ok());
+  ASSERT_TRUE(StartShim("life-2").ok());
+  EXPECT_EQ(adapter_->Kept().orders, run.orders);
+  EXPECT_EQ(adapter_->Kept().reports.size(), 1u);
+  EXPECT_EQ(adapter_->Kept().told, 1u);
+  ASSERT_TRUE(Try(AdapterStep::kSave).ok());
+  ASSERT_TRUE(StartShim("life-3").ok());
+  EXPECT_EQ(adapter_->Kept().reports.size(), 2u);
 }
 
 }  // namespace

@@ -35,6 +35,7 @@ class Client final : public Holder {
          DeviceOpener open);
 
   bool Present() override;
+  bool CanReturn() override { return Present(); }
   std::vector<core::Blocker> Preflight() override;
   int Pid() override { return process_.pid; }
   absl::Status Prepare(const Budget& budget) override;

@@ -30,6 +30,9 @@ class Holder {
 
   // Whether there is anybody. Does not block for long.
   virtual bool Present() = 0;
+  // Whether what was saved can be given to somebody: not where it would be the
+  // process that has ended.
+  virtual bool CanReturn() = 0;
   // What stands in the way of an update, of whoever is there now.
   virtual std::vector<core::Blocker> Preflight() = 0;
   // The process, for messages and to tell it from strangers; 0: nobody.

@@ -34,6 +34,7 @@ class Machine final : public Holder {
   ~Machine() override;
 
   bool Present() override;
+  bool CanReturn() override { return true; }  // in another QEMU
   std::vector<core::Blocker> Preflight() override;
   int Pid() override { return running_.process.pid; }
   absl::Status Prepare(const Budget& budget) override;

@@ -97,6 +97,16 @@ absl::StatusOr<ModuleFile> ParseModule(absl::string_view bytes) {
   return module;
 }
 
+FileIdentity IdentityOfFile(const std::string& path) {
+  struct stat info = {};
+  if (stat(path.c_str(), &info) != 0) return {};
+  return {.device = info.st_dev,
+          .inode = info.st_ino,
+          .bytes = info.st_size,
+          .changed_ns = int64_t{info.st_ctim.tv_sec} * 1'000'000'000 +
+                        info.st_ctim.tv_nsec};
+}
+
 absl::StatusOr<ModuleFile> ReadModuleFile(const std::string& path) {
   struct stat info = {};
   if (stat(path.c_str(), &info) != 0) {

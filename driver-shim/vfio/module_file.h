@@ -1,6 +1,7 @@
 #ifndef DRIVER_SHIM_VFIO_MODULE_FILE_H_
 #define DRIVER_SHIM_VFIO_MODULE_FILE_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -16,6 +17,19 @@ struct ModuleFile {
 
   bool operator==(const ModuleFile&) const = default;
 };
+
+// Which file it is, and in which version: another one where it was written to.
+// All 0 where there is none.
+struct FileIdentity {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  int64_t bytes = 0;
+  int64_t changed_ns = 0;  // since 1970
+
+  bool operator==(const FileIdentity&) const = default;
+};
+
+FileIdentity IdentityOfFile(const std::string& path);
 
 // Reads the ELF file at `path`: untrusted, at most 256 MiB. Blocks on the disk.
 //

@@ -55,9 +55,15 @@ Json ToJson(const port::VirtualGpuResult& result) {
           {"difference", result.difference}};
 }
 
-// Of one that succeeded: others are not repeated.
+Json ToJson(const absl::Status& status) {
+  return {{"code", static_cast<int>(status.code())},
+          {"reason", Reason(status)},
+          {"message", std::string(status.message())}};
+}
+
 Json ToJson(const port::StepReport& report) {
-  Json json = {{"elapsed", absl::ToInt64Nanoseconds(report.elapsed)},
+  Json json = {{"status", ToJson(report.status)},
+               {"elapsed", absl::ToInt64Nanoseconds(report.elapsed)},
                {"blocks", report.saved.blocks},
                {"bytes", report.saved.bytes},
                {"faults", report.shim_faults},
@@ -67,6 +73,23 @@ Json ToJson(const port::StepReport& report) {
     json["census"].push_back(ToJson(entry));
   }
   for (const auto& vgpu : report.vgpus) json["vgpus"].push_back(ToJson(vgpu));
+  return json;
+}
+
+Json ToJson(const port::OrderedRun& run) {
+  Json json = {{"orders", Json::array()},
+               {"reports", Json::array()},
+               {"told", run.told}};
+  for (const port::StepOrder& order : run.orders) {
+    json["orders"].push_back(
+        {{"step", std::string(port::Name(order.step))},
+         {"attempt", order.attempt},
+         {"deadline", absl::ToInt64Nanoseconds(order.deadline)},
+         {"image", ToJson(order.image)}});
+  }
+  for (const port::StepReport& report : run.reports) {
+    json["reports"].push_back(ToJson(report));
+  }
   return json;
 }
 
@@ -123,8 +146,17 @@ port::VirtualGpuResult ResultFrom(const Json& json) {
           .difference = json.at("difference")};
 }
 
+absl::Status StatusFrom(const Json& json) {
+  const auto code = static_cast<absl::StatusCode>(json.at("code").get<int>());
+  const auto message = json.at("message").get<std::string>();
+  const auto reason = json.at("reason").get<std::string>();
+  return reason.empty() ? absl::Status(code, message)
+                        : ErrorWithReason(code, reason, message);
+}
+
 port::StepReport ReportFrom(const Json& json) {
   port::StepReport report;
+  report.status = StatusFrom(json.at("status"));
   report.elapsed = absl::Nanoseconds(json.at("elapsed").get<int64_t>());
   report.saved = {.blocks = json.at("blocks"), .bytes = json.at("bytes")};
   report.shim_faults = json.at("faults");
@@ -150,6 +182,26 @@ std::optional<Value> Named(const Values& values, const std::string& name) {
                    [&](Value value) { return port::Name(value) == name; });
   if (found == values.end()) return std::nullopt;
   return *found;
+}
+
+absl::StatusOr<port::OrderedRun> RunFrom(const Json& json) {
+  port::OrderedRun run = {.told = json.at("told")};
+  for (const Json& one : json.at("orders")) {
+    const auto step =
+        Named<port::AdapterStep>(port::kAdapterSteps, one.at("step"));
+    if (!step.has_value()) return Damaged("an unknown step");
+    run.orders.push_back(
+        {.step = *step,
+         .attempt = one.at("attempt"),
+         .deadline = absl::Nanoseconds(one.at("deadline").get<int64_t>()),
+         .image = ImageFrom(one.at("image"))});
+  }
+  for (const Json& one : json.at("reports")) {
+    run.reports.push_back(ReportFrom(one));
+  }
+  if (run.reports.size() > run.orders.size())
+    return Damaged("a report too many");
+  return run;
 }
 
 absl::StatusOr<VgpuRecord> VgpuFrom(const Json& json) {
@@ -194,6 +246,10 @@ absl::StatusOr<Record> Parse(const Json& json) {
     if (!step.has_value()) return Damaged("an unknown step");
     record.reports[*step] = ReportFrom(report);
   }
+  absl::StatusOr<port::OrderedRun> run = RunFrom(json.at("run"));
+  if (!run.ok()) return run.status();
+  record.run = *std::move(run);
+  record.begun = DurationFrom(json.at("begun"));
   for (const auto& [uuid, one] : json.at("vgpus").items()) {
     absl::StatusOr<VgpuRecord> vgpu = VgpuFrom(one);
     if (!vgpu.ok()) return vgpu.status();
@@ -215,6 +271,8 @@ Json ToJson(const Record& record) {
                {"loaded", ToJson(record.loaded)},
                {"previous", ToJson(record.previous)},
                {"reports", Json::object()},
+               {"run", ToJson(record.run)},
+               {"begun", ToJson(record.begun)},
                {"vgpus", Json::object()}};
   for (const auto& [step, report] : record.reports) {
     json["reports"][std::string(port::Name(step))] = ToJson(report);

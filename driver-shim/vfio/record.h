@@ -49,6 +49,10 @@ struct Record {
   port::DriverImage loaded = {};    // digest "": none
   port::DriverImage previous = {};  // loaded when the attempt began
   std::map<port::AdapterStep, port::StepReport> reports = {};
+  // What was ordered at once, and when the step that follows its reports was
+  // begun: monotonic; nothing where none was.
+  port::OrderedRun run = {};
+  std::optional<absl::Duration> begun = std::nullopt;
   std::map<std::string, VgpuRecord> vgpus = {};  // by UUID
 };
 

@@ -31,6 +31,16 @@ Record Full() {
                    .blackout = absl::Milliseconds(71),
                    .difference = "none"}};
   record.reports[port::AdapterStep::kPause] = report;
+  record.run = {.orders = {{port::AdapterStep::kPause, 7, absl::Seconds(9), {}},
+                           {port::AdapterStep::kRestore,
+                            7,
+                            absl::Seconds(8),
+                            {"/a.ko", "sha256:1", "bgpu", "1.0"}}},
+                .reports = {report},
+                .told = 1};
+  record.run.reports[0].status =
+      ErrorWithReason(absl::StatusCode::kAborted, "SCRIPTED", "no");
+  record.begun = absl::Seconds(4);
   record.vgpus["uuid"] = {.phase = core::Phase::kSaving,
                           .carried = true,
                           .proven = true,
@@ -53,6 +63,11 @@ TEST(RecordTest, IsReadAsItWasWritten) {
   EXPECT_EQ(report.census, want.census);
   EXPECT_EQ(report.elapsed, want.elapsed);
   EXPECT_EQ(report.vgpus[0].blackout, want.vgpus[0].blackout);
+  EXPECT_TRUE(report.status.ok());
+  EXPECT_EQ(record->run.orders, Full().run.orders);
+  const absl::Status& failed = record->run.reports.at(0).status;
+  EXPECT_EQ(failed, Full().run.reports.at(0).status);
+  EXPECT_EQ(Reason(failed), "SCRIPTED");
 }
 
 TEST(RecordTest, WithoutAnyOfItsFieldsItIsDamaged) {

@@ -222,7 +222,10 @@ absl::Status Steps::ActOn(Vgpu& vgpu, Act act, const Budget& budget) {
     const bool live =
         record.phase == Phase::kStopping || record.phase == Phase::kSaving;
     if (live && !vgpu.holder->Present()) record.phase = Phase::kLost;
-    return done;
+    // Others do not wait for whoever cannot come back.
+    if (act != Act::kRestore || vgpu.holder->CanReturn()) return done;
+    record.phase = Phase::kLost;
+    return Keep();
   }
   FAIL_POINT("shim.vfio_after_act");
   record.phase = After(act, record.phase);
@@ -266,7 +269,12 @@ absl::Status Steps::ResumeVgpu(Vgpu& vgpu, const Budget& budget) {
   record.phase = Phase::kResuming;
   RETURN_IF_ERROR(Keep());
   FAIL_POINT("shim.vfio_before_resume");
-  RETURN_IF_ERROR(vgpu.holder->Resume(budget));
+  if (absl::Status resumed = vgpu.holder->Resume(budget); !resumed.ok()) {
+    if (vgpu.holder->Present()) return resumed;
+    // It has ended by itself: the others go on without it.
+    record.phase = Phase::kLost;
+    return Keep();
+  }
   FAIL_POINT("shim.vfio_after_resume");
   if (record.stopped_at.has_value()) {
     const absl::Duration blackout = clock_.Monotonic() - *record.stopped_at;
@@ -279,13 +287,22 @@ absl::Status Steps::ResumeVgpu(Vgpu& vgpu, const Budget& budget) {
 
 // ---- before ----
 
-absl::Status Steps::CheckImage(const port::DriverImage& image) const {
+absl::Status Steps::CheckImage(const port::DriverImage& image) {
+  const FileIdentity file = IdentityOfFile(image.path);
+  const auto known = checked_.find(image.digest);
+  if (known != checked_.end() && known->second == file) {
+    return absl::OkStatus();
+  }
   ASSIGN_OR_RETURN(const std::string digest, Sha256OfFile(image.path));
-  if (digest == image.digest) return absl::OkStatus();
-  return ErrorWithReason(absl::StatusCode::kFailedPrecondition,
-                         "IMAGE_DIGEST_MISMATCH",
-                         absl::StrCat("image '", image.path, "' has digest ",
-                                      digest, ", want ", image.digest));
+  if (digest != image.digest) {
+    return ErrorWithReason(absl::StatusCode::kFailedPrecondition,
+                           "IMAGE_DIGEST_MISMATCH",
+                           absl::StrCat("image '", image.path, "' has digest ",
+                                        digest, ", want ", image.digest));
+  }
+  RETURN_IF_ERROR(CheckModule(image));
+  checked_[image.digest] = file;
+  return absl::OkStatus();
 }
 
 absl::Status Steps::CheckModule(const port::DriverImage& image) const {
@@ -389,7 +406,6 @@ port::StepReport Steps::Prepare(const port::StepOrder& order) {
   port::StepReport report;
   report.status = [&] {
     RETURN_IF_ERROR(CheckImage(order.image));
-    RETURN_IF_ERROR(CheckModule(order.image));
     // What leads back must be there too.
     RETURN_IF_ERROR(CheckImage(record_.loaded));
     RETURN_IF_ERROR(CheckBlockers());

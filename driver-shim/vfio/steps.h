@@ -1,6 +1,7 @@
 #ifndef DRIVER_SHIM_VFIO_STEPS_H_
 #define DRIVER_SHIM_VFIO_STEPS_H_
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include "driver-shim/vfio/core/blocker.h"
 #include "driver-shim/vfio/holder.h"
 #include "driver-shim/vfio/kernel.h"
+#include "driver-shim/vfio/module_file.h"
 #include "driver-shim/vfio/record.h"
 
 namespace baton::vfio {
@@ -99,7 +101,9 @@ class Steps {
   absl::Status ResumeVgpu(Vgpu& vgpu, const Budget& budget);
 
   // ---- before ----
-  absl::Status CheckImage(const port::DriverImage& image) const;
+  // Whether it is a module for here, with that digest. What was found well is
+  // not read again while its file stays as it is: guests stand meanwhile.
+  absl::Status CheckImage(const port::DriverImage& image);
   absl::Status CheckModule(const port::DriverImage& image) const;
   absl::Status CheckSpace() const;
   absl::Status CheckBlockers();
@@ -127,6 +131,8 @@ class Steps {
   const RecordFile file_;
   Record record_;
   std::vector<bool> present_;  // by index in vgpus_
+  // By digest: which file had it.
+  std::map<std::string, FileIdentity> checked_;
   std::vector<core::Blocker> blockers_;
   std::vector<port::CensusEntry> census_;  // of the last Pause
 };

@@ -111,6 +111,7 @@ class FakeHolder final : public Holder {
       : world_(world), name_(std::move(name)) {}
 
   bool Present() override { return Guest().there; }
+  bool CanReturn() override { return Guest().there; }
   std::vector<core::Blocker> Preflight() override { return world_.blockers; }
   int Pid() override { return 7; }
 
@@ -165,6 +166,7 @@ class FakeHolder final : public Holder {
                        const Budget& /*budget*/) override {
     RETURN_IF_ERROR(CheckStream(stream));
     return Call("restore", [&]() -> absl::Status {
+      if (!Guest().there) return Gone();
       if (Guest().runs) return Error("BUG", "restored while it runs");
       const FakeWorld::Module& module = world_.modules()[world_.loaded];
       Guest().holds = true;
