@@ -11,6 +11,8 @@ $bb mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=1048576,cache=loose \
   host /root || echo "init: the host's files cannot be mounted"
 $bb mount -t proc proc /root/proc
 $bb mount -t sysfs sys /root/sys
+# Programs are read as they are touched: in large pieces.
+for size in /root/sys/class/bdi/9p*/read_ahead_kb; do echo 1024 > "$size"; done
 $bb mount -t devtmpfs dev /root/dev
 $bb mkdir -p /root/dev/shm
 $bb mount -t tmpfs -o size=75% shm /root/dev/shm

@@ -30,6 +30,16 @@ def unload():
     _call(_DELETE_MODULE, NAME.encode(), os.O_NONBLOCK)
 
 
+def unloaded():
+    """Unloads what is loaded; returns whether nothing is."""
+    try:
+        if version():
+            unload()
+        return True
+    except BlockingIOError:
+        return False
+
+
 def version():
     """Returns what is loaded, e.g. "1.0"; "" when nothing is."""
     try:

@@ -55,8 +55,8 @@ class Rig:
         for user in self.users:
             user.end()
         kernel.let_go()
-        if kernel.version():
-            kernel.unload()
+        # A process that has ended lets go of its device a moment later.
+        wait_for("module that lets itself be unloaded", kernel.unloaded)
         shutil.rmtree(self.run, ignore_errors=True)
 
     def sub(self, name):

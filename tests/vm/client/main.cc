@@ -1,5 +1,5 @@
 // A program that holds a virtual GPU and is no machine. It does the workload,
-// 50 turns a second, and answers the shim's requests on a socket
+// 20 turns a second, and answers the shim's requests on a socket
 // (docs/KVM.md). After each turn it prints
 //
 //   T <turn> <driver> <steps> <wrong>
@@ -33,7 +33,7 @@ using baton::vm::Answer;
 using baton::vm::ClientState;
 using baton::vm::VfioDevice;
 
-constexpr int64_t kTurnNanoseconds = 20'000'000;
+constexpr int64_t kTurnNanoseconds = 50'000'000;
 constexpr uint32_t kBatch = 50;
 constexpr size_t kDmaBytes = size_t{2} * kPageBytes;
 

@@ -14,7 +14,7 @@
 
 enum {
   kWrongRam = 128,
-  kTimerHertz = 50,
+  kTimerHertz = 20,
   kBatch = 20,
   // Above the image, and below what a PC has under 4 GiB.
   kFirstPattern = 4 << 20,

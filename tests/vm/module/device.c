@@ -11,6 +11,9 @@
 #include "bgpu.h"
 #include "build.h"
 
+// How often it makes a batch of steps. Emulated, more often is all that is done.
+#define ENGINE_MS 20
+
 static void engine_work(struct work_struct* work) {
   struct bgpu_device* gpu =
       container_of(to_delayed_work(work), struct bgpu_device, engine);
@@ -30,7 +33,7 @@ static void engine_work(struct work_struct* work) {
       registers.steps++;
     }
     bgpu_state_set_registers(gpu->state, &registers);
-    schedule_delayed_work(&gpu->engine, 1);
+    schedule_delayed_work(&gpu->engine, msecs_to_jiffies(ENGINE_MS));
   }
   mutex_unlock(&gpu->lock);
 }

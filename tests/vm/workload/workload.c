@@ -89,15 +89,15 @@ static uint32_t Copy(uint64_t address, uint32_t command) {
 
 // What the last turn sent to the device comes back; then new words go there.
 static uint32_t TurnDma(struct Workload* workload) {
+  const uint32_t came = Mix(workload->turn, 1);
+  const uint32_t goes = Mix(workload->turn + 1, 1);
   uint32_t wrong = 0;
   for (uint32_t i = 0; i < kPageWords; i++) workload->in[i] = 0;
   wrong |= Copy(workload->in_address, BGPU_DMA_FROM_DEVICE);
   for (uint32_t i = 0; i < kPageWords; i++) {
-    if (workload->in[i] != Mix(workload->turn, 1) + i) wrong |= kWrongDma;
+    if (workload->in[i] != came + i) wrong |= kWrongDma;
   }
-  for (uint32_t i = 0; i < kPageWords; i++) {
-    workload->out[i] = Mix(workload->turn + 1, 1) + i;
-  }
+  for (uint32_t i = 0; i < kPageWords; i++) workload->out[i] = goes + i;
   return wrong | Copy(workload->out_address, BGPU_DMA_TO_DEVICE);
 }
 
