@@ -20,7 +20,7 @@ waves:
 limits: {{max_unavailable: 1}}
 failure_tolerance: {{hosts: 0}}
 # Emulation within emulation is a hundred times slower than what they are for.
-deadlines: {{prepare: 120s, gate: 60s, pause: 60s, save: 60s, unload: 60s,
+deadlines: {{prepare: 120s, gate: 60s, pause: 60s, save: 60s, unload: 20s,
             restore: 120s, verify: 60s, resume: 60s, confirm: 60s}}
 """
 _FORMATS = {"1.0": ("1", ["1"]), "2.0": ("1", ["1", "2"]), "2.1": ("2", ["1", "2"])}
@@ -36,7 +36,7 @@ class Host:
 
     def __init__(self, rig, module="1.0", proof=True, unverified="refuse"):
         """`proof`: whether the shim is told of the driver's own word."""
-        self._rig, self._module = rig, module
+        self.rig, self._module = rig, module
         self._address = f"unix:{rig.run}/batond.sock"
         self.shim_address = f"unix:{rig.run}/shim.sock"
         self._state = f"{rig.run}/shim"
@@ -56,43 +56,43 @@ class Host:
     # -- processes ------------------------------------------------------------
 
     def _serve(self, name, argv, **more):
-        before = len(self._rig.log(name)) if os.path.exists(
-            f"{self._rig.logs}/{name}.log") else 0
-        process = self._rig.start(name, argv, **more)
+        before = len(self.rig.log(name)) if os.path.exists(
+            f"{self.rig.logs}/{name}.log") else 0
+        process = self.rig.start(name, argv, **more)
         deadline = Deadline(READY_SECONDS, f"{name} was not ready")
-        while "\nready" not in "\n" + self._rig.log(name)[before:]:
+        while "\nready" not in "\n" + self.rig.log(name)[before:]:
             if process.poll() is not None:
                 raise Wrong(f"{name} ended with {process.returncode}: "
-                            f"{self._rig.log(name)[-600:]}")
+                            f"{self.rig.log(name)[-600:]}")
             deadline.pause(0.05)
-        self._rig.services[name] = process
+        self.rig.services[name] = process
         return process
 
     def start_shim(self, environment=None):
         """`environment`: more variables, such as a fail point."""
-        self._config["vgpus"] = [user.shim_config() for user in self._rig.users]
-        path = f"{self._rig.run}/vfio.json"
+        self._config["vgpus"] = [user.shim_config() for user in self.rig.users]
+        path = f"{self.rig.run}/vfio.json"
         with open(path, "w", encoding="utf-8") as file:
             json.dump(self._config, file, indent=1)
         # Started by hand again, it finds the module that it loaded last.
         self.shim = self._serve("shim", [
-            self._rig.plan["shim"], "--adapter=vfio", f"--vfio-config={path}",
+            self.rig.plan["shim"], "--adapter=vfio", f"--vfio-config={path}",
             f"--listen={self.shim_address}", f"--state-dir={self._state}",
-            "--adapter-name=gpu0", f"--driver={self._rig.module(self._module)}",
+            "--adapter-name=gpu0", f"--driver={self.rig.module(self._module)}",
             "--driver-name=bgpu", f"--driver-version={self._module[:3]}"],
-            env={**self._rig.qemu_environment(), **(environment or {})})
+            env={**self.rig.qemu_environment(), **(environment or {})})
         return self.shim
 
     def start(self):
         """Shim, then users, service and agent."""
         self.start_shim()
-        self._rig.start_users()
-        self._serve("batond", [self._rig.plan["batond"], f"--listen={self._address}",
-                               f"--data={self._rig.run}/batond"])
+        self.rig.start_users()
+        self._serve("batond", [self.rig.plan["batond"], f"--listen={self._address}",
+                               f"--data={self.rig.run}/batond"])
         self.push("2.0", "2.0")
         self._serve("agent", [
-            self._rig.plan["agent"], "--host=host-1", f"--service={self._address}",
-            f"--shim={self.shim_address}", f"--root={self._rig.run}/agent",
+            self.rig.plan["agent"], "--host=host-1", f"--service={self._address}",
+            f"--shim={self.shim_address}", f"--root={self.rig.run}/agent",
             f"--installed={self.pack('1.0', self._module)}", "--label=lab=vm"])
         self.wait_ready()
 
@@ -108,9 +108,9 @@ class Host:
     def call(self, *arguments):
         """Runs a command; returns its exit code, and all that it printed."""
         done = subprocess.run(
-            [self._rig.plan["baton"], f"--server={self._address}", "--user=vm", *arguments],
+            [self.rig.plan["baton"], f"--server={self._address}", "--user=vm", *arguments],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        with open(f"{self._rig.logs}/baton.log", "a", encoding="utf-8") as log:
+        with open(f"{self.rig.logs}/baton.log", "a", encoding="utf-8") as log:
             log.write(f"$ baton {' '.join(arguments)}\n{done.stdout}{done.stderr}")
         return done.returncode, done.stdout + done.stderr
 
@@ -128,11 +128,11 @@ class Host:
 
     def pack(self, version, module):
         """Packs a build of the module, and returns the package's path."""
-        path = f"{self._rig.run}/{version}-{module}.pkg"
+        path = f"{self.rig.run}/{version}-{module}.pkg"
         writes, reads = _FORMATS[module[:3]]
         if not os.path.exists(path):
             self.baton("driver", "pack", "--driver=bgpu", f"--version={version}",
-                       f"--image={self._rig.module(module)}", "--pci-id=1b36:ba70",
+                       f"--image={self.rig.module(module)}", "--pci-id=1b36:ba70",
                        f"--writes={writes}", *[f"--reads={one}" for one in reads],
                        f"--out={path}")
         return path
@@ -145,7 +145,7 @@ class Host:
         """Creates and plans a rollout. Returns its name, and the plan."""
         self._rollouts += 1
         name = f"r{self._rollouts}"
-        path = f"{self._rig.run}/rollout.yaml"
+        path = f"{self.rig.run}/rollout.yaml"
         with open(path, "w", encoding="utf-8") as file:
             file.write(ROLLOUT.format(version=version))
         self.baton("rollout", "create", name, "-f", path)

@@ -17,6 +17,22 @@ def uuid(number):
     return f"b9a70000-0000-4000-8000-{number:012d}"
 
 
+def command_of(pid):
+    with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def has_locked(pid, path):
+    """Whether a descriptor of the process has the file's lock (flock)."""
+    wanted, found = os.stat(path), []
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        file = os.stat(f"/proc/{pid}/fd/{number}")
+        if (file.st_dev, file.st_ino) == (wanted.st_dev, wanted.st_ino):
+            with open(f"/proc/{pid}/fdinfo/{number}", encoding="utf-8") as info:
+                found.append("FLOCK" in info.read())
+    return any(found)
+
+
 class Wrong(Exception):
     """What was to be shown is not so; the text says what."""
 
@@ -121,6 +137,14 @@ class Rig:
             except OSError:
                 pass
         return found
+
+    def check_machines(self):
+        """Each machine is one QEMU, which alone has the lock on its memory."""
+        for machine in (user for user in self.users if isinstance(user, Machine)):
+            runs = [pid for pid in self.qemus() if machine.memory_path in command_of(pid)]
+            locked = [pid for pid in runs if has_locked(pid, machine.memory_path)]
+            expect(len(runs) == 1 and locked == runs,
+                   f"{machine.name}: QEMUs {runs}, of which {locked} have its memory's lock")
 
     def start(self, name, argv, **more):
         with open(f"{self.logs}/{name}.log", "ab") as log:

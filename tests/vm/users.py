@@ -2,8 +2,10 @@
 after every turn what it found; the rig notes when it heard so, by its own
 clock, and so knows from outside how long there was silence."""
 
+import contextlib
 import os
 import re
+import select
 import socket
 import subprocess
 import threading
@@ -93,20 +95,25 @@ class Machine:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self._serial_path)
         self._listener.listen(8)
-        threading.Thread(target=self._accept, daemon=True).start()
+        threading.Thread(target=self._hear, daemon=True).start()
 
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._read, args=(connection,), daemon=True).start()
-
-    def _read(self, connection):
-        with connection, connection.makefile("r", errors="replace") as lines:
-            for line in lines:
-                self.turns.hear(line.strip())
+    def _hear(self):
+        """Hears whichever QEMU runs: one goes on in the middle of a line of the
+        other."""
+        hearing, text = [], ""
+        with contextlib.suppress(OSError, ValueError):  # the machine was ended
+            while True:
+                # In order of age: what the elder said, it said before.
+                for one in select.select([self._listener, *hearing], [], [])[0]:
+                    if one is self._listener:
+                        hearing.append(one.accept()[0])
+                        continue
+                    said = one.recv(65536)
+                    if not said:
+                        hearing.remove(one)
+                    *lines, text = (text + said.decode(errors="replace")).split("\n")
+                    for line in lines:
+                        self.turns.hear(line.strip())
 
     def device(self):
         """Returns the properties of its virtual GPU."""
@@ -149,6 +156,7 @@ class Machine:
         threading.Thread(target=self.process.wait, daemon=True).start()
 
     def end(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for path in (self._serial_path, self.qmp_path, self.memory_path):
             if os.path.exists(path):

@@ -1,12 +1,15 @@
 """What the rig makes of what users say: it must notice what is missing, doubled
 or wrong, and for how long there was silence."""
 
+import socket
+import tempfile
 import time
+import types
 import unittest
 
 from tests.support import cases
 from tests.vm.clock import Late
-from tests.vm.users import Turns
+from tests.vm.users import Machine, Turns
 
 
 def turns(*lines):
@@ -52,6 +55,23 @@ class TurnsTest(unittest.TestCase):
     def test_says_how_far_it_came_when_turns_do_not_come(self):
         with self.assertRaisesRegex(Late, "vm-a made 0 turns of 3"):
             turns("T 0 1 20 0").wait(3, seconds=0)
+
+
+class MachineTest(unittest.TestCase):
+    def test_goes_on_in_the_middle_of_a_line_in_another_qemu(self):
+        with tempfile.TemporaryDirectory() as folder:
+            machine = Machine(types.SimpleNamespace(run=folder), "vm-a", "uuid")
+            with socket.socket(socket.AF_UNIX) as old, socket.socket(socket.AF_UNIX) as new:
+                for one in (old, new):
+                    one.connect(f"{folder}/vm-a.serial")
+                old.sendall(b"T 0 1 20 0\r\nT 1 ")
+                machine.turns.wait(1)
+                old.close()
+                new.sendall(b"2 40 0\r\n")
+                machine.turns.wait(1)
+            machine.end()
+            self.assertEqual([], machine.turns.faults())
+            self.assertEqual(2, machine.turns.driver())
 
 
 if __name__ == "__main__":
