@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <future>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -337,12 +338,24 @@ absl::StatusOr<Stream> Machine::Save(const std::string& path,
   ASSIGN_OR_RETURN(auto ends, Pipe());
   RETURN_IF_ERROR(qmp->Give(kStateFd, ends.second.get(), budget));
   ends.second.Close();
-  RETURN_IF_ERROR(
+  // It may fill the pipe before it answers, and answers only once it is empty.
+  std::future<absl::StatusOr<Stream>> kept =
+      std::async(std::launch::async,
+                 [&] { return KeepStream(ends.first.get(), path, budget); });
+  const absl::Status begun =
       qmp->Run("migrate", {{"uri", absl::StrCat("fd:", kStateFd)}}, budget)
-          .status());
-  const absl::StatusOr<Stream> stream =
-      KeepStream(ends.first.get(), path, budget);
+          .status();
+  if (!begun.ok()) {
+    // One that refuses has the other end still, and would keep it for ever.
+    const Budget again(clock_, kLearnTimeout);
+    const absl::Status closed =
+        qmp->Run("closefd", {{"fdname", kStateFd}}, again).status();
+    if (!closed.ok()) LogWarning(closed.message());
+  }
+  const absl::StatusOr<Stream> stream = kept.get();
+  RETURN_IF_ERROR(begun);
   if (!stream.ok()) {
+    ends.first.Close();  // it hears nothing while it waits for a reader
     const Budget again(clock_, kLearnTimeout);
     const absl::Status cancelled =
         qmp->Run("migrate_cancel", Json::object(), again).status();

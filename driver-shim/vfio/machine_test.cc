@@ -337,5 +337,41 @@ TEST_F(MachineTest, NobodyIsThereOnceItHasEnded) {
   EXPECT_THAT(machine_->Preflight(), IsEmpty());
 }
 
+class Regression : public MachineTest {
+ protected:
+  void Replace(FakeQemu::Options options) {
+    processes_.Kill({.pid = getpid(), .start = 1});
+    options.socket = qmp_();
+    processes_.AddFirst(std::make_unique<FakeQemu>(std::move(options)),
+                        CommandLine());
+  }
+};
+
+// It writes with its big lock held, which its answer needs too.
+TEST_F(Regression, AQemuMayFillThePipeBeforeItAnswers) {
+  const std::string state(1 << 20, 'x');
+  Replace({.vgpu = std::make_shared<FakeVgpu>(state)});
+  ASSERT_TRUE(GoOut().ok());
+  EXPECT_GT(stream_.bytes, state.size());
+}
+
+TEST_F(Regression, ARefusedMigrationIsNotWaitedFor) {
+  Replace({.vgpu = std::make_shared<FakeVgpu>(kState),
+           .refuses = {{"migrate", "cannot be migrated"}}});
+  EXPECT_EQ(Reason(GoOut()), "QMP_REFUSED");
+}
+
+TEST_F(Regression, AnAnswerThatComesTooLateIsToNoOtherCommand) {
+  Replace({.vgpu = std::make_shared<FakeVgpu>(kState), .answers_late = "stop"});
+  auto qmp = Qmp::Connect(qmp_(), budget_());
+  ASSERT_TRUE(qmp.ok());
+  const Budget none(RealClock(), absl::Milliseconds(20));
+  EXPECT_EQ(Reason((*qmp)->Run("stop", Json::object(), none).status()),
+            "STEP_TOO_SLOW");
+  const auto status = (*qmp)->Status(budget_());
+  ASSERT_TRUE(status.ok());
+  EXPECT_EQ(*status, "paused");
+}
+
 }  // namespace
 }  // namespace baton::vfio

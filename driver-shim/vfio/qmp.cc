@@ -56,13 +56,14 @@ absl::StatusOr<Json> Qmp::Receive(const Budget& budget) {
 
 absl::StatusOr<Json> Qmp::Ask(const std::string& command, const Json& arguments,
                               int fd, const Budget& budget) {
-  Json request = {{"execute", command}};
+  const uint64_t id = ++asked_;
+  Json request = {{"execute", command}, {"id", id}};
   if (!arguments.empty()) request["arguments"] = arguments;
   RETURN_IF_ERROR(socket_.Send(request.dump(), fd, budget));
   while (true) {
     ASSIGN_OR_RETURN(const Json answer, Receive(budget));
+    if (answer.value("id", uint64_t{0}) != id) continue;
     if (answer.contains("return")) return answer["return"];
-    if (!answer.contains("error")) continue;  // an event
     return ErrorWithReason(
         absl::StatusCode::kFailedPrecondition, "QMP_REFUSED",
         absl::StrCat("QEMU refuses '", command,

@@ -1,6 +1,7 @@
 #ifndef DRIVER_SHIM_VFIO_QMP_H_
 #define DRIVER_SHIM_VFIO_QMP_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -34,7 +35,7 @@ class Qmp {
   std::pair<int, int> version() const { return version_; }
 
   // Runs a command; returns what it returns. Events that come meanwhile are
-  // dropped.
+  // dropped, and so are answers to commands that were given up.
   //
   // Errors: as Connect(); and
   //   FAILED_PRECONDITION  QEMU refuses; reason QMP_REFUSED, with its words
@@ -60,6 +61,7 @@ class Qmp {
                            int fd, const Budget& budget);
 
   LineSocket socket_;
+  uint64_t asked_ = 0;  // number of the last command
   std::pair<int, int> version_ = {0, 0};
 };
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 
 from tests.vm.clock import Deadline, wait_for
 from tests.vm.rig import Wrong, expect
@@ -107,11 +108,13 @@ class Host:
 
     def call(self, *arguments):
         """Runs a command; returns its exit code, and all that it printed."""
+        began = time.monotonic()
         done = subprocess.run(
             [self.rig.plan["baton"], f"--server={self._address}", "--user=vm", *arguments],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         with open(f"{self.rig.logs}/baton.log", "a", encoding="utf-8") as log:
-            log.write(f"$ baton {' '.join(arguments)}\n{done.stdout}{done.stderr}")
+            log.write(f"$ baton {' '.join(arguments)}\n{done.stdout}{done.stderr}"
+                      f"{time.monotonic() - began:.1f} s\n")
         return done.returncode, done.stdout + done.stderr
 
     def baton(self, *arguments):

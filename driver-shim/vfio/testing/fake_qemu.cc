@@ -86,10 +86,19 @@ void FakeQemu::Talk(LineSocket socket) {
                                {"minor", options_.version.second}}}}},
                            {"capabilities", Json::array()}}}};
   if (!socket.Send(greeting.dump(), -1, budget).ok()) return;
+  std::string late;
   while (!ended_ && AwaitInput(socket.fd(), wake_.get())) {
     const auto line = socket.Receive(budget);
     if (!line.ok()) return;
-    const Json answer = Answer(Json::parse(*line, nullptr, false), socket);
+    const Json request = Json::parse(*line, nullptr, false);
+    Json answer = Answer(request, socket);
+    if (request.contains("id")) answer["id"] = request["id"];
+    if (request.value("execute", "") == options_.answers_late) {
+      late = answer.dump();
+      continue;
+    }
+    if (!late.empty() && !socket.Send(late, -1, budget).ok()) return;
+    late.clear();
     // What an event is to a client that waits for an answer.
     const Json event = {{"event", "NOISE"}, {"data", Json::object()}};
     if (!socket.Send(event.dump(), -1, budget).ok()) return;
@@ -144,6 +153,10 @@ nlohmann::json FakeQemu::Carry(const std::string& command,
   if (command == "device-list-properties") {
     return {{"return", Json::array({{{"name", "x-flag"}, {"type", "bool"}},
                                     {{"name", "addr"}, {"type", "str"}}})}};
+  }
+  if (command == "closefd") {
+    fds_.erase(arguments.value("fdname", ""));
+    return Done();
   }
   if (command == "quit") {
     ended_ = true;

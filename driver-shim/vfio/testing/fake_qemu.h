@@ -30,6 +30,7 @@ class FakeQemu {
     std::function<std::shared_ptr<FakeVgpu>()> plug = nullptr;
     std::pair<int, int> version = {10, 0};
     std::map<std::string, std::string> refuses = {};  // command: why
+    std::string answers_late = "";  // a command: only once it is asked again
   };
 
   explicit FakeQemu(Options options);
