@@ -494,6 +494,7 @@ void DdiAdapter::Watch() {
       state_ == AdapterState::kResumed || state_ == AdapterState::kConfirmed;
   if (!serves || alive) return;
   state_ = AdapterState::kBroken;
+  steps_->DropStandbys();
   WriteRecord();
 }
 

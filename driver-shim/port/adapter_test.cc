@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -89,6 +91,25 @@ class AdapterTest : public testing::Test {
   }
 
   State state() { return adapter_->Inspect().state; }
+
+  // Of driver hosts, loaded or waiting; each has a named file as long as it is
+  // kept.
+  static size_t Hosts() {
+    const std::filesystem::directory_iterator files(testing::TempDir());
+    return static_cast<size_t>(
+        std::count_if(begin(files), end(files), [](const auto& file) {
+          const std::string name = file.path().filename();
+          return absl::StartsWith(name, "host-") &&
+                 !absl::EndsWith(name, ".sock");
+        }));
+  }
+
+  // The one that is broken is its guests'; nobody else is left.
+  void ExpectOneHost() {
+    const absl::Duration end = RealClock().Monotonic() + kPatient;
+    while (Hosts() > 1 && RealClock().Monotonic() < end) adapter_->Watch();
+    EXPECT_LE(Hosts(), 1u);
+  }
 
   // What every ending must leave: a driver that answers, engines that run.
   void ExpectServes(const DriverImage& image) {
@@ -615,6 +636,30 @@ TEST_F(AdapterTest, DriverThatHangsOnceEnginesRunIsBroken) {
   EXPECT_EQ(Reason(report.status), "DRIVER_HUNG");
   EXPECT_EQ(report.entry_point, "DxgkDdiInterruptRoutine");
   EXPECT_EQ(state(), State::kBroken);
+}
+
+// ./dev faults --only matrix --way stop --point host.in_restore_complete
+TEST_F(AdapterTest, RegressionNobodyWaitsForABrokenAdapter) {
+  Serve("none");
+  TakeAll(kToUnload, Image("hang_in_interrupt"));
+  device_.Interrupt(0);
+  TakeAll({Step::kRestore, Step::kVerify, Step::kResume},
+          Image("hang_in_interrupt"));
+  EXPECT_GT(Hosts(), 1u);  // the old driver's waits for a way back
+  (void)Take(Step::kConfirm, {}, kImpatient);
+  EXPECT_EQ(state(), State::kBroken);
+  ExpectOneHost();
+}
+
+TEST_F(AdapterTest, RegressionNobodyWaitsOnceADriverDiedByItself) {
+  Serve("none");
+  TakeAll(kToUnload, Image("crash_in_interrupt"));
+  TakeAll({Step::kRestore, Step::kVerify, Step::kResume, Step::kConfirm},
+          Image("crash_in_interrupt"));
+  device_.Interrupt(0);
+  while (state() == State::kConfirmed) adapter_->Watch();
+  EXPECT_EQ(state(), State::kBroken);
+  ExpectOneHost();
 }
 
 // Nobody asked for anything when it happened.

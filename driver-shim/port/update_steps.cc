@@ -264,13 +264,14 @@ void UpdateSteps::Note(StepReport& report, const absl::Status& status) {
 }
 
 // The driver is dead or does not answer: whatever it was asked to do, guests
-// must not stand still for it.
+// must not stand still for it, and nothing is loaded after it.
 UpdateSteps::Outcome UpdateSteps::Broken(StepReport report,
                                          const Budget& budget) {
   if (!report.status.ok()) fault_ = std::string(report.status.message());
   const absl::Status resumed =
       device_.ResumeEngines(std::max(budget.Left(), absl::Seconds(1)));
   if (!resumed.ok()) LogError(resumed.message());
+  DropStandbys();
   if (report.vgpus.empty()) {
     report.vgpus = Unseen(absl::StrCat("its driver is gone: ", fault_));
   }
@@ -514,7 +515,6 @@ UpdateSteps::Outcome UpdateSteps::CancelLost(StepReport report,
       !EnginesRan()) {
     return CancelByReload(budget);
   }
-  DropStandbys();
   return Broken(std::move(report), budget);
 }
 
@@ -526,17 +526,14 @@ UpdateSteps::Outcome UpdateSteps::CancelByReload(const Budget& budget) {
   };
   Outcome restored = Restore(order(AdapterStep::kRestore));
   if (restored.state != AdapterState::kRestored) {
-    DropStandbys();
     return Broken(std::move(restored.report), budget);
   }
   Outcome verified = Verify(order(AdapterStep::kVerify));
   if (verified.state != AdapterState::kVerified) {
-    DropStandbys();
     return Broken(std::move(verified.report), budget);
   }
   Outcome resumed = Resume(order(AdapterStep::kResume));
   if (resumed.state != AdapterState::kResumed) {
-    DropStandbys();
     return Broken(std::move(resumed.report), budget);
   }
   StepReport report = std::move(verified.report);
@@ -559,7 +556,6 @@ UpdateSteps::Outcome UpdateSteps::CancelHung(const StepOrder& order,
   if (driver_->busy() || Lost(late.status())) {
     Note(report, late.status());
     report.status = late.status();
-    DropStandbys();
     LogError(
         absl::StrCat("attempt ", order.attempt, ": ", late.status().message()));
     return Broken(std::move(report), budget);

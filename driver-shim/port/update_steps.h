@@ -108,6 +108,9 @@ class UpdateSteps {
 
   // Reaps what has ended. Returns whether the driver lives.
   bool Watch();
+  // Ends the driver hosts that wait to be loaded; a Restore would start its
+  // own.
+  void DropStandbys();
 
   const std::string& directory() const { return options_.state_directory; }
   // Which vGPUs there are, see Options.
@@ -160,7 +163,6 @@ class UpdateSteps {
                                              const Budget& budget,
                                              StepReport& report);
   void AlertStandby();
-  void DropStandbys();
   void EndRetired();
 
   // Whether the adapter has no driver any more, after `status` came from one.

@@ -149,7 +149,8 @@ class Judge:
         wrong = [f"process {pid} is left: {line}" for pid, line in stand.ours().items()
                  if pid not in known and pid not in hosts]
         if not len(stand.hosts) - len(broken) <= len(hosts) <= len(stand.hosts):
-            wrong.append(f"{len(hosts)} driver hosts, want {len(stand.hosts)}")
+            wrong.append(f"{len(hosts)} driver hosts, want {len(stand.hosts)}: "
+                         + "; ".join(map(stand.where_is, hosts)))
         return wrong
 
     def _memory(self):

@@ -482,6 +482,21 @@ class Stand(Fleet):
         return {pid: line for pid, line in self.ours().items()
                 if line.startswith("baton-driver-host")}
 
+    def where_is(self, pid):
+        """Says of a process of this fleet on which host it is, what it does, and
+        who its parent is; for whoever must find out."""
+        try:
+            with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
+                names = re.findall(r"/(host-\d+)/shim/(\S+)", maps.read())
+            with open(f"/proc/{pid}/status", encoding="utf-8") as status:
+                said = dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
+            with open(f"/proc/{pid}/wchan", encoding="utf-8") as waits:
+                at = waits.read()
+        except OSError:
+            return f"{pid}: gone"
+        return (f"{pid}: {sorted(set(names))}, state {said['State']}, parent {said['PPid']}, "
+                f"in {at}")
+
     def files(self):
         """Names of everything in memory, without what differs by design."""
         return sorted(os.path.join(folder, name)[len(self.shm):]
