@@ -19,7 +19,7 @@ namespace {
 constexpr absl::Duration kHeartbeatMin = absl::Milliseconds(100);
 constexpr absl::Duration kHeartbeatMax = absl::Minutes(5);
 
-// How long a service may take to answer a hello.
+// How long a service may take to answer a hello; less than an order is valid.
 constexpr absl::Duration kWelcomeMax = absl::Seconds(30);
 
 // How long a service may tell an agent to stay away.
@@ -77,7 +77,8 @@ std::string KeyOf(const View& view) {
 class Link::Stream final
     : public grpc::ClientBidiReactor<v1::ConnectRequest, v1::ConnectResponse> {
  public:
-  explicit Stream(Link& link) : link_(link), clock_(link.clock_.Monotonic()) {}
+  explicit Stream(Link& link)
+      : link_(link), opened_(link.clock_.Monotonic()), clock_(opened_) {}
 
   void Open() {
     link_.stub_->async()->Connect(&context_, this);
@@ -101,7 +102,7 @@ class Link::Stream final
   void OnReadDone(bool ok) override {
     if (!ok) return Break();
     FAIL_POINT("agent.after_hear");
-    Take();
+    if (!Take()) return Break();
     StartRead(&read_);
   }
 
@@ -126,7 +127,13 @@ class Link::Stream final
     link_.changed_.SignalAll();
   }
 
-  void TakeWelcome(const v1::AgentWelcome& welcome) {
+  // Returns whether it came in time: by one that did not, each order would seem
+  // to be too late.
+  bool TakeWelcome(const v1::AgentWelcome& welcome) {
+    if (link_.clock_.Monotonic() - opened_ > kWelcomeMax) {
+      LogWarning("the service took this host in too late: dials again");
+      return false;
+    }
     LogInfo(absl::StrCat("the service of epoch ", welcome.epoch(),
                          " took this host in"));
     if (welcome.has_service_time()) {
@@ -138,6 +145,7 @@ class Link::Stream final
     link_.heartbeat_ = std::clamp(FromProto(welcome.heartbeat()), kHeartbeatMin,
                                   kHeartbeatMax);
     link_.changed_.SignalAll();
+    return true;
   }
 
   void TakeWait(const v1::AgentWait& wait) {
@@ -146,19 +154,24 @@ class Link::Stream final
         std::clamp(FromProto(wait.wait()), absl::ZeroDuration(), kStayAwayMax);
   }
 
-  void Take() {
-    if (read_.has_welcome()) TakeWelcome(read_.welcome());
-    if (read_.has_wait()) return TakeWait(read_.wait());
+  // Returns whether there is any use in what comes next.
+  bool Take() {
+    if (read_.has_welcome() && !TakeWelcome(read_.welcome())) return false;
+    if (read_.has_wait()) {
+      TakeWait(read_.wait());
+      return true;
+    }
     const std::optional<FromService> news = NewsIn(read_, clock_);
     if (!news.has_value()) {
       LogWarning("the service said something that this release does not know");
-      return;
+      return true;
     }
     // Full: the service repeats all on the next stream.
-    if (!link_.deliver_(*news)) Break();
+    return link_.deliver_(*news);
   }
 
   Link& link_;
+  const absl::Duration opened_;
   ServiceClock clock_;  // of what reads
   grpc::ClientContext context_;
   v1::ConnectRequest written_;

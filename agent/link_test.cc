@@ -1,6 +1,8 @@
 #include "agent/link.h"
 
+#include <atomic>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -9,6 +11,7 @@
 #include "agent/testing/fakes.h"
 #include "agent/testing/socket.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/mailbox.h"
 #include "base/mutex.h"
 #include "base/reason.h"
@@ -32,6 +35,7 @@ class Service final : public v1::AgentService::Service {
   static constexpr int64_t kTold = 1'000;
 
   struct Script {
+    std::function<void()> before = [] {};         // the welcome
     std::vector<v1::ConnectResponse> words = {};  // after the welcome
     int hear = 1'000'000;                         // words, then the end
     grpc::Status end = grpc::Status::OK;
@@ -42,6 +46,7 @@ class Service final : public v1::AgentService::Service {
     v1::ConnectRequest heard;
     if (!stream->Read(&heard)) return grpc::Status::OK;
     CHECK(heard_.TryPost(heard));
+    script.before();
     v1::ConnectResponse welcome;
     welcome.mutable_welcome()->set_epoch(4);
     welcome.mutable_welcome()->mutable_heartbeat()->set_nanos(100'000'000);
@@ -120,6 +125,19 @@ View AView(uint64_t sequence) {
   return view;
 }
 
+// The real one, and how long the process was stopped.
+class LateClock final : public Clock {
+ public:
+  absl::Time Now() const override { return RealClock().Now(); }
+  absl::Duration Monotonic() const override {
+    return RealClock().Monotonic() + absl::Seconds(stopped_s_.load());
+  }
+  void Stop(int64_t seconds) { stopped_s_ += seconds; }
+
+ private:
+  std::atomic<int64_t> stopped_s_ = 0;
+};
+
 class LinkTest : public ::testing::Test {
  protected:
   LinkTest() : target_(testing::FreshAddress()) {
@@ -145,7 +163,7 @@ class LinkTest : public ::testing::Test {
     link_ = std::make_unique<Link>(
         options,
         grpc::CreateChannel(target_, grpc::InsecureChannelCredentials()),
-        RealClock(), random_,
+        clock_, random_,
         [this](FromService news) { return news_.TryPost(std::move(news)); });
   }
 
@@ -164,6 +182,7 @@ class LinkTest : public ::testing::Test {
   Service service_;
   std::unique_ptr<grpc::Server> server_;
   testing::FakeRandom random_;
+  LateClock clock_;
   // Holds all that a test sends: a full one ends the stream.
   Mailbox<FromService> news_{16};
   std::deque<FromService> news_waiting_;
@@ -313,6 +332,24 @@ TEST_F(LinkTest, TellsWhenAnOrderExpiresOnItsOwnClock) {
   const FromService started = News();
   EXPECT_GE(started.not_after, before + absl::Seconds(60));
   EXPECT_LE(started.not_after, RealClock().Monotonic() + absl::Seconds(60));
+}
+
+// By its time each order would be too late.
+TEST_F(LinkTest, RegressionTakesNoWelcomeThatCameTooLate) {
+  Service::Script late;
+  late.before = [this] { clock_.Stop(100); };
+  late.words.resize(1);
+  late.words[0].mutable_order()->set_kind(v1::ORDER_KIND_START);
+  late.words[0].mutable_order()->set_attempt(7);
+  Service::Script soon = late;
+  soon.before = [] {};
+  soon.words[0].mutable_order()->set_attempt(8);
+  service_.Play(late);
+  service_.Play(soon);
+  Open();
+  link_->Publish(AView(0));
+  EXPECT_EQ(News().kind, FromService::Kind::kWelcome);
+  EXPECT_EQ(News().order.attempt, 8u);
 }
 
 TEST_F(LinkTest, StaysAwayAsLongAsItIsToldTo) {
