@@ -115,7 +115,7 @@ absl::StatusOr<ServiceOptions> ParseServiceOptions(int argc,
   uint64_t reserve_mib = options.disk_reserve_bytes >> 20;
   app.add_option("--disk-reserve-mib", reserve_mib,
                  "MiB that must be free on the disk of --data for more hosts "
-                 "to be admitted; 0 to 1048576")
+                 "to be admitted, and are left by packages; 0 to 1048576")
       ->check(CLI::Range(uint64_t{0}, uint64_t{1} << 20))
       ->capture_default_str();
   std::string help;

@@ -79,7 +79,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     const ServiceOptions& options, OnFailure on_failure) {
   auto server = std::unique_ptr<Server>(new Server());
   RETURN_IF_ERROR(server->OpenData(options));
-  RETURN_IF_ERROR(server->OpenDepot(options.data + "/packages"));
+  RETURN_IF_ERROR(server->OpenDepot(options));
   RETURN_IF_ERROR(server->OpenLoop(options));
   server->room_.reset(new rpc::DriverRoom{*server->loop_, server->streams_,
                                           *server->depot_, *server->worker_,
@@ -109,8 +109,12 @@ absl::Status Server::OpenData(const ServiceOptions& options) {
   return absl::OkStatus();
 }
 
-absl::Status Server::OpenDepot(const std::string& directory) {
-  ASSIGN_OR_RETURN(depot_, depot::Depot::Open(directory));
+absl::Status Server::OpenDepot(const ServiceOptions& options) {
+  ASSIGN_OR_RETURN(
+      depot_,
+      depot::Depot::Open(options.data + "/packages",
+                         {.free_bytes = [this] { return disk_->FreeBytes(); },
+                          .reserve_bytes = options.disk_reserve_bytes}));
   std::vector<depot::Package> packages;
   // Before the loop, whose first commit needs room: a package that filled the
   // disk and is in no commit must not keep the service from starting.

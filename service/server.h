@@ -64,7 +64,7 @@ class Server {
   Server() = default;
 
   absl::Status OpenData(const ServiceOptions& options);
-  absl::Status OpenDepot(const std::string& directory);
+  absl::Status OpenDepot(const ServiceOptions& options);
   absl::Status OpenLoop(const ServiceOptions& options);
   absl::Status Listen(const ServiceOptions& options);
 

@@ -35,7 +35,8 @@ absl::Status SizeError(const Package& package, absl::string_view got) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Depot>> Depot::Open(std::string directory) {
+absl::StatusOr<std::unique_ptr<Depot>> Depot::Open(std::string directory,
+                                                   Room room) {
   RETURN_IF_ERROR(MakeDirectory(directory));
   ASSIGN_OR_RETURN(const std::vector<std::string> files,
                    ListDirectory(directory));
@@ -44,7 +45,8 @@ absl::StatusOr<std::unique_ptr<Depot>> Depot::Open(std::string directory) {
     LogInfo(absl::StrCat("removing what is left of an upload: \"", file, "\""));
     RETURN_IF_ERROR(RemoveFile(absl::StrCat(directory, "/", file)));
   }
-  return std::unique_ptr<Depot>(new Depot(std::move(directory)));
+  return std::unique_ptr<Depot>(
+      new Depot(std::move(directory), std::move(room)));
 }
 
 absl::Status Depot::Reconcile(const std::vector<Package>& wanted) {
@@ -85,12 +87,27 @@ absl::StatusOr<std::unique_ptr<Upload>> Depot::StartUpload(std::string name,
                                 package.size_bytes, " bytes, at most ",
                                 kPackageBytesMax, " are taken"));
   }
+  RETURN_IF_ERROR(CheckRoom(package));
   std::string path =
       absl::StrCat(directory_, "/upload-", ++uploads_, kTemporarySuffix);
   auto upload = std::unique_ptr<Upload>(
       new Upload(*this, std::move(name), std::move(package), std::move(path)));
   RETURN_IF_ERROR(upload->file_.Create(upload->temporary_));
   return upload;
+}
+
+absl::Status Depot::CheckRoom(const Package& package) const {
+  if (room_.free_bytes == nullptr) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const uint64_t free_bytes, room_.free_bytes());
+  uint64_t wanted = package.size_bytes + room_.reserve_bytes;
+  for (const Upload* upload : open_) wanted += upload->missing_bytes();
+  if (free_bytes >= wanted) return absl::OkStatus();
+  return ErrorWithReason(
+      absl::StatusCode::kResourceExhausted, "SERVICE_DISK_LOW",
+      absl::StrCat("package \"", package.digest, "\" has ", package.size_bytes,
+                   " bytes, and the service's disk has ", free_bytes >> 20,
+                   " MiB free, of which ", room_.reserve_bytes >> 20,
+                   " MiB are kept for hosts in flight; make room there"));
 }
 
 absl::StatusOr<std::string> Depot::Read(const Package& package, uint64_t offset,
@@ -146,9 +163,11 @@ Upload::Upload(Depot& depot, std::string name, Package package,
       package_(std::move(package)),
       temporary_(std::move(path)) {
   ++depot_.pins_[package_.digest];
+  depot_.open_.insert(this);
 }
 
 Upload::~Upload() {
+  depot_.open_.erase(this);
   if (--depot_.pins_[package_.digest] == 0) {
     depot_.pins_.erase(package_.digest);
   }

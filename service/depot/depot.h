@@ -31,6 +31,13 @@ struct Package {
   uint64_t size_bytes = 0;
 };
 
+// The disk that a depot shares with others.
+struct Room {
+  // Returns how many bytes may still be written there; null: it is not known.
+  std::function<absl::StatusOr<uint64_t>()> free_bytes = nullptr;
+  uint64_t reserve_bytes = 0;  // which are for others
+};
+
 // Driver packages at rest: one file each in one directory, named by digest, so
 // that a file is either the package or damaged. Which of them are in use is
 // for the fleet to say.
@@ -41,7 +48,8 @@ class Depot {
  public:
   // Creates `directory` unless it is there, and removes what uploads that were
   // cut off left in it.
-  static absl::StatusOr<std::unique_ptr<Depot>> Open(std::string directory);
+  static absl::StatusOr<std::unique_ptr<Depot>> Open(std::string directory,
+                                                     Room room = {});
 
   Depot(const Depot&) = delete;
   Depot& operator=(const Depot&) = delete;
@@ -54,7 +62,8 @@ class Depot {
   // itself that it is `name`, "drivers/{driver}/versions/{version}".
   //
   // Errors:
-  //   INVALID_ARGUMENT  PACKAGE_TOO_BIG, BAD_DIGEST
+  //   INVALID_ARGUMENT    PACKAGE_TOO_BIG, BAD_DIGEST
+  //   RESOURCE_EXHAUSTED  SERVICE_DISK_LOW: it would take of the reserve
   absl::StatusOr<std::unique_ptr<Upload>> StartUpload(std::string name,
                                                       Package package);
 
@@ -75,13 +84,17 @@ class Depot {
  private:
   friend class Upload;
 
-  explicit Depot(std::string directory) : directory_(std::move(directory)) {}
+  Depot(std::string directory, Room room)
+      : directory_(std::move(directory)), room_(std::move(room)) {}
 
+  absl::Status CheckRoom(const Package& package) const;
   std::string PathOf(absl::string_view digest) const;
   absl::Status Check(const Package& package) const;
 
   const std::string directory_;
+  const Room room_;
   uint64_t uploads_ = 0;             // numbers the temporary files
+  std::set<const Upload*> open_;     // on their way in
   std::map<std::string, int> pins_;  // digest -> uploads that hold it
   std::set<std::string> checked_;    // digests whose bytes were right
 };
@@ -110,6 +123,8 @@ class Upload {
 
   Upload(Depot& depot, std::string name, Package package, std::string path);
 
+  // That are still to come.
+  uint64_t missing_bytes() const { return package_.size_bytes - got_bytes_; }
   absl::Status CheckBytes();
   absl::Status Install();
 

@@ -45,7 +45,9 @@ class DepotTest : public testing::Test {
 
   void Reopen() {
     depot_ = nullptr;
-    auto depot = Depot::Open(directory_);
+    auto depot = Depot::Open(
+        directory_,
+        {.free_bytes = [this] { return free_bytes_; }, .reserve_bytes = 1000});
     ASSERT_TRUE(depot.ok()) << depot.status();
     depot_ = *std::move(depot);
   }
@@ -68,6 +70,7 @@ class DepotTest : public testing::Test {
   const std::string directory_ = root_ + "/packages";
   std::string bytes_;
   Package package_;
+  absl::StatusOr<uint64_t> free_bytes_ = uint64_t{1} << 30;
   std::unique_ptr<Depot> depot_;
 };
 
@@ -131,6 +134,36 @@ TEST_F(DepotTest, AnUploadThatIsGivenUpLeavesNoFile) {
     EXPECT_EQ(Files().size(), 1u);
   }
   EXPECT_TRUE(Files().empty());
+}
+
+// What is kept free is for the store, and so for the hosts in flight.
+TEST_F(DepotTest, RegressionUploadsTakeNothingOfTheReserve) {
+  const uint64_t size = package_.size_bytes;
+  free_bytes_ = 1000 + size - 1;
+  const absl::Status refused = depot_->StartUpload(kName, package_).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted) << refused;
+  EXPECT_EQ(Reason(refused), "SERVICE_DISK_LOW");
+  EXPECT_TRUE(Files().empty());
+  free_bytes_ = 1000 + size;
+  EXPECT_TRUE(Store(bytes_, package_).ok());
+}
+
+TEST_F(DepotTest, RegressionUploadsLeaveEachOtherRoom) {
+  const uint64_t size = package_.size_bytes;
+  free_bytes_ = 1000 + 2 * size - 1;
+  auto first = depot_->StartUpload(kName, package_);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(Reason(depot_->StartUpload(kName, package_).status()),
+            "SERVICE_DISK_LOW");
+  ASSERT_TRUE((*first)->Append(bytes_).ok());
+  free_bytes_ = 1000 + size;  // less by what came
+  EXPECT_TRUE(depot_->StartUpload(kName, package_).ok());
+}
+
+TEST_F(DepotTest, StartsNoUploadOnADiskThatCannotBeAsked) {
+  free_bytes_ = absl::UnavailableError("no disk");
+  EXPECT_EQ(depot_->StartUpload(kName, package_).status(),
+            free_bytes_.status());
 }
 
 TEST_F(DepotTest, OpenRemovesWhatACutOffUploadLeft) {
