@@ -99,7 +99,8 @@ class Matrix:
         old = luids(stand.hosts_seen())
         self._arm(rows, signal.SIGTERM)
         touched = [row.host for row in rows]
-        stand.until("new vGPUs", 30, lambda: len(
+        # A shim gives its first driver 30 s, and is then followed by another.
+        stand.until("new vGPUs", 60, lambda: len(
             luids(stand.hosts_seen()) - old) < len(touched) * _VGPUS and "not seen")
         stand.wait_ready()
 
