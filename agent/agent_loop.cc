@@ -319,6 +319,9 @@ void AgentLoop::Publish() {
   view.inventory = inventory_;
   view.epoch = update_.epoch;
   view.finished_attempt = update_.finished_attempt;
+  if (update_.phase == core::Phase::kEnded) {
+    view.finished_state = ToProto(update_.end);
+  }
   const bool show = core::Active(update_) || core::Unacknowledged(update_);
   if (show) view.report = ReportOf(update_);
   const bool wrong = show && asked_incident_ == update_.order.attempt &&

@@ -638,6 +638,7 @@ TEST(AgentLoopTest, KeepsTheFinalReportUntilItIsAcknowledged) {
   ASSERT_TRUE(world.Run(10).ok());
   EXPECT_FALSE(world.uplink.views.back().report.has_value());
   EXPECT_EQ(world.uplink.views.back().finished_attempt, 1u);
+  EXPECT_EQ(world.uplink.views.back().finished_state, v1::UPDATE_STATE_DONE);
 }
 
 TEST(AgentLoopTest, ARepeatedOrderStartsNothingAndGetsTheRecordedEnd) {

@@ -40,18 +40,7 @@ v1::Step ToProto(core::Step step) {
   std::abort();
 }
 
-namespace {
-
-// The inverse; Inspect for what is not a step of the table.
-core::Step StepFromProto(v1::Step proto) {
-  for (int i = 0; i < static_cast<int>(core::kLastStep); ++i) {
-    const auto step = static_cast<core::Step>(i);
-    if (ToProto(step) == proto) return step;
-  }
-  return core::Step::kInspect;
-}
-
-v1::UpdateState StateOf(core::End end) {
+v1::UpdateState ToProto(core::End end) {
   switch (end) {
     case core::End::kNone:
       return v1::UPDATE_STATE_RUNNING;
@@ -65,6 +54,17 @@ v1::UpdateState StateOf(core::End end) {
       return v1::UPDATE_STATE_QUARANTINED;
   }
   std::abort();
+}
+
+namespace {
+
+// The inverse; Inspect for what is not a step of the table.
+core::Step StepFromProto(v1::Step proto) {
+  for (int i = 0; i < static_cast<int>(core::kLastStep); ++i) {
+    const auto step = static_cast<core::Step>(i);
+    if (ToProto(step) == proto) return step;
+  }
+  return core::Step::kInspect;
 }
 
 v1::Step LastFinished(const core::Update& update) {
@@ -141,7 +141,7 @@ v1::UpdateReport ReportOf(const core::Update& update) {
   report.set_rollout(update.order.rollout);
   report.set_attempt(update.order.attempt);
   report.set_sequence(update.sequence);
-  report.set_state(StateOf(update.end));
+  report.set_state(ToProto(update.end));
   report.set_step(LastFinished(update));
   report.set_past_no_return(update.past_no_return);
   for (const core::StepRecord& record : update.steps) {

@@ -18,6 +18,7 @@ namespace baton::agent {
 // the wire leaves out becomes the default.
 
 v1::Step ToProto(core::Step step);
+v1::UpdateState ToProto(core::End end);  // RUNNING when it has not ended
 void ToProto(absl::Duration duration, google::protobuf::Duration& proto);
 void ToProto(const core::Image& image, v1::DriverImage& proto);
 void ToProto(const core::StepRecord& record, v1::StepRecord& proto);

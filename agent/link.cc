@@ -262,6 +262,7 @@ v1::ConnectRequest Link::Hello(Sent& sent) {
   inventory_.Greet(view_->inventory, hello);
   hello.set_epoch(view_->epoch);
   hello.set_finished_attempt(view_->finished_attempt);
+  hello.set_finished_state(view_->finished_state);
   if (view_->report.has_value()) *hello.mutable_update() = *view_->report;
   sent.report_key = KeyOf(*view_);
   sent.last = clock_.Monotonic();

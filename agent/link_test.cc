@@ -118,6 +118,7 @@ View AView(uint64_t sequence) {
   view.inventory.add_adapters()->set_name("gpu0");
   view.epoch = 3;
   view.finished_attempt = 6;
+  view.finished_state = v1::UPDATE_STATE_QUARANTINED;
   if (sequence == 0) return view;
   view.report = v1::UpdateReport();
   view.report->set_attempt(7);
@@ -199,6 +200,7 @@ TEST_F(LinkTest, SaysHelloOnceThereIsSomethingToSay) {
   EXPECT_EQ(hello.inventory().adapters(0).name(), "gpu0");
   EXPECT_EQ(hello.epoch(), 3u);
   EXPECT_EQ(hello.finished_attempt(), 6u);
+  EXPECT_EQ(hello.finished_state(), v1::UPDATE_STATE_QUARANTINED);
   EXPECT_EQ(hello.update().sequence(), 5u);
   const FromService welcome = News();
   EXPECT_EQ(welcome.kind, FromService::Kind::kWelcome);

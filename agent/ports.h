@@ -177,6 +177,8 @@ struct View {
   v1::Inventory inventory = {};
   uint64_t epoch = 0;
   uint64_t finished_attempt = 0;
+  // How it ended; unspecified once another one is under way.
+  v1::UpdateState finished_state = v1::UPDATE_STATE_UNSPECIFIED;
   std::optional<v1::UpdateReport> report = std::nullopt;  // until acknowledged
   // Grows each time that the same report is to be said once more.
   uint64_t asked_again = 0;

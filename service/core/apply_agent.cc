@@ -80,18 +80,21 @@ struct Claim {
   uint64_t attempt = 0;      // 0: none
   std::string rollout = "";  // empty: not said
   bool running = false;      // else it has ended
+  bool quarantined = false;  // so; its gate is closed
 };
 
 Claim ClaimOf(const HostConnected& event) {
   if (event.running_attempt > event.finished_attempt) {
-    return {event.running_attempt, event.running_rollout, true};
+    return {event.running_attempt, event.running_rollout, true, false};
   }
-  return {event.finished_attempt, event.finished_rollout, false};
+  return {event.finished_attempt, event.finished_rollout, false,
+          event.finished_quarantined};
 }
 
 std::string Text(const Claim& claim) {
   return absl::StrCat(
       claim.running ? "is in attempt " : "has finished attempt ", claim.attempt,
+      claim.quarantined ? " QUARANTINED" : "",
       claim.rollout.empty() ? "" : absl::StrCat(" of '", claim.rollout, "'"));
 }
 
@@ -177,14 +180,17 @@ void EndUnknown(const std::string& sign, Host& host, Editor& editor) {
 }
 
 // Takes over what the agent knows and the store does not. A host that is in an
-// update which nobody here ordered is kept away from rollouts until somebody
-// has looked. `older` and `sign` as above; one of them is not empty.
-void TakeOver(const Claim& claim, const std::string& older,
-              const std::string& sign, Host& host, Editor& editor) {
-  const bool unknown =
-      claim.running && claim.attempt > host.attempt && host.rollout.empty();
+// update which nobody here ordered, or that one left with its gate closed, is
+// kept away from rollouts until somebody has looked. `sign` as above.
+void TakeOver(const Claim& claim, const std::string& sign, Host& host,
+              Editor& editor) {
+  const bool unknown = (claim.running || claim.quarantined) &&
+                       claim.attempt > host.attempt && host.rollout.empty();
   if (unknown && !host.quarantine.has_value()) {
-    host.quarantine = Quarantine{"", kStoreIsOlder, older};
+    host.quarantine =
+        Quarantine{"", kStoreIsOlder,
+                   absl::StrCat("'", host.name, "' ", Text(claim),
+                                ", the last one known is ", host.attempt)};
   }
   host.attempt = std::max(host.attempt, claim.attempt);
   if (!sign.empty()) EndUnknown(sign, host, editor);
@@ -491,7 +497,7 @@ absl::Status On(const HostConnected& event, Editor& editor) {
   host.agent_version = event.agent_version;
   host.agent_labels = PackedLabels(event.labels);
   TakeInventory(event, host);
-  TakeOver(claim, older, sign, host, editor);
+  TakeOver(claim, sign, host, editor);
   host.stream = event.stream;
   if (!older.empty()) editor.Doubt(event.epoch, older);
   editor.Hear(event.host);

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/reason.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -508,6 +509,51 @@ TEST(ApplyTest, TakesAnAgentThatKnowsMoreForASignOfAnOlderStore) {
               left_out ? UpdateState::kSkipped : UpdateState::kPending);
     EXPECT_EQ(RolloutGates(fleet, stage.rollout()).front().reason,
               "STORE_IS_OLDER");
+  }
+}
+
+// Its gate is closed, whatever the store has forgotten.
+TEST(Regression, WhoseForgottenAttemptEndedQuarantinedIsNotReady) {
+  struct Row {
+    int host;
+    uint64_t finished;
+    bool quarantined;  // ended so
+    bool then;         // the host is
+    bool stopped;      // the fleet is
+  };
+  const Row rows[] = {
+      {2, 4, true, true, true},    // it was given out and forgotten
+      {2, 4, false, false, true},  // it ended well
+      {2, 0, false, false, false},
+      // The host is not known: forgotten with it, or deleted.
+      {3, 4, true, true, false},
+      {3, 4, false, false, false},
+      // Known, and lifted by somebody since.
+      {1, 1, true, false, false},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(testing::Message()
+                 << "host " << row.host << " finished " << row.finished);
+    Stage stage(2);
+    stage.Start(MakeSpec());
+    HostConnected hello;
+    hello.host = HostName(row.host);
+    hello.stream = 1000;
+    hello.inventory = MakeInventory("1.0");
+    hello.epoch = 1;
+    hello.finished_attempt = row.finished;
+    hello.finished_quarantined = row.quarantined;
+    stage.Do(hello);
+    stage.Settle();
+    const Host& host = stage.host(row.host);
+    EXPECT_EQ(stage.fleet().emergency_stop.has_value(), row.stopped);
+    EXPECT_EQ(host.quarantine.has_value(), row.then);
+    if (!row.then) continue;
+    EXPECT_EQ(host.quarantine->reason, "STORE_IS_OLDER");
+    EXPECT_EQ(host.quarantine->message,
+              absl::StrCat("'", host.name,
+                           "' has finished attempt 4 QUARANTINED, the last one "
+                           "known is 0"));
   }
 }
 

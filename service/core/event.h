@@ -183,6 +183,7 @@ struct HostConnected {
   uint64_t epoch = 0;                 // the highest that the agent obeyed
   uint64_t finished_attempt = 0;      // the last one that ended there
   std::string finished_rollout = "";  // its rollout, where the hello says so
+  bool finished_quarantined = false;  // how it ended, where the hello says so
   uint64_t running_attempt = 0;       // that is under way there; 0: none
   std::string running_rollout = "";
   std::string inventory_digest = "";

@@ -96,6 +96,8 @@ absl::Status AgentStream::TakeHello(const v1::AgentHello& hello) {
       .labels = FromProto(hello.labels()),
       .epoch = hello.epoch(),
       .finished_attempt = hello.finished_attempt(),
+      .finished_quarantined =
+          hello.finished_state() == v1::UPDATE_STATE_QUARANTINED,
       .inventory_digest = hello.inventory_digest()};
   // A release that names no inventory always tells it.
   if (hello.has_inventory() || hello.inventory_digest().empty()) {

@@ -267,6 +267,16 @@ TEST_F(AgentLinkTest, TakesAHostInThatObeyedALaterService) {
   EXPECT_TRUE(Snapshot().emergency_stop.has_value());
 }
 
+TEST_F(AgentLinkTest, HearsThatTheLastAttemptEndedQuarantined) {
+  FakeAgent agent(*agents_, "hosts/h");
+  agent.hello.mutable_hello()->set_finished_attempt(3);
+  agent.hello.mutable_hello()->set_finished_state(v1::UPDATE_STATE_QUARANTINED);
+  ASSERT_TRUE(agent.Say(agent.hello));
+  v1::ConnectResponse response;
+  ASSERT_TRUE(agent.Next(response));
+  ASSERT_TRUE(Snapshot().hosts.at("hosts/h").quarantine.has_value());
+}
+
 TEST_F(AgentLinkTest, TellsItsTimeAndBoundsWhatMayBeBegun) {
   Push("2.0");
   FakeAgent agent(*agents_, "hosts/h");

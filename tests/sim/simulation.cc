@@ -362,6 +362,8 @@ void Simulation::Connect(int host) {
   hello.inventory = rpc::FromProto(view->inventory);
   hello.epoch = view->epoch;
   hello.finished_attempt = view->finished_attempt;
+  hello.finished_quarantined =
+      view->finished_state == v1::UPDATE_STATE_QUARANTINED;
   if (view->report.has_value() &&
       view->report->attempt() == view->finished_attempt) {
     hello.finished_rollout = view->report->rollout();
