@@ -27,7 +27,7 @@ namespace {
 
 constexpr char kRollout[] = "rollouts/r";
 constexpr char kDriver[] = "drivers/softgpu/versions/2.0";
-constexpr absl::Duration kCallMax = absl::Seconds(10);
+constexpr absl::Duration kCallMax = absl::Minutes(1);
 constexpr absl::Duration kLook = absl::Milliseconds(5);
 // What the service is asked for while others wait for it.
 constexpr absl::Duration kPoll = absl::Milliseconds(200);
