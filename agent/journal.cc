@@ -138,9 +138,9 @@ absl::Status SqliteJournal::Reserve() {
 
 absl::Status SqliteJournal::Write(const core::Update& update) {
   if (!broken_.ok()) return broken_;
-  FAIL_POINT("agent.before_save");
+  FAIL_POINT("agent.before_journal");
   broken_ = Put(RecordOf(update).SerializeAsString());
-  FAIL_POINT("agent.after_save");
+  FAIL_POINT("agent.after_journal");
   // The update is durable; what fails here is found out by the next write.
   const bool rests = !core::Active(update);
   if (broken_.ok() && rests) (void)Execute(kCheckpoint);

@@ -2,7 +2,7 @@
 
 import grpc
 
-from tests.e2e.reflection import Client
+from tests.support.reflection import Client
 from tests.e2e.scenario import FleetTest
 from tests.support import cases
 

@@ -8,7 +8,7 @@ import grpc
 
 from lab import fleet as lab
 from lab.fleet import Fleet
-from tests.e2e.reflection import Client
+from tests.support.reflection import Client
 from tests.e2e.scenario import CLEAN, FleetTest
 from tests.support import cases
 

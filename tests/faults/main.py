@@ -13,7 +13,7 @@ from lab.fleet import PROGRAMS  # noqa: E402
 from lab.process import Failed  # noqa: E402
 from tests.faults import clocks, disks, mounts, networks  # noqa: E402
 from tests.faults.kills import Kills  # noqa: E402
-from tests.faults.matrix import ROADS, WAYS, Matrix, points  # noqa: E402
+from tests.faults.matrix import ONLY, ROADS, WAYS, Matrix, points  # noqa: E402
 
 # Who has fail points, by the name that a stand gives it. A driver host is the
 # shim's own program; its points are armed through the shim.
@@ -54,7 +54,8 @@ class Run:
                 waiting = [(role, point) for role, names in listed(self.options.binaries).items()
                            for point in names if self.options.point in point]
                 for road in ROADS:
-                    missed = [each for each in waiting if road == "fresh" and each[0] != "shim"]
+                    missed = [each for each in waiting
+                              if each[0] != ONLY.get(road, each[0])]
                     for batch in matrix.batches([each for each in waiting
                                                  if each not in missed]):
                         if self.out_of_time():

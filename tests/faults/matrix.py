@@ -13,9 +13,13 @@ WAYS = {"kill": ("kill", False), "stop": ("stop", False), "abort": ("abort", Fal
         "freeze": ("stop", True)}
 
 # Which rollouts pass a point: one that succeeds, else one on hosts whose old
-# driver cannot save, or whose new one does not start; "fresh" are shims that begin
-# with nothing to find, before there are guests.
-ROADS = {"forward": None, "cancel": "save-fails", "back": "start-fails", "fresh": None}
+# driver cannot save, or whose new one does not start; "forget": one whose driver
+# is deleted after it; "fresh" are shims that begin with nothing to find, before
+# there are guests.
+ROADS = {"forward": None, "cancel": "save-fails", "back": "start-fails", "forget": None,
+         "fresh": None}
+# Who alone is met on a road.
+ONLY = {"forget": "batond", "fresh": "shim"}
 
 # So many hosts of a fleet meet a point each in the same rollout.
 HOSTS = 4
@@ -193,12 +197,14 @@ class Matrix:
         self.rollouts += 1
         self._used += 1
         # Who was rolled back or cancelled last is still where the others were.
-        self._major = 3 - self._major if rows[0].road in ("forward", "fresh") else 2
+        self._major = 2 if rows[0].road in ("cancel", "back") else 3 - self._major
         version = stand.push(self._major)
         rollout = stand.begin(version)
         state = stand.watch(rollout)
         if state != "SUCCEEDED":
             return [f"{rollout} ended {state}\n" + stand.ask("why", f"rollouts/{rollout}")]
+        if rows[0].road == "forget":
+            stand.delete_driver(version)
         # Nobody but the shim may put a driver that was killed right again, and
         # it cannot always.
         died = {row.host for row in rows if row.point.startswith("host.")}

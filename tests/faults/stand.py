@@ -10,9 +10,13 @@ import subprocess
 import threading
 import time
 
+# lab.process sets how gRPC treats a fork: before it is loaded.
 from lab import fleet as lab
 from lab.fleet import Fleet
 from lab.process import Failed, Process
+from tests.support.reflection import Client
+
+import grpc
 
 ROLLOUT = """\
 driver: softgpu/{version}
@@ -380,6 +384,22 @@ class Stand(Fleet):
         # Again after an answer that never came: it may be there by now.
         self.ask("driver", "push", self.package("next"))
         return version
+
+    def delete_driver(self, version):
+        """Has the service forget a driver; returns once its package is gone."""
+        packages = f"{self.disk}/batond/packages"
+        before = len(os.listdir(packages))
+
+        def complaint():
+            try:
+                Client(self.address).call("baton.v1.DriverService", "DeleteDriver",
+                                          name=f"drivers/softgpu/versions/{version}")
+            except grpc.RpcError as error:
+                if error.code() != grpc.StatusCode.NOT_FOUND:
+                    return str(error)
+            return len(os.listdir(packages)) >= before and "its package is there"
+
+        self.until(f"{version} deleted", 60, complaint)
 
     def begin(self, version, at_once=None):
         """Starts a rollout; returns its name."""

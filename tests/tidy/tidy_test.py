@@ -196,6 +196,13 @@ class TidyTest(unittest.TestCase):
         self.assertGreater(len(explained), 50)
         self.assertEqual(set(), explained - said)
 
+    def test_each_fail_point_is_one_place(self):
+        # Of two with a name one is never reached: whoever is armed acts once.
+        names = [name for path, text in files() if re.search(r"(?<!_test)\.cc$", path)
+                 for name in re.findall(r'FAIL_POINT\("([\w.]+)"\)', text)]
+        self.assertGreater(len(names), 100)
+        self.assertEqual([], sorted({name for name in names if names.count(name) > 1}))
+
     def test_every_folder_has_its_room(self):
         self.assertIsNotNone(room("service/core/plan.cc"))
         self.assertIsNone(room("elsewhere/a.cc"))
