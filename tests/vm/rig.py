@@ -52,7 +52,7 @@ class Rig:
         self.logs = f"{OUT}/{name}"
         self.users = []
         self.services = {}  # name -> process: what must hold on to nothing
-        self._name, self._processes = name, []
+        self.name, self._processes = name, []
         for folder in (self.run, self.logs):
             shutil.rmtree(folder, ignore_errors=True)
             os.makedirs(folder)
@@ -61,6 +61,9 @@ class Rig:
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
         for process in reversed(self._processes):
             if process.poll() is None:
                 process.kill()
@@ -78,10 +81,10 @@ class Rig:
     def sub(self, name):
         """Returns a Rig for a part of this scenario that is over before the rest
         begins."""
-        return Rig(self.plan, f"{self._name}-{name}")
+        return Rig(self.plan, f"{self.name}-{name}")
 
     def say(self, text):
-        print(f"vm: {time.monotonic():7.1f} {self._name}: {text}", flush=True)
+        print(f"vm: {time.monotonic():7.1f} {self.name}: {text}", flush=True)
 
     # -- modules and users ----------------------------------------------------
 

@@ -1,5 +1,6 @@
-"""What ./dev vm shows, each by name. A scenario gets a Rig, returns what it
-measured, and raises when something is not as it must be."""
+"""What ./dev vm shows, each by name. A scenario gets a Rig, or a Host on which
+everybody computes already; returns what it measured, and raises when something
+is not as it must be."""
 
 import json
 import os
@@ -8,10 +9,11 @@ import time
 
 from tests.vm import byhand, kernel
 from tests.vm.baton import Host, blackouts, reason_of, state_of
-from tests.vm.rig import expect
+from tests.vm.rig import Rig, expect
 
 SCENARIOS = {}
 DEFAULT = []
+ON_A_HOST = set()  # names of those that get a Host, and leave it well
 
 
 def on_request(function):
@@ -24,6 +26,12 @@ def scenario(function):
     """A scenario that CI runs, too."""
     DEFAULT.append(function.__name__.replace("_", "-"))
     return on_request(function)
+
+
+def on_a_host(function):
+    """A scenario of a host with two machines and a plain client."""
+    ON_A_HOST.add(function.__name__.replace("_", "-"))
+    return function
 
 
 def major(module):
@@ -58,7 +66,35 @@ def started(rig, module="1.0", machines=2, clients=1, **options):
         rig.client(f"plain{number or ''}")
     host = Host(rig, module, **options)
     host.start()
+    if module == "1.0":
+        host.push("1.0", "1.0")
     return host
+
+
+class Stage:
+    """The Host that scenarios share that come one after the other."""
+
+    def __init__(self, plan):
+        self._plan, self._rig, self._host = plan, None, None
+
+    def host(self, name):
+        """Returns it, started now if need be, for the scenario of that name."""
+        if self._rig is None:
+            self._rig = Rig(self._plan, "host")
+            self._host = started(self._rig)
+        self._rig.name = name
+        return self._host
+
+    def clear(self):
+        """Ends it, where it is."""
+        rig, self._rig = self._rig, None
+        if rig is not None:
+            rig.close()
+
+
+def other():
+    """Returns the version that is not loaded."""
+    return "1.0" if kernel.version() == "2.0" else "2.0"
 
 
 def silences(rig, since):
@@ -77,14 +113,20 @@ def done(host, version):
 
 
 @on_request
-def rollout(rig):
+@on_a_host
+def rollout(host):
     """1.0 to 2.0 under two machines and a plain client, from the command line."""
-    host = started(rig)
+    to_the_first(host)
     since = time.monotonic()
     update = done(host, "2.0")
-    rig.check_users(driver=2)
+    host.rig.check_users(driver=2)
     expect(kernel.version() == "2.0", f"loaded is {kernel.version()}")
-    return {"blackout_ms": blackouts(update), "silence_ms": silences(rig, since)}
+    return {"blackout_ms": blackouts(update), "silence_ms": silences(host.rig, since)}
+
+
+def to_the_first(host):
+    if kernel.version() != "1.0":
+        done(host, "1.0")
 
 
 @on_request
@@ -130,42 +172,41 @@ def held_on(rig):
     }
 
 
-def swaps(rig, count):
-    host = started(rig)
-    host.push("1.0", "1.0")
+def swaps(host, count):
+    rig, first, longest = host.rig, None, 0
     # The first two fill what is filled once.
-    first, longest = None, 0
     for number in range(count):
-        since = time.monotonic()
-        version = "2.0" if number % 2 == 0 else "1.0"
+        since, version = time.monotonic(), other()
         done(host, version)
         rig.check_users(driver=major(version), turns=5)
         longest = max(longest, *silences(rig, since).values())
         if number == 1:
             first = held_on(rig)
     last = held_on(rig)
-    rig.check_users(driver=major(version), turns=40)
+    rig.check_users(driver=major(version))
     grown = {what: (first[what], last[what]) for what in last if last[what] > first[what]}
     expect(not grown, f"grew from swap 2 to swap {count}: {grown}")
     return {"swaps": count, "longest_silence_ms": longest, "held": last}
 
 
 @on_request
-def few_swaps(rig):
+@on_a_host
+def few_swaps(host):
     """Four swaps in a row, 1.0 and 2.0 in turn; nothing grows."""
-    return swaps(rig, 4)
+    return swaps(host, 4)
 
 
 @on_request
-def twenty_swaps(rig):
+@on_a_host
+def twenty_swaps(host):
     """Twenty swaps in a row, 1.0 and 2.0 in turn; nothing grows."""
-    return swaps(rig, 20)
+    return swaps(host, 20)
 
 
-def falls_back(rig, host, bad, old="1.0"):
+def falls_back(host, bad, old="1.0"):
     """Rolls out 1.0's successor `bad`, which leads back to the old module with
     the machines alive. Returns what was said of it."""
-    version = f"2.{10 + len(host.pushed)}"
+    rig, version = host.rig, f"2.{10 + len(host.pushed)}"
     host.push(version, bad)
     since = time.monotonic()
     update = host.roll_out(version)
@@ -180,10 +221,11 @@ def falls_back(rig, host, bad, old="1.0"):
 
 
 @on_request
-def misbehaviour(rig):
+@on_a_host
+def misbehaviour(host):
     """New modules that refuse early, refuse late, do not load, lose memory."""
-    host = started(rig)
-    return {bad: falls_back(rig, host, bad) for bad in (
+    to_the_first(host)
+    return {bad: falls_back(host, bad) for bad in (
         "2.0-refuses-early", "2.0-refuses-late", "2.0-does-not-load", "2.0-loses-memory")}
 
 
@@ -191,7 +233,7 @@ def misbehaviour(rig):
 def holds_on(rig):
     """An old module that cannot be unloaded once it has saved."""
     host = started(rig, module="1.0-holds-on", machines=1)
-    return falls_back(rig, host, "2.0", old="1.0-holds-on")
+    return falls_back(host, "2.0", old="1.0-holds-on")
 
 
 FAIL_POINTS = (
@@ -202,13 +244,11 @@ FAIL_POINTS = (
 )
 
 
-def killed(rig, points):
+def killed(host, points):
     """The shim dies at each place; the next one finishes, or goes back."""
-    host = started(rig, machines=1)
-    host.push("1.0", "1.0")
-    ends = {}
+    rig, ends = host.rig, {}
     for point in points:
-        version = "1.0" if kernel.version() == "2.0" else "2.0"
+        version = other()
         host.kill_shim()
         host.start_shim({"BATON_FAIL_POINT": f"{point}=kill"})
         host.wait_ready()
@@ -220,19 +260,23 @@ def killed(rig, points):
         rig.check_users(driver=major(kernel.version()), turns=10)
         rig.check_machines()
         ends[point] = state_of(update)
+        rig.say(f"killed at {point}: {ends[point]}")
+    rig.check_users(driver=major(kernel.version()))
     return {"ends": ends}
 
 
 @on_request
-def killed_at_two_steps(rig):
+@on_a_host
+def killed_at_two_steps(host):
     """The shim is killed once the old module is gone, and before machines go on."""
-    return killed(rig, ("shim.vfio_after_unload", "shim.vfio_before_resume"))
+    return killed(host, ("shim.vfio_after_unload", "shim.vfio_before_resume"))
 
 
 @on_request
-def killed_at_each_step(rig):
+@on_a_host
+def killed_at_each_step(host):
     """The shim is killed at each of its fail points."""
-    return killed(rig, FAIL_POINTS)
+    return killed(host, FAIL_POINTS)
 
 
 @on_request
@@ -272,13 +316,11 @@ def compare(rig, memory_mib, times):
     with rig.sub("by-hand") as hand:
         by_hand_ms = times_by_hand(hand, memory_mib, times)
     rig.machine("vm-a", memory_mib=memory_mib)
-    host = Host(rig)
-    host.start()
-    host.push("1.0", "1.0")
+    host = started(rig, machines=0, clients=0)
     baton_ms = []
-    for number in range(times):
+    for _ in range(times):
         since = time.monotonic()
-        done(host, ("2.0", "1.0")[number % 2])
+        done(host, other())
         rig.users[0].turns.wait(5)
         baton_ms.append(rig.users[0].turns.silence(since) * 1e3)
     rig.check_users(driver=1 + times % 2)

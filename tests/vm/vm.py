@@ -40,6 +40,7 @@ def arguments():
     parser.add_argument("--all", action="store_true", help="run every scenario")
     parser.add_argument("--accel", choices=("kvm", "tcg"), help="how to run the outer machine")
     parser.add_argument("--minutes", type=float, default=9.5, help="end it after so long (9.5)")
+    parser.add_argument("--out", metavar="FOLDER", help="where logs go (in the cache)")
     parser.add_argument("--json", action="store_true", help="end with the results on stdout")
     parser.add_argument("--binaries", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--cache", required=True, help=argparse.SUPPRESS)
@@ -55,7 +56,7 @@ def prepare(options):
     """Returns the machine's command line, its environment, and its folder."""
     fetched = packages(f"{options.cache}/packages", say)
     modules = builds.modules(ROOT, options.cache, fetched, say)
-    out = f"{options.cache}/out"
+    out = os.path.abspath(options.out or f"{options.cache}/out")
     shutil.rmtree(out, ignore_errors=True)
     os.makedirs(out)
     plan = {
