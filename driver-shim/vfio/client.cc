@@ -163,7 +163,7 @@ Json Client::Record() const {
   return {{"pid", process_.pid}, {"start", process_.start}};
 }
 
-void Client::Recall(const Json& record) {
+void Client::Recall(const Json& record, core::Phase /*phase*/) {
   process_ = {.pid = record.value("pid", 0),
               .start = record.value("start", uint64_t{0})};
 }

@@ -55,7 +55,7 @@ class Client final : public Holder {
   absl::Status Confirm(const Budget& budget) override;
   absl::StatusOr<Device*> HeldDevice(const Budget& budget) override;
   Json Record() const override;
-  void Recall(const Json& record) override;
+  void Recall(const Json& record, core::Phase phase) override;
 
  private:
   using Facts = std::map<std::string, std::string>;

@@ -112,10 +112,10 @@ TEST_F(ClientTest, EachCallMayBeRepeatedByAnotherShim) {
   EXPECT_TRUE(holder_->Present());
   const Json record = holder_->Record();
   NewShim();
-  holder_->Recall(record);
+  holder_->Recall(record, core::Phase::kRuns);
   ASSERT_TRUE(holder_->Release(budget_()).ok());
   NewShim();
-  holder_->Recall(record);
+  holder_->Recall(record, core::Phase::kRuns);
   ASSERT_TRUE(holder_->Release(budget_()).ok());
   NewShim();
   ASSERT_TRUE(holder_->Restore(*stream, budget_()).ok());

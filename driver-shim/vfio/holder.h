@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "driver-shim/vfio/budget.h"
+#include "driver-shim/vfio/core/acts.h"
 #include "driver-shim/vfio/core/blocker.h"
 #include "driver-shim/vfio/device.h"
 #include "driver-shim/vfio/stream.h"
@@ -67,9 +68,10 @@ class Holder {
   // The device as it is held now. Errors: DEVICE_GONE
   virtual absl::StatusOr<Device*> HeldDevice(const Budget& budget) = 0;
 
-  // What another life of the shim must know to go on, and its counterpart.
+  // What another life of the shim must know to go on, and its counterpart: how
+  // far that life had come is the vGPU's phase.
   virtual Json Record() const = 0;
-  virtual void Recall(const Json& record) = 0;
+  virtual void Recall(const Json& record, core::Phase phase) = 0;
 };
 
 }  // namespace baton::vfio

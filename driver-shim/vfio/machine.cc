@@ -539,11 +539,10 @@ Json Machine::Record() const {
           {"next_log", next_.log},
           {"next_bound", next_.bound},
           {"given", given_},
-          {"was_running", was_running_},
-          {"stopped", stopped_}};
+          {"was_running", was_running_}};
 }
 
-void Machine::Recall(const Json& record) {
+void Machine::Recall(const Json& record, core::Phase phase) {
   line_.memory_path = record.value("memory", "");
   line_.device = record.value("device", std::map<std::string, std::string>());
   line_.next = record.value("next_line", std::vector<std::string>());
@@ -562,7 +561,8 @@ void Machine::Recall(const Json& record) {
   next_.socket = next_.bound;
   given_ = record.value("given", false);
   was_running_ = record.value("was_running", true);
-  stopped_ = record.value("stopped", false);
+  // It may have been stopped, and nobody wrote that down.
+  stopped_ = phase != core::Phase::kRuns;
 }
 
 }  // namespace baton::vfio

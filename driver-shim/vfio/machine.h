@@ -49,7 +49,7 @@ class Machine final : public Holder {
   absl::Status Confirm(const Budget& budget) override;
   absl::StatusOr<Device*> HeldDevice(const Budget& budget) override;
   Json Record() const override;
-  void Recall(const Json& record) override;
+  void Recall(const Json& record, core::Phase phase) override;
 
  private:
   // One QEMU.

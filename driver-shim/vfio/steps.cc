@@ -68,7 +68,10 @@ absl::Status Steps::Start(const port::DriverImage& image,
 absl::Status Steps::Recall(Record record) {
   record_ = std::move(record);
   try {
-    for (Vgpu& vgpu : vgpus_) vgpu.holder->Recall(RecordOf(vgpu).holder);
+    for (Vgpu& vgpu : vgpus_) {
+      const VgpuRecord& known = RecordOf(vgpu);
+      vgpu.holder->Recall(known.holder, known.phase);
+    }
   } catch (const Json::exception& error) {
     return ErrorWithReason(
         absl::StatusCode::kDataLoss, "RECORD_DAMAGED",

@@ -209,7 +209,7 @@ class FakeHolder final : public Holder {
   }
 
   Json Record() const override { return {{"name", name_}}; }
-  void Recall(const Json& /*record*/) override {}
+  void Recall(const Json& /*record*/, core::Phase /*phase*/) override {}
 
  private:
   FakeWorld::Guest& Guest() { return world_.guests()[name_]; }
