@@ -164,7 +164,7 @@ std::string SignOfAnotherFleet(const Fleet& fleet, const std::string& name,
   if (claim.attempt <= update->attempt && !other) return "";
   return absl::StrCat("the agent ", Text(claim),
                       ", yet the last one that was given out is ",
-                      update->attempt, " of '", host->rollout, "'");
+                      update->attempt, " of '", host->rollout.str(), "'");
 }
 
 // Ends the update that the host will never report. Whoever looks finds out what
@@ -189,7 +189,7 @@ void TakeOver(const Claim& claim, const std::string& sign, Host& host,
   if (unknown && !host.quarantine.has_value()) {
     host.quarantine =
         Quarantine{"", kStoreIsOlder,
-                   absl::StrCat("'", host.name, "' ", Text(claim),
+                   absl::StrCat("'", host.name.str(), "' ", Text(claim),
                                 ", the last one known is ", host.attempt)};
   }
   host.attempt = std::max(host.attempt, claim.attempt);
@@ -225,7 +225,7 @@ absl::StatusOr<Told> ToldBy(const HostHeard& event, const Host& host) {
         absl::StatusCode::kAborted, "INVENTORY_UNKNOWN",
         absl::StrCat("'", event.host, "' told a change of inventory \"",
                      change.base, "\", the one known is \"",
-                     host.inventory_digest, "\": connect again"));
+                     host.inventory_digest.view(), "\": connect again"));
   }
   return Told{Changed(host.inventory.Get(), change), change.digest};
 }
@@ -443,8 +443,8 @@ void Remember(const Host& host, const Rollout& rollout, const Update& update,
               Editor& editor) {
   const std::string& driver = DriverNameOf(
       rollout, rollout.plan->waves[update.wave].hosts[update.position]);
-  editor.AddToHistory(
-      CostOf(host, update, WithVersion(driver, update.from_version), driver));
+  editor.AddToHistory(CostOf(
+      host, update, WithVersion(driver, update.from_version.str()), driver));
 }
 
 void End(const UpdateReported& event, Update& update, Editor& editor) {
@@ -550,9 +550,10 @@ absl::Status On(const UpdateReported& event, Editor& editor) {
   Update& update = editor.EditUpdate(report.rollout, event.host);
   Take(report, update);
   if (effect == Effect::kEnd) End(event, update, editor);
-  editor.Audit("update.report", name,
-               absl::StrCat(Name(update.state), " after ", Name(update.step),
-                            update.reason.empty() ? "" : ": ", update.reason));
+  editor.Audit(
+      "update.report", name,
+      absl::StrCat(Name(update.state), " after ", Name(update.step),
+                   update.reason.empty() ? "" : ": ", update.reason.str()));
   return absl::OkStatus();
 }
 

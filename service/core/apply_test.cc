@@ -551,7 +551,7 @@ TEST(Regression, WhoseForgottenAttemptEndedQuarantinedIsNotReady) {
     if (!row.then) continue;
     EXPECT_EQ(host.quarantine->reason, "STORE_IS_OLDER");
     EXPECT_EQ(host.quarantine->message,
-              absl::StrCat("'", host.name,
+              absl::StrCat("'", host.name.str(),
                            "' has finished attempt 4 QUARANTINED, the last one "
                            "known is 0"));
   }

@@ -172,8 +172,8 @@ absl::Status On(const DeleteHost& event, Editor& editor) {
   if (!found->rollout.empty()) {
     return RefusedError(
         "HOST_UPDATING",
-        absl::StrCat("'", found->rollout, "' holds the slot of '", event.host,
-                     "', want it released"));
+        absl::StrCat("'", found->rollout.str(), "' holds the slot of '",
+                     event.host, "', want it released"));
   }
   const Rollout* claimant = ClaimantOf(editor.fleet(), event.host);
   if (claimant != nullptr) {

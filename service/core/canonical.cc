@@ -85,9 +85,9 @@ void PlannedLines(std::string& text, const PlannedWave& wave) {
   Line(text, "approvals", uint64_t{wave.approvals});
   Line(text, "wave_failures_max", wave.failures_max);
   for (const PlannedHost& host : wave.hosts) {
-    Line(text, "host", host.host);
-    Line(text, "from", host.from_version);
-    Line(text, "to", host.to_driver);
+    Line(text, "host", host.host.str());
+    Line(text, "from", host.from_version.str());
+    Line(text, "to", host.to_driver.str());
     if (host.without_way_back) Line(text, "without_way_back", uint64_t{1});
   }
   if (!wave.coverage.has_value()) return;
@@ -105,9 +105,9 @@ std::map<std::string, std::string> PlacesOf(const RolloutPlan& plan) {
   std::map<std::string, std::string> places;
   for (const PlannedWave& wave : plan.waves) {
     for (const PlannedHost& host : wave.hosts) {
-      places[host.host] =
-          absl::StrCat("in wave '", wave.name, "' from ", host.from_version,
-                       host.without_way_back ? " without a way back" : "");
+      places[host.host] = absl::StrCat(
+          "in wave '", wave.name, "' from ", host.from_version.str(),
+          host.without_way_back ? " without a way back" : "");
     }
   }
   for (const BlockedHost& host : plan.blocked) {

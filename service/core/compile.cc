@@ -80,10 +80,12 @@ absl::StatusOr<Selection> SelectByLabels(const Fleet& fleet,
 
 // Whether every adapter of `host` runs `driver`.
 bool Runs(const Host& host, const std::string& driver) {
-  return std::all_of(host.inventory.adapters.begin(),
-                     host.inventory.adapters.end(), [&](const Adapter& a) {
-                       return DriverName(a.driver, a.driver_version) == driver;
-                     });
+  for (const Adapter& adapter : host.inventory.adapters) {
+    if (DriverName(adapter.driver, adapter.driver_version) != driver) {
+      return false;
+    }
+  }
+  return true;
 }
 
 // Judges one host that `original` brought to its driver.
@@ -92,8 +94,8 @@ void JudgeToTakeBack(const Fleet& fleet, const Rollout& rollout,
                      Selection& selection) {
   const Host* host = FindHost(fleet, name);
   if (host == nullptr) return;  // it was deleted
-  const std::string old_driver =
-      WithVersion(original.spec.driver, original.updates.at(name).from_version);
+  const std::string old_driver = WithVersion(
+      original.spec.driver, original.updates.at(name).from_version.str());
   const Driver* driver = FindDriver(fleet, old_driver);
   if (driver == nullptr) {
     selection.blocked.push_back(
@@ -259,7 +261,9 @@ absl::Status Cut(const RolloutSpec& spec, std::vector<Candidate> hot,
   for (size_t i = 0; i < specs.size(); ++i) {
     std::vector<PlannedHost> hosts;
     std::vector<absl::Duration>& times = durations.emplace_back();
-    for (const size_t host : cutter.Take(specs[i])) {
+    const std::vector<size_t> taken = cutter.Take(specs[i]);
+    hosts.reserve(taken.size());
+    for (const size_t host : taken) {
       hosts.push_back(std::move(hot[host].planned));
       times.push_back(hot[host].duration);
     }

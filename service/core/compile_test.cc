@@ -35,7 +35,8 @@ absl::Duration Blackout() {
 std::vector<int> NumbersOf(const PlannedWave& wave) {
   std::vector<int> numbers;
   for (const PlannedHost& host : wave.hosts) {
-    numbers.push_back(std::stoi(host.host.substr(host.host.rfind('-') + 1)));
+    const std::string& name = host.host;
+    numbers.push_back(std::stoi(name.substr(name.rfind('-') + 1)));
   }
   return numbers;
 }

@@ -32,8 +32,9 @@ Editor::Editor(const Event& event, Fleet& fleet)
 Host& Editor::EditHost(const std::string& name) {
   index_.BeforeHost(name);
   changes_.hosts.insert(name);
-  Host& host = fleet_.hosts[name];
-  host.name = name;
+  const auto found = fleet_.hosts.try_emplace(name).first;
+  Host& host = found->second;
+  host.name = found->first;
   host.version = revision_;
   return host;
 }

@@ -67,7 +67,7 @@ Gate RetryGate(const Fleet& fleet, const Rollout& rollout) {
           .reason = "RETRY_BACKOFF",
           .message =
               absl::StrCat(name, " tries again in ", absl::FormatDuration(wait),
-                           ", after ", update.reason),
+                           ", after ", update.reason.str()),
           .value = absl::StrCat(HostsText(later.size()), " backing off"),
           .limit = absl::StrCat(rollout.spec.retry.attempts, " attempts"),
           .holder = name,
@@ -176,7 +176,7 @@ Gate SlotGate(const Fleet& fleet, const Host& host) {
   gate.holder = host.rollout;
   gate.value = std::string(Name(update->step));
   gate.message = absl::StrCat(
-      "'", host.rollout, "' updates it, attempt ", update->attempt,
+      "'", host.rollout.str(), "' updates it, attempt ", update->attempt,
       update->step == Step::kNone
           ? ", no step is finished"
           : absl::StrCat(", finished ", Name(update->step)),

@@ -5,9 +5,9 @@
 namespace baton::core {
 namespace {
 
-template <typename T>
-const T* Find(const std::map<std::string, T>& records,
-              const std::string& name) {
+template <typename Records>
+const typename Records::mapped_type* Find(const Records& records,
+                                          const std::string& name) {
   const auto found = records.find(name);
   return found == records.end() ? nullptr : &found->second;
 }

@@ -9,7 +9,9 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/container/btree_set.h"
 #include "absl/time/time.h"
+#include "base/interned.h"
 #include "service/core/audit.h"
 #include "service/core/driver.h"
 #include "service/core/history.h"
@@ -71,7 +73,7 @@ struct StoreDoubt {
 };
 
 // A connected host, by when it was last heard of.
-using Silence = std::pair<absl::Time, std::string>;
+using Silence = std::pair<absl::Time, Interned>;
 
 // When an update's back-off ends: time, rollout, host.
 using Alarm = std::tuple<absl::Time, std::string, std::string>;
@@ -98,7 +100,7 @@ struct Fleet {
   std::optional<Freeze> freeze = std::nullopt;
   std::optional<EmergencyStopRecord> emergency_stop = std::nullopt;
 
-  std::map<std::string, Host> hosts = {};
+  Hosts hosts = {};
   std::map<std::string, Driver> drivers = {};
   std::map<std::string, Rollout> rollouts = {};
   std::map<std::string, RecordedRequest> requests = {};  // by request_id
@@ -109,7 +111,7 @@ struct Fleet {
   // that nothing walks hosts or updates; see index.h.
   std::set<std::string> active = {};       // rollouts that are
   std::set<std::string> taking_back = {};  // rollouts that WantsRollback()
-  std::set<Silence> silence = {};          // connected hosts
+  absl::btree_set<Silence> silence = {};   // connected hosts
   std::set<Alarm> alarms = {};             // pending updates that back off
   Ledger ledger = {};
 

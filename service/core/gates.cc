@@ -217,8 +217,9 @@ Gate VerdictGate(const Fleet& fleet, const Rollout& rollout, const Host& host) {
   Close(verdict.reason == "HOST_OFFLINE" ? GateVerdict::kWait
                                          : GateVerdict::kStop,
         verdict.reason, gate);
-  gate.holder = verdict.reason == "HOST_CORDONED" ? host.cordon->by : host.name;
-  gate.message = absl::StrCat(host.name, ": ", verdict.message);
+  gate.holder =
+      verdict.reason == "HOST_CORDONED" ? host.cordon->by : host.name.str();
+  gate.message = absl::StrCat(host.name.str(), ": ", verdict.message);
   return gate;
 }
 
@@ -243,7 +244,7 @@ Gate BackoffGate(const Fleet& fleet, const Rollout& rollout, const Host& host) {
   gate.next_check = update.not_before - fleet.now;
   gate.message =
       absl::StrCat("it tries again in ", absl::FormatDuration(*gate.next_check),
-                   ": ", update.reason, " ", update.message);
+                   ": ", update.reason.str(), " ", update.message.str());
   return gate;
 }
 

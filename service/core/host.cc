@@ -44,10 +44,10 @@ Inventory Changed(Inventory inventory, const InventoryChange& change) {
 void Pack(const Adapter& adapter, Packer& to) {
   for (const std::string* text :
        {&adapter.name, &adapter.model, &adapter.pci_id, &adapter.driver,
-        &adapter.driver_version, &adapter.image_digest, &adapter.fault,
-        &adapter.kernel_release}) {
+        &adapter.driver_version, &adapter.fault, &adapter.kernel_release}) {
     to.Text(*text);
   }
+  to.Digest(adapter.image_digest);
   to.Number(adapter.hot_update_capable ? 1 : 0);
   to.Number(adapter.vgpus.size());
   for (const VirtualGpu& vgpu : adapter.vgpus) {
@@ -68,10 +68,10 @@ void Pack(const Adapter& adapter, Packer& to) {
 void Unpack(Unpacker& from, Adapter& adapter) {
   for (std::string* text :
        {&adapter.name, &adapter.model, &adapter.pci_id, &adapter.driver,
-        &adapter.driver_version, &adapter.image_digest, &adapter.fault,
-        &adapter.kernel_release}) {
+        &adapter.driver_version, &adapter.fault, &adapter.kernel_release}) {
     *text = from.Text();
   }
+  adapter.image_digest = from.Digest();
   adapter.hot_update_capable = from.Number() != 0;
   adapter.vgpus.resize(from.Number());
   for (VirtualGpu& vgpu : adapter.vgpus) {
@@ -91,12 +91,12 @@ void Unpack(Unpacker& from, Adapter& adapter) {
 
 KeptInventory::KeptInventory(const Inventory& inventory)
     : adapters(inventory.adapters),
+      hooks(inventory.hooks),
       fault(inventory.fault),
-      available_memory_bytes(inventory.available_memory_bytes),
-      hooks(inventory.hooks) {}
+      available_memory_bytes(inventory.available_memory_bytes) {}
 
 Inventory KeptInventory::Get() const {
-  return {adapters.Get(), fault, available_memory_bytes, hooks};
+  return {adapters.Get(), fault, available_memory_bytes, hooks.Get()};
 }
 
 void Pack(const Label& label, Packer& to) {
@@ -109,13 +109,13 @@ void Unpack(Unpacker& from, Label& label) {
   label.value = from.Text();
 }
 
-Packed<Label> PackedLabels(const Labels& labels) {
+KeptLabels PackedLabels(const Labels& labels) {
   std::vector<Label> list;
   for (const auto& [key, value] : labels) list.push_back({key, value});
   return list;
 }
 
-Labels LabelsIn(const Packed<Label>& labels) {
+Labels LabelsIn(const KeptLabels& labels) {
   Labels found;
   for (const auto& [key, value] : labels) found[key] = value;
   return found;
@@ -134,7 +134,7 @@ std::string StateMessageOf(const Host& host) {
     case HostState::kReady:
       return "";
     case HostState::kUpdating:
-      return absl::StrCat("'", host.rollout, "' holds its slot",
+      return absl::StrCat("'", host.rollout.str(), "' holds its slot",
                           host.connected() ? "" : "; no agent is connected");
     case HostState::kQuarantined:
       return absl::StrCat("'", host.quarantine->rollout,
@@ -155,8 +155,7 @@ Labels LabelsOf(const Host& host) {
 }
 
 std::string LabelOf(const Host& host, const std::string& key) {
-  for (const Packed<Label>* labels :
-       {&host.operator_labels, &host.agent_labels}) {
+  for (const KeptLabels* labels : {&host.operator_labels, &host.agent_labels}) {
     for (const Label& label : *labels) {
       if (label.key == key) return label.value;
     }

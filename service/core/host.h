@@ -2,6 +2,7 @@
 #define SERVICE_CORE_HOST_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -9,6 +10,8 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "base/interned.h"
+#include "service/core/compact.h"
 #include "service/core/packed.h"
 #include "service/core/rare.h"
 
@@ -83,9 +86,9 @@ void Unpack(Unpacker& from, Adapter& adapter);
 // An inventory as a host keeps it.
 struct KeptInventory {
   Packed<Adapter> adapters = {};
-  std::string fault = "";
+  Packed<std::string> hooks = {};
+  Interned fault = "";
   std::optional<uint64_t> available_memory_bytes = std::nullopt;
-  std::vector<std::string> hooks = {};
 
   KeptInventory() = default;
   KeptInventory(const Inventory& inventory);  // NOLINT: it is the same
@@ -102,8 +105,10 @@ struct Label {
 void Pack(const Label& label, Packer& to);
 void Unpack(Unpacker& from, Label& label);
 
-Packed<Label> PackedLabels(const Labels& labels);
-Labels LabelsIn(const Packed<Label>& labels);
+// Whole racks have the same.
+using KeptLabels = Packed<Label, Interned>;
+KeptLabels PackedLabels(const Labels& labels);
+Labels LabelsIn(const KeptLabels& labels);
 
 struct Cordon {
   std::string by = "";
@@ -132,18 +137,18 @@ enum class HostState : uint8_t {
 };
 
 struct Host {
-  std::string name = "";               // "hosts/{host}"
-  Packed<Label> agent_labels = {};     // by key
-  Packed<Label> operator_labels = {};  // by key
-  std::string boot_id = "";
-  std::string agent_version = "";
+  Interned name = "";               // "hosts/{host}"
+  KeptLabels agent_labels = {};     // by key
+  KeptLabels operator_labels = {};  // by key
+  Compact boot_id = "";
+  Interned agent_version = "";
   KeptInventory inventory = {};
-  std::string inventory_digest = "";  // the agent's name for it; empty: none
+  Compact inventory_digest = "";  // the agent's name for it; empty: none
   Rare<Cordon> cordon = std::nullopt;
   Rare<Quarantine> quarantine = std::nullopt;
-  std::string rollout = "";  // that holds the slot; empty: the slot is free
-  uint64_t attempt = 0;      // the last one given out
-  uint64_t version = 0;      // the fleet's revision at the last visible change
+  Interned rollout = "";  // that holds the slot; empty: the slot is free
+  uint64_t attempt = 0;   // the last one given out
+  uint64_t version = 0;   // the fleet's revision at the last visible change
 
   // Below: true of this process only, never stored. A stream's number is unique
   // in the life of the process; 0: no stream is open.
@@ -152,11 +157,14 @@ struct Host {
 
   // Derived, never stored: the active rollout in which the host's update has
   // not ended, whether it has a slot there or waits for one. Empty: none.
-  std::string claimant = "";
+  Interned claimant = "";
 
   bool connected() const { return stream != 0; }
   bool operator==(const Host&) const = default;
 };
+
+// By name.
+using Hosts = std::map<Interned, Host, std::less<>>;
 
 // Returns the state. Where several are true the first of: QUARANTINED,
 // UPDATING, OFFLINE, UNHEALTHY.

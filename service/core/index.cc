@@ -155,7 +155,7 @@ absl::Status CheckIndex(const Fleet& fleet) {
   if (!(fresh.ledger == fleet.ledger)) what += " ledger";
   for (const auto& [name, host] : fresh.hosts) {
     if (host == fleet.hosts.at(name)) continue;
-    absl::StrAppend(&what, " claim of '", name, "'");
+    absl::StrAppend(&what, " claim of '", name.str(), "'");
   }
   for (const auto& [name, rollout] : fresh.rollouts) {
     const Rollout& kept = fleet.rollouts.at(name);

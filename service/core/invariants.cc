@@ -37,16 +37,19 @@ absl::Status CheckWaves(const Rollout& rollout) {
   for (const auto& [host, update] : rollout.updates) {
     const auto found = planned.find(host);
     if (found == planned.end() || found->second != update.wave) {
-      return Broken("S10", absl::StrCat("'", host, "' is not planned in '",
-                                        rollout.name, "'"));
+      return Broken("S10",
+                    absl::StrCat("'", host.str(), "' is not planned in '",
+                                 rollout.name, "'"));
     }
     if (update.wave > rollout.wave && update.attempt != 0) {
-      return Broken("S10", absl::StrCat("'", host, "' of wave ", update.wave,
-                                        " started in wave ", rollout.wave));
+      return Broken("S10",
+                    absl::StrCat("'", host.str(), "' of wave ", update.wave,
+                                 " started in wave ", rollout.wave));
     }
     if (update.wave < rollout.wave && !HasEnded(update.state)) {
-      return Broken("S10", absl::StrCat("'", host, "' of wave ", update.wave,
-                                        " goes on in wave ", rollout.wave));
+      return Broken("S10",
+                    absl::StrCat("'", host.str(), "' of wave ", update.wave,
+                                 " goes on in wave ", rollout.wave));
     }
   }
   return absl::OkStatus();
@@ -61,7 +64,7 @@ absl::Status CheckSlots(const Fleet& fleet) {
       if (HasEnded(update.state)) continue;
       if (!claimed.insert({host, name}).second) {
         return Broken("exclusive",
-                      absl::StrCat("'", host, "' is claimed by '", name,
+                      absl::StrCat("'", host.str(), "' is claimed by '", name,
                                    "' and '", claimed[host], "'"));
       }
       if (update.state == UpdateState::kRunning) running[host] = name;
@@ -71,13 +74,13 @@ absl::Status CheckSlots(const Fleet& fleet) {
     const auto found = running.find(name);
     const std::string want = found == running.end() ? "" : found->second;
     if (host.rollout != want) {
-      return Broken(
-          "S11", absl::StrCat("slot of '", name, "' is held by '", host.rollout,
-                              "', running in '", want, "'"));
+      return Broken("S11", absl::StrCat("slot of '", name.str(),
+                                        "' is held by '", host.rollout.str(),
+                                        "', running in '", want, "'"));
     }
     if (found == running.end()) continue;
     if (FindUpdate(fleet, want, name)->attempt > host.attempt) {
-      return Broken("S13", absl::StrCat("'", name,
+      return Broken("S13", absl::StrCat("'", name.str(),
                                         "' runs an attempt that "
                                         "was never given out"));
     }
@@ -95,8 +98,8 @@ absl::Status CheckActive(const Fleet& fleet) {
     if (!IsFinished(rollout.state)) continue;
     for (const auto& [host, update] : rollout.updates) {
       if (HasEnded(update.state)) continue;
-      return Broken("S11",
-                    absl::StrCat("'", name, "' ended before '", host, "' did"));
+      return Broken("S11", absl::StrCat("'", name, "' ended before '",
+                                        host.str(), "' did"));
     }
   }
   return absl::OkStatus();
@@ -139,7 +142,8 @@ absl::Status CheckMonotone(const Fleet& before, const Fleet& after) {
     const bool gone = host == nullptr && was.rollout.empty();
     if (gone && !was.connected()) continue;  // deleted
     if (host == nullptr || host->attempt < was.attempt) {
-      return Broken("S13", absl::StrCat("attempt of '", name, "' went back"));
+      return Broken("S13",
+                    absl::StrCat("attempt of '", name.str(), "' went back"));
     }
     if (was.rollout.empty() || host->rollout == was.rollout) continue;
     const Update* update = FindUpdate(after, was.rollout, name);
@@ -151,7 +155,7 @@ absl::Status CheckMonotone(const Fleet& before, const Fleet& after) {
         update != nullptr && update->state != UpdateState::kRunning;
     const bool ended = over && (reported || host->quarantine.has_value());
     if (!ended) {
-      return Broken("S11", absl::StrCat("slot of '", name,
+      return Broken("S11", absl::StrCat("slot of '", name.str(),
                                         "' was freed without a report"));
     }
   }
@@ -163,15 +167,17 @@ absl::Status CheckAdmission(const Host& was, const Host& host,
                             const Rollout& rollout) {
   if (rollout.state != RolloutState::kRunning || ExceedsTolerance(rollout)) {
     return Broken(
-        "S10", absl::StrCat("'", host.name, "' was admitted by '", rollout.name,
-                            "', which is ", Name(rollout.state)));
+        "S10", absl::StrCat("'", host.name.str(), "' was admitted by '",
+                            rollout.name, "', which is ", Name(rollout.state)));
   }
   if (LacksApprovals(rollout, rollout.wave)) {
-    return Broken("S10", absl::StrCat("'", host.name, "' was admitted by '",
-                                      rollout.name, "' without approvals"));
+    return Broken("S10",
+                  absl::StrCat("'", host.name.str(), "' was admitted by '",
+                               rollout.name, "' without approvals"));
   }
   if (host.attempt > was.attempt) return absl::OkStatus();
-  return Broken("S13", absl::StrCat("'", host.name, "' got an old attempt"));
+  return Broken("S13",
+                absl::StrCat("'", host.name.str(), "' got an old attempt"));
 }
 
 // What may be out of service by the admissions of one turn. Where those of
@@ -245,7 +251,7 @@ absl::Status CheckAdmissions(const Fleet& before, const Fleet& after) {
     const Rollout& rollout = after.rollouts.at(host.rollout);
     RETURN_IF_ERROR(CheckAdmission(*was, host, rollout));
     if (after.emergency_stop.has_value()) {
-      return Broken("S10", absl::StrCat("'", name,
+      return Broken("S10", absl::StrCat("'", name.str(),
                                         "' was admitted in an emergency stop"));
     }
     limits.Add(host, rollout);

@@ -61,8 +61,7 @@ void Ledger::Erase(const std::string& host) {
   entries_.erase(found);
 }
 
-void Ledger::SetLabels(std::set<std::string> labels,
-                       const std::map<std::string, Host>& hosts) {
+void Ledger::SetLabels(std::set<std::string> labels, const Hosts& hosts) {
   if (labels == labels_) return;
   labels_ = std::move(labels);
   domains_.clear();

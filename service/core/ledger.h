@@ -59,8 +59,7 @@ class Ledger {
   // Sets the labels whose values are failure domains.
   //
   // `hosts`  the fleet's, by name: at least those that were entered
-  void SetLabels(std::set<std::string> labels,
-                 const std::map<std::string, Host>& hosts);
+  void SetLabels(std::set<std::string> labels, const Hosts& hosts);
   const std::set<std::string>& labels() const { return labels_; }
 
   const Account& fleet() const { return fleet_; }

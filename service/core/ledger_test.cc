@@ -33,7 +33,7 @@ TEST(LedgerTest, CountsAHostUnderTheFirstThatIsTrue) {
 }
 
 TEST(LedgerTest, KeepsAnAccountOfEachDomain) {
-  std::map<std::string, Host> hosts;
+  Hosts hosts;
   for (const auto& [name, rack] :
        {std::pair{"hosts/a", "r1"}, {"hosts/b", "r1"}, {"hosts/c", ""}}) {
     hosts[name] = MakeHost(name, rack);
@@ -63,7 +63,7 @@ TEST(LedgerTest, KeepsAnAccountOfEachDomain) {
 }
 
 TEST(LedgerTest, BuildsTheDomainsOfANewLabel) {
-  std::map<std::string, Host> hosts;
+  Hosts hosts;
   hosts["hosts/a"] = MakeHost("hosts/a", "");
   hosts["hosts/a"].agent_labels = {{"rack", "r1"}, {"zone", "z"}};
   hosts["hosts/a"].stream = 0;

@@ -1,9 +1,15 @@
 #include "service/core/packed.h"
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/digest.h"
 
 namespace baton::core {
 namespace {
+
+constexpr absl::string_view kSha256 = "sha256:";
+constexpr size_t kSha256Bytes = 32;
 
 // Small numbers of either sign become small ones without.
 uint64_t ZigZag(int64_t value) {
@@ -30,7 +36,20 @@ void Packer::Text(absl::string_view text) {
   bytes_.append(text.data(), text.size());
 }
 
-void Packer::Time(absl::Time time) { Number(ZigZag(absl::ToUnixNanos(time))); }
+void Packer::Digest(absl::string_view text) {
+  const bool is_digest = IsSha256(text);
+  Number(is_digest ? 1 : 0);
+  if (!is_digest) return Text(text);
+  bytes_ += absl::HexStringToBytes(text.substr(kSha256.size()));
+}
+
+// Wraps around where it must: the reader does, too.
+void Packer::Time(absl::Time time) {
+  const int64_t ns = absl::ToUnixNanos(time);
+  Number(ZigZag(static_cast<int64_t>(static_cast<uint64_t>(ns) -
+                                     static_cast<uint64_t>(time_ns_))));
+  time_ns_ = ns;
+}
 
 void Packer::Duration(absl::Duration duration) {
   Number(ZigZag(absl::ToInt64Nanoseconds(duration)));
@@ -58,10 +77,21 @@ std::string Unpacker::Text() {
   return text;
 }
 
+std::string Unpacker::Digest() {
+  if (Number() == 0) return Text();
+  CHECK(kSha256Bytes <= bytes_.size());
+  std::string text = absl::StrCat(
+      kSha256, absl::BytesToHexString(bytes_.substr(0, kSha256Bytes)));
+  bytes_.remove_prefix(kSha256Bytes);
+  return text;
+}
+
 // Times that never were come back as they went in: the ends of the scale of
 // nanoseconds stand for the infinities.
 absl::Time Unpacker::Time() {
-  const int64_t ns = UnZigZag(Number());
+  time_ns_ = static_cast<int64_t>(static_cast<uint64_t>(time_ns_) +
+                                  static_cast<uint64_t>(UnZigZag(Number())));
+  const int64_t ns = time_ns_;
   if (ns == absl::ToUnixNanos(absl::InfinitePast())) {
     return absl::InfinitePast();
   }

@@ -23,7 +23,7 @@ std::set<int> RunningIn(const Stage& stage,
   std::set<int> running;
   for (const auto& [host, update] : stage.rollout(rollout).updates) {
     if (update.state == UpdateState::kRunning) {
-      running.insert(std::stoi(host.substr(host.rfind('-') + 1)));
+      running.insert(std::stoi(host.str().substr(host.str().rfind('-') + 1)));
     }
   }
   return running;

@@ -60,7 +60,7 @@ void MakeUpdates(Rollout& rollout) {
 
 const std::string& DriverNameOf(const Rollout& rollout,
                                 const PlannedHost& host) {
-  return host.to_driver.empty() ? rollout.spec.driver : host.to_driver;
+  return host.to_driver.empty() ? rollout.spec.driver : host.to_driver.str();
 }
 
 bool IsActive(RolloutState state) {

@@ -9,6 +9,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "base/interned.h"
 #include "service/core/tally.h"
 #include "service/core/update.h"
 
@@ -146,10 +147,10 @@ struct RolloutSpec {
 };
 
 struct PlannedHost {
-  std::string host = "";
-  std::string from_version = "";
+  Interned host = "";
+  Interned from_version = "";
   uint32_t vgpus = 0;
-  std::string to_driver = "";  // "drivers/{driver}/versions/{version}"
+  Interned to_driver = "";  // "drivers/{driver}/versions/{version}"
   // Longest of one of its vGPUs. Not part of the digest.
   absl::Duration predicted_blackout = absl::ZeroDuration();
   // Nobody knows that its driver can read what the new one saves, and the
@@ -252,7 +253,7 @@ struct Rollout {
 
   // By host name; empty until started. Stored one by one, each from its first
   // change on: until then it is as the plan made it.
-  std::map<std::string, Update> updates = {};
+  Updates updates = {};
 
   Tally tally = {};  // derived from `updates`
 

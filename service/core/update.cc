@@ -129,11 +129,14 @@ bool CountsAsFailure(const Update& update) {
 }
 
 std::string CauseOf(const Update& update) {
-  std::string cause = absl::StrCat(Name(update.state), ": ", update.reason);
+  std::string cause =
+      absl::StrCat(Name(update.state), ": ", update.reason.str());
   if (const auto failed = FirstFailure(update); failed.has_value()) {
     absl::StrAppend(&cause, DetailOf(*failed));
   }
-  if (!update.message.empty()) absl::StrAppend(&cause, "; ", update.message);
+  if (!update.message.empty()) {
+    absl::StrAppend(&cause, "; ", update.message.str());
+  }
   return cause;
 }
 

@@ -2,12 +2,15 @@
 #define SERVICE_CORE_UPDATE_H_
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "base/interned.h"
 #include "service/core/packed.h"
 
 namespace baton::core {
@@ -141,36 +144,37 @@ enum class Cancel : uint8_t {
 
 struct Update {
   UpdateState state = UpdateState::kPending;
-  uint64_t attempt = 0;  // 0: no slot yet
-  uint32_t wave = 0;     // index into the plan's waves
-  std::string from_version = "";
   Cancel cancel = Cancel::kNone;
+  Step step = Step::kNone;      // the agent's word, as all that it said last
+  bool past_no_return = false;  // the agent's word
+  uint32_t wave = 0;            // index into the plan's waves
+  // Derived, never stored: its index among the hosts of its wave.
+  uint32_t position = 0;
+  // Attempts that were spent; one that was paused is not.
+  uint32_t tries = 0;
+  uint64_t attempt = 0;  // 0: no slot yet
+  Interned from_version = "";
   absl::Time start_time = absl::InfinitePast();  // InfinitePast: not yet
   absl::Time end_time = absl::InfinitePast();    // InfinitePast: not yet
+  // A pending one is not started before. InfinitePast: at any time.
+  absl::Time not_before = absl::InfinitePast();
 
-  // What the agent said last.
+  // What else the agent said last.
   uint64_t sequence = 0;
-  Step step = Step::kNone;
-  bool past_no_return = false;
   Packed<StepRecord> steps = {};
   Packed<VirtualGpuResult> vgpus = {};
   std::optional<SavedState> saved = std::nullopt;
 
   // Why it ended other than DONE; of one that is to try again, why its last
   // attempt did.
-  std::string reason = "";
-  std::string message = "";
-
-  // Attempts that were spent; one that was paused is not.
-  uint32_t tries = 0;
-  // A pending one is not started before. InfinitePast: at any time.
-  absl::Time not_before = absl::InfinitePast();
-
-  // Derived, never stored: its index among the hosts of its wave.
-  uint32_t position = 0;
+  Interned reason = "";
+  Interned message = "";
 
   bool operator==(const Update&) const = default;
 };
+
+// By host name.
+using Updates = std::map<Interned, Update, std::less<>>;
 
 // Whether no report can change it any more.
 bool HasEnded(UpdateState state);

@@ -1,6 +1,5 @@
 #include "service/core/verdict.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -11,18 +10,22 @@
 namespace baton::core {
 namespace {
 
-template <typename T>
-bool Contains(const std::vector<T>& values, const T& value) {
-  return std::find(values.begin(), values.end(), value) != values.end();
+template <typename Values, typename T>
+bool Contains(const Values& values, const T& wanted) {
+  for (const T& value : values) {
+    if (value == wanted) return true;
+  }
+  return false;
 }
 
 bool IsAtVersion(const Host& host, const DriverManifest& manifest) {
-  const Packed<Adapter>& adapters = host.inventory.adapters;
-  return !adapters.empty() &&
-         std::all_of(adapters.begin(), adapters.end(), [&](const Adapter& a) {
-           return a.driver == manifest.driver &&
-                  a.driver_version == manifest.version;
-         });
+  for (const Adapter& adapter : host.inventory.adapters) {
+    if (adapter.driver != manifest.driver ||
+        adapter.driver_version != manifest.version) {
+      return false;
+    }
+  }
+  return !host.inventory.adapters.empty();
 }
 
 const Driver* DriverOf(const Fleet& fleet, const Adapter& adapter) {
@@ -139,7 +142,8 @@ Verdict HookVerdict(const Host& host, const HooksSpec& hooks) {
 // What the host's state says against it.
 Verdict StateVerdict(const Host& host, const std::string& rollout) {
   if (!host.rollout.empty() && host.rollout != rollout) {
-    return {"HELD_BY_ROLLOUT", absl::StrCat("'", host.rollout, "' holds it")};
+    return {"HELD_BY_ROLLOUT",
+            absl::StrCat("'", host.rollout.str(), "' holds it")};
   }
   if (!host.connected()) return {"HOST_OFFLINE", "no agent is connected"};
   if (StateOf(host) == HostState::kUnhealthy) {
@@ -182,12 +186,11 @@ Verdict VerdictOf(const Fleet& fleet, const Host& host, const Driver& driver,
 
 bool HasWayBack(const Fleet& fleet, const Host& host,
                 const DriverManifest& manifest) {
-  return std::all_of(host.inventory.adapters.begin(),
-                     host.inventory.adapters.end(), [&](const Adapter& a) {
-                       const Driver* running = DriverOf(fleet, a);
-                       return running != nullptr &&
-                              ReadsBack(*running, manifest);
-                     });
+  for (const Adapter& adapter : host.inventory.adapters) {
+    const Driver* running = DriverOf(fleet, adapter);
+    if (running == nullptr || !ReadsBack(*running, manifest)) return false;
+  }
+  return true;
 }
 
 Verdict MemoryVerdict(const Host& host, uint64_t saved_bytes,

@@ -177,7 +177,7 @@ void AgentStream::Welcome(const absl::Status& status,
         ToProto(loop_.options().heartbeat);
     *response.mutable_welcome()->mutable_service_time() = ToProto(loop_.Now());
     response.mutable_welcome()->set_inventory_digest(
-        core::FindHost(fleet, host_)->inventory_digest);
+        core::FindHost(fleet, host_)->inventory_digest.str());
     Push(std::move(response));
   }
   Settle(status);

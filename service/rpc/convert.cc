@@ -166,7 +166,7 @@ absl::Duration FromProto(const google::protobuf::Duration& duration) {
 
 v1::Host ToProto(const core::Host& host) {
   v1::Host proto;
-  proto.set_name(host.name);
+  proto.set_name(host.name.str());
   const core::Labels labels = core::LabelsOf(host);
   *proto.mutable_labels() = {labels.begin(), labels.end()};
   const core::Labels own = core::LabelsIn(host.operator_labels);
@@ -176,13 +176,13 @@ v1::Host ToProto(const core::Host& host) {
   if (host.last_heard != absl::InfinitePast()) {
     *proto.mutable_last_heard_time() = ToProto(host.last_heard);
   }
-  proto.set_agent_version(host.agent_version);
-  proto.set_boot_id(host.boot_id);
+  proto.set_agent_version(host.agent_version.str());
+  proto.set_boot_id(host.boot_id.str());
   for (const core::Adapter& adapter : host.inventory.adapters) {
     *proto.add_adapters() = ToProto(adapter);
   }
   if (host.cordon.has_value()) *proto.mutable_cordon() = ToProto(*host.cordon);
-  proto.set_rollout(host.rollout);
+  proto.set_rollout(host.rollout.str());
   proto.set_attempt(host.attempt);
   proto.set_etag(core::EtagOf(host.version));
   proto.set_state_message(core::StateMessageOf(host));

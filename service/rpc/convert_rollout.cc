@@ -34,10 +34,10 @@ v1::PlannedWave ToProto(const core::PlannedWave& wave) {
   }
   for (const core::PlannedHost& host : wave.hosts) {
     v1::PlannedHost& planned = *proto.add_hosts();
-    planned.set_host(host.host);
-    planned.set_from_version(host.from_version);
+    planned.set_host(host.host.str());
+    planned.set_from_version(host.from_version.str());
     planned.set_vgpus(host.vgpus);
-    planned.set_to_driver(host.to_driver);
+    planned.set_to_driver(host.to_driver.str());
     planned.set_without_way_back(host.without_way_back);
     if (host.predicted_blackout != absl::ZeroDuration()) {
       *planned.mutable_predicted_blackout() = ToProto(host.predicted_blackout);
@@ -269,7 +269,7 @@ v1::Update ToProto(const core::Rollout& rollout, const std::string& host,
   proto.set_past_no_return(update.past_no_return);
   proto.set_attempt(update.attempt);
   proto.set_wave(core::WaveNameOf(rollout, update.wave));
-  proto.set_from_version(update.from_version);
+  proto.set_from_version(update.from_version.str());
   proto.set_to_version(ToVersionOf(rollout, update));
   for (const core::StepRecord& step : update.steps) {
     *proto.add_steps() = ToProto(step);
@@ -277,8 +277,8 @@ v1::Update ToProto(const core::Rollout& rollout, const std::string& host,
   for (const core::VirtualGpuResult& vgpu : update.vgpus) {
     *proto.add_vgpus() = ToProto(vgpu);
   }
-  proto.set_reason(update.reason);
-  proto.set_message(update.message);
+  proto.set_reason(update.reason.str());
+  proto.set_message(update.message.str());
   if (update.start_time != absl::InfinitePast()) {
     *proto.mutable_start_time() = ToProto(update.start_time);
   }

@@ -89,9 +89,9 @@ TEST(ConvertTest, AnUpdateShowsAllThatTheAgentReported) {
   const auto parsed = FromProto(report);
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   const core::Update update = {.state = parsed->state,
-                               .attempt = parsed->attempt,
                                .step = parsed->step,
                                .past_no_return = parsed->past_no_return,
+                               .attempt = parsed->attempt,
                                .steps = parsed->steps,
                                .vgpus = parsed->vgpus,
                                .saved = parsed->saved,

@@ -2,11 +2,14 @@
 #define SERVICE_RUNTIME_OUTBOX_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 
+#include "absl/container/btree_map.h"
 #include "absl/time/time.h"
+#include "base/interned.h"
 #include "service/core/apply.h"
 #include "service/core/fleet.h"
 #include "service/core/plan.h"
@@ -54,8 +57,8 @@ class Outbox {
             core::Order order);
 
   const absl::Duration repeat_;
-  std::map<std::string, Stream> streams_;  // by host
-  std::map<std::string, Sent> sent_;       // what stands, by host
+  absl::btree_map<Interned, Stream, std::less<>> streams_;  // by host
+  std::map<std::string, Sent> sent_;  // what stands, by host
   absl::Time repeated_at_ = absl::InfinitePast();
 };
 

@@ -311,10 +311,10 @@ std::string Encode(const core::Host& host) {
   to.mutable_agent_labels()->insert(agent.begin(), agent.end());
   const core::Labels own = core::LabelsIn(host.operator_labels);
   to.mutable_operator_labels()->insert(own.begin(), own.end());
-  to.set_boot_id(host.boot_id);
-  to.set_agent_version(host.agent_version);
+  to.set_boot_id(host.boot_id.str());
+  to.set_agent_version(host.agent_version.str());
   ToProto(host.inventory.Get(), *to.mutable_inventory());
-  to.set_inventory_digest(host.inventory_digest);
+  to.set_inventory_digest(host.inventory_digest.str());
   if (host.cordon.has_value()) {
     to.mutable_cordon()->set_by(host.cordon->by);
     to.mutable_cordon()->set_reason(host.cordon->reason);
@@ -325,7 +325,7 @@ std::string Encode(const core::Host& host) {
     to.mutable_quarantine()->set_reason(host.quarantine->reason);
     to.mutable_quarantine()->set_message(host.quarantine->message);
   }
-  to.set_rollout(host.rollout);
+  to.set_rollout(host.rollout.str());
   to.set_attempt(host.attempt);
   to.set_version(host.version);
   return to.SerializeAsString();
@@ -493,7 +493,7 @@ std::string Encode(const core::Update& update) {
   to.set_state(static_cast<uint32_t>(update.state));
   to.set_attempt(update.attempt);
   to.set_wave(update.wave);
-  to.set_from_version(update.from_version);
+  to.set_from_version(update.from_version.str());
   to.set_cancel(static_cast<uint32_t>(update.cancel));
   to.set_tries(update.tries);
   SetTime(update.not_before, [&](int64_t ns) { to.set_not_before_ns(ns); });
@@ -503,8 +503,8 @@ std::string Encode(const core::Update& update) {
   to.set_step(static_cast<uint32_t>(update.step));
   to.set_past_no_return(update.past_no_return);
   AttemptToProto(update, to);
-  to.set_reason(update.reason);
-  to.set_message(update.message);
+  to.set_reason(update.reason.str());
+  to.set_message(update.message.str());
   return to.SerializeAsString();
 }
 

@@ -188,10 +188,10 @@ void ToProto(const core::PlannedWave& from, v1::PlannedWave& to) {
   to.set_bake_ns(ToNs(from.bake));
   for (const core::PlannedHost& host : from.hosts) {
     v1::PlannedHost& added = *to.add_hosts();
-    added.set_host(host.host);
-    added.set_from_version(host.from_version);
+    added.set_host(host.host.str());
+    added.set_from_version(host.from_version.str());
     added.set_vgpus(host.vgpus);
-    added.set_to_driver(host.to_driver);
+    added.set_to_driver(host.to_driver.str());
     added.set_predicted_blackout_ns(ToNs(host.predicted_blackout));
     added.set_without_way_back(host.without_way_back);
   }

@@ -17,9 +17,9 @@ constexpr absl::string_view kMetaKey = "fleet";
 constexpr absl::string_view kUpdates = "/updates/";
 
 // Adds a row for `key`: its record, or its removal when it has none.
-template <typename Record>
-void AddChanged(Table table, const std::map<std::string, Record>& records,
-                const std::string& key, std::vector<Row>& rows) {
+template <typename Records>
+void AddChanged(Table table, const Records& records, const std::string& key,
+                std::vector<Row>& rows) {
   Row row{table, key};
   const auto found = records.find(key);
   if (found != records.end()) row.value = Encode(found->second);

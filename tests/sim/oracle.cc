@@ -60,9 +60,8 @@ core::Rollout Stored(core::Rollout rollout) {
 }
 
 // The first record that is not the same in both; empty: none.
-template <typename Record>
-std::string DifferenceOf(const std::map<std::string, Record>& a,
-                         const std::map<std::string, Record>& b) {
+template <typename Records>
+std::string DifferenceOf(const Records& a, const Records& b) {
   for (const auto* side : {&a, &b}) {
     for (const auto& [name, record] : *side) {
       const auto x = a.find(name);
@@ -137,7 +136,7 @@ absl::Status Oracle::CheckFreed(const core::Fleet& fleet, const core::Host& was,
   const bool goes_on = update != nullptr && update->attempt == was.attempt &&
                        update->state == UpdateState::kRunning;
   if (update == nullptr || goes_on) {
-    return Broken("S11", absl::StrCat("slot of '", was.name,
+    return Broken("S11", absl::StrCat("slot of '", was.name.str(),
                                       "' was freed before its attempt ended"));
   }
   const core::Update* before =
@@ -148,12 +147,12 @@ absl::Status Oracle::CheckFreed(const core::Fleet& fleet, const core::Host& was,
   for (const core::AuditRecord& record : changes.audit) {
     const bool person = record.actor != core::kServiceActor &&
                         !absl::StartsWith(record.actor, "agent:") &&
-                        absl::EndsWith(was.name, record.resource);
+                        absl::EndsWith(was.name.str(), record.resource);
     if (person) return absl::OkStatus();
   }
-  return Broken(
-      "S11", absl::StrCat("slot of '", was.name, "' was freed though attempt ",
-                          before->attempt, " goes on there"));
+  return Broken("S11", absl::StrCat("slot of '", was.name.str(),
+                                    "' was freed though attempt ",
+                                    before->attempt, " goes on there"));
 }
 
 // S10 and S13, for one host that got a slot.
@@ -162,8 +161,9 @@ absl::Status Oracle::CheckAdmission(const core::Fleet& fleet,
                                     const core::Host& host) const {
   const core::Rollout& rollout = fleet.rollouts.at(host.rollout);
   const auto broken = [&](absl::string_view why) {
-    return Broken("S10", absl::StrCat("'", host.name, "' was admitted by '",
-                                      rollout.name, "', ", why));
+    return Broken("S10",
+                  absl::StrCat("'", host.name.str(), "' was admitted by '",
+                               rollout.name, "', ", why));
   };
   if (rollout.state != core::RolloutState::kRunning) {
     return broken(absl::StrCat("which is ", core::Name(rollout.state)));
@@ -182,7 +182,8 @@ absl::Status Oracle::CheckAdmission(const core::Fleet& fleet,
     return broken("without approvals");
   }
   if (host.attempt > was.attempt) return absl::OkStatus();
-  return Broken("S13", absl::StrCat("'", host.name, "' got an old attempt"));
+  return Broken("S13",
+                absl::StrCat("'", host.name.str(), "' got an old attempt"));
 }
 
 // S1: what may be out of service by the admissions of one commit, of the fleet
@@ -272,7 +273,7 @@ absl::Status Oracle::CheckWaves(const core::Fleet& fleet,
         }
         return Broken("S10",
                       absl::StrCat("'", name, "' left wave ", wave, " before '",
-                                   host.host, "' had baked"));
+                                   host.host.str(), "' had baked"));
       }
     }
   }

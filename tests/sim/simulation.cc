@@ -708,7 +708,7 @@ void Simulation::Settle() {
       if (!host->AtRest()) absl::StrAppend(&who, " host-", host->number());
     }
     for (const auto& [name, host] : fleet().hosts) {
-      if (!host.rollout.empty()) absl::StrAppend(&who, " slot of ", name);
+      if (!host.rollout.empty()) absl::StrAppend(&who, " slot of ", name.str());
     }
     Note(absl::InternalError(
         absl::StrCat("L1: still under way after hours:", who)));
@@ -756,11 +756,12 @@ void Simulation::CheckAgreement() {
       if (update.attempt == 0 || !core::HasEnded(update.state)) continue;
       if (update.state == core::UpdateState::kQuarantined) continue;
       if (update.state == core::UpdateState::kSkipped) continue;
-      const int number = std::stoi(host.substr(host.rfind('-') + 1));
+      const int number =
+          std::stoi(host.str().substr(host.str().rfind('-') + 1));
       const bool done = update.state == core::UpdateState::kDone;
       const agent::core::End end = hosts_[number - 1]->EndOf(update.attempt);
       if (done == (end == agent::core::End::kDone)) continue;
-      Note(absl::InternalError(absl::StrCat("L2: '", host, "' is ",
+      Note(absl::InternalError(absl::StrCat("L2: '", host.str(), "' is ",
                                             core::Name(update.state),
                                             ", its agent says ", Name(end))));
     }

@@ -74,7 +74,7 @@ DrawnCall LiftAny(const VerbContext& context) {
   int number = AnyNumber(context);
   for (const auto& [name, host] : context.fleet.hosts) {
     if (!host.quarantine.has_value()) continue;
-    number = std::stoi(name.substr(name.rfind('-') + 1));
+    number = std::stoi(name.str().substr(name.str().rfind('-') + 1));
     break;
   }
   return {.body = core::LiftQuarantine{HostName(number), "looked"},

@@ -41,7 +41,7 @@ ROOMS = [
     (r"^base/", r"^base/", False),
     (r"^package/", r"^base/|^package/|^baton/v1/driver\.pb", False),
     (r"^proto/", r"^base/|^proto/|^baton/|^google/rpc/", True),
-    (r"^service/core/", r"^service/core/|^base/(check|reason|status_macros|digest|selector)\.h", False),
+    (r"^service/core/", r"^service/core/|^base/(check|reason|status_macros|digest|interned|selector)\.h", False),
     (r"^service/runtime/", r"^service/(core|runtime)/|^base/", False),
     (r"^service/store/", r"^service/(core|runtime|store)/|^base/|^baton/store/", False),
     (r"^service/depot/", r"^service/depot/|^base/|^package/|^baton/v1/driver\.pb", False),
