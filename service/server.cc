@@ -79,8 +79,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
     const ServiceOptions& options, OnFailure on_failure) {
   auto server = std::unique_ptr<Server>(new Server());
   RETURN_IF_ERROR(server->OpenData(options));
-  RETURN_IF_ERROR(server->OpenDepot(options));
-  RETURN_IF_ERROR(server->OpenLoop(options));
+  ASSIGN_OR_RETURN(core::Fleet fleet, server->store_->Load());
+  // Before the loop, whose first commit needs room: a package that filled the
+  // disk and is in no commit must not keep the service from starting.
+  RETURN_IF_ERROR(server->OpenDepot(options, fleet));
+  RETURN_IF_ERROR(server->OpenLoop(options, std::move(fleet)));
   server->room_.reset(new rpc::DriverRoom{*server->loop_, server->streams_,
                                           *server->depot_, *server->worker_,
                                           server->index_});
@@ -109,16 +112,14 @@ absl::Status Server::OpenData(const ServiceOptions& options) {
   return absl::OkStatus();
 }
 
-absl::Status Server::OpenDepot(const ServiceOptions& options) {
+absl::Status Server::OpenDepot(const ServiceOptions& options,
+                               const core::Fleet& fleet) {
   ASSIGN_OR_RETURN(
       depot_,
       depot::Depot::Open(options.data + "/packages",
                          {.free_bytes = [this] { return disk_->FreeBytes(); },
                           .reserve_bytes = options.disk_reserve_bytes}));
   std::vector<depot::Package> packages;
-  // Before the loop, whose first commit needs room: a package that filled the
-  // disk and is in no commit must not keep the service from starting.
-  ASSIGN_OR_RETURN(const core::Fleet fleet, store_->Load());
   for (const auto& [name, driver] : fleet.drivers) {
     packages.push_back(
         {.digest = driver.digest, .size_bytes = driver.size_bytes});
@@ -129,15 +130,16 @@ absl::Status Server::OpenDepot(const ServiceOptions& options) {
   return absl::OkStatus();
 }
 
-absl::Status Server::OpenLoop(const ServiceOptions& options) {
+absl::Status Server::OpenLoop(const ServiceOptions& options,
+                              core::Fleet fleet) {
   const runtime::FleetLoop::Options loop_options = {
       .heartbeat = options.heartbeat,
       .lost_after =
           std::max(kLostAfterMin, kHeartbeatsMissed * options.heartbeat),
       .disk_reserve_bytes = options.disk_reserve_bytes};
-  ASSIGN_OR_RETURN(
-      loop_, runtime::FleetLoop::Create(loop_options,
-                                        {RealClock(), *store_, disk_.get()}));
+  ASSIGN_OR_RETURN(loop_, runtime::FleetLoop::Create(
+                              loop_options, {RealClock(), *store_, disk_.get()},
+                              std::move(fleet)));
   return absl::OkStatus();
 }
 

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "grpcpp/server.h"
+#include "service/core/fleet.h"
 #include "service/data_disk.h"
 #include "service/data_lock.h"
 #include "service/depot/depot.h"
@@ -64,8 +65,9 @@ class Server {
   Server() = default;
 
   absl::Status OpenData(const ServiceOptions& options);
-  absl::Status OpenDepot(const ServiceOptions& options);
-  absl::Status OpenLoop(const ServiceOptions& options);
+  absl::Status OpenDepot(const ServiceOptions& options,
+                         const core::Fleet& fleet);
+  absl::Status OpenLoop(const ServiceOptions& options, core::Fleet fleet);
   absl::Status Listen(const ServiceOptions& options);
 
   // In the order of the start; they go in the opposite one.

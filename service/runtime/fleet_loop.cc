@@ -43,13 +43,19 @@ FleetLoop::FleetLoop(const Options& options, const Ports& ports)
 
 absl::StatusOr<std::unique_ptr<FleetLoop>> FleetLoop::Create(
     const Options& options, const Ports& ports) {
+  ASSIGN_OR_RETURN(core::Fleet fleet, ports.store.Load());
+  return Create(options, ports, std::move(fleet));
+}
+
+absl::StatusOr<std::unique_ptr<FleetLoop>> FleetLoop::Create(
+    const Options& options, const Ports& ports, core::Fleet fleet) {
   std::unique_ptr<FleetLoop> loop(new FleetLoop(options, ports));
-  RETURN_IF_ERROR(loop->Start());
+  RETURN_IF_ERROR(loop->Start(std::move(fleet)));
   return loop;
 }
 
-absl::Status FleetLoop::Start() {
-  ASSIGN_OR_RETURN(fleet_, ports_.store.Load());
+absl::Status FleetLoop::Start(core::Fleet fleet) {
+  fleet_ = std::move(fleet);
   fleet_.settings = {options_.heartbeat, options_.lost_after,
                      options_.capsule_retention, options_.disk_reserve_bytes};
   started_at_ = std::max(ports_.clock.Now(), fleet_.now);

@@ -66,6 +66,9 @@ class FleetLoop {
   // ports must outlive the loop. Errors: those of the store.
   static absl::StatusOr<std::unique_ptr<FleetLoop>> Create(
       const Options& options, const Ports& ports);
+  // The same where somebody has just loaded the fleet from the store.
+  static absl::StatusOr<std::unique_ptr<FleetLoop>> Create(
+      const Options& options, const Ports& ports, core::Fleet fleet);
 
   FleetLoop(const FleetLoop&) = delete;
   FleetLoop& operator=(const FleetLoop&) = delete;
@@ -150,7 +153,7 @@ class FleetLoop {
   FleetLoop(const Options& options, const Ports& ports);
 
   absl::Status PostRequest(Request request);
-  absl::Status Start();
+  absl::Status Start(core::Fleet fleet);
   static bool IsOfAgent(const Request& request);
   // Takes what one turn has room for, in the order of arrival, but for agents'
   // requests that are left for the next one. Waits at most `wait` for a first.
