@@ -251,7 +251,7 @@ absl::Status WavesLeaveHostsError(size_t covered, size_t hosts) {
                    " hosts, want all of them: end with a wave of the rest"));
 }
 
-// Fills the plan's waves, and its estimates.
+// Fills the plan's waves, and the estimates of a new one.
 absl::Status Cut(const RolloutSpec& spec, std::vector<Candidate> hot,
                  const RolloutPlan* before, RolloutPlan& plan) {
   std::vector<WaveSpec> specs = spec.waves;
@@ -284,7 +284,8 @@ absl::Status Cut(const RolloutSpec& spec, std::vector<Candidate> hot,
   if (cutter.left() > 0) {
     return WavesLeaveHostsError(hot.size() - cutter.left(), hot.size());
   }
-  Estimate(spec, durations, plan.time, plan);
+  // What holds of a plan is no prediction.
+  if (before == nullptr) Estimate(spec, durations, plan.time, plan);
   return absl::OkStatus();
 }
 

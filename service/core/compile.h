@@ -27,7 +27,7 @@ absl::StatusOr<RolloutPlan> CompilePlan(const Fleet& fleet,
 
 // Compiles it again, to see whether its plan still holds: hosts that are in the
 // plan keep its order, since what gives coverage changes with every guest that
-// comes or goes. The rollout must have a plan.
+// comes or goes; nothing is predicted. The rollout must have a plan.
 //
 // Errors: as CompilePlan()
 absl::StatusOr<RolloutPlan> CompileAgain(const Fleet& fleet,
