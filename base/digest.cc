@@ -12,7 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <vector>
+#include <memory>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -22,10 +22,22 @@
 #include "base/reason.h"
 
 namespace baton {
+namespace {
+
+constexpr size_t kBufferBytes = size_t{1} << 15;
+
+// Looked up once: EVP_sha256() would be searched for at each use.
+const EVP_MD* Algorithm() {
+  static const EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  CHECK(sha256 != nullptr);
+  return sha256;
+}
+
+}  // namespace
 
 Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
   CHECK(context_ != nullptr);
-  CHECK(EVP_DigestInit_ex(context_, EVP_sha256(), nullptr) == 1);
+  CHECK(EVP_DigestInit_ex(context_, Algorithm(), nullptr) == 1);
 }
 
 Sha256::~Sha256() { EVP_MD_CTX_free(context_); }
@@ -59,10 +71,10 @@ absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
         absl::StrCat("cannot open '", path, "': ", std::strerror(errno)));
   }
   Sha256 sha;
-  std::vector<char> buffer(size_t{1} << 20);
+  const auto buffer = std::make_unique_for_overwrite<char[]>(kBufferBytes);
   ssize_t got = 0;
-  while ((got = read(fd, buffer.data(), buffer.size())) > 0) {
-    sha.Update({buffer.data(), static_cast<size_t>(got)});
+  while ((got = read(fd, buffer.get(), kBufferBytes)) > 0) {
+    sha.Update({buffer.get(), static_cast<size_t>(got)});
   }
   const int error = errno;
   close(fd);

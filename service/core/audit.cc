@@ -7,24 +7,23 @@ namespace baton::core {
 namespace {
 
 // Lengths go first, so that no two records have the same bytes.
-void Add(Sha256& sha, absl::string_view text) {
-  sha.Update(absl::StrCat(text.size(), ":"));
-  sha.Update(text);
+void Add(std::string& bytes, absl::string_view text) {
+  absl::StrAppend(&bytes, text.size(), ":", text);
 }
 
 }  // namespace
 
 std::string AuditHash(absl::string_view previous_hash,
                       const AuditRecord& record) {
-  Sha256 sha;
-  Add(sha, previous_hash);
-  Add(sha, absl::StrCat(record.sequence));
-  Add(sha, absl::StrCat(absl::ToUnixNanos(record.time)));
-  Add(sha, record.actor);
-  Add(sha, record.action);
-  Add(sha, record.resource);
-  Add(sha, record.detail);
-  return sha.Finish();
+  std::string bytes;
+  Add(bytes, previous_hash);
+  Add(bytes, absl::StrCat(record.sequence));
+  Add(bytes, absl::StrCat(absl::ToUnixNanos(record.time)));
+  Add(bytes, record.actor);
+  Add(bytes, record.action);
+  Add(bytes, record.resource);
+  Add(bytes, record.detail);
+  return Sha256Of(bytes);
 }
 
 }  // namespace baton::core
