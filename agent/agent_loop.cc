@@ -210,6 +210,7 @@ void AgentLoop::HandleSight(const JobResult& result) {
     inventory_.set_fault(
         absl::StrCat("the shim does not answer: ", sight.status().message()));
   }
+  inventory_bytes_ = inventory_.SerializeAsString();
 }
 
 // A shim that starts gives its guests new vGPUs: whoever asks why theirs was
@@ -315,6 +316,13 @@ bool AgentLoop::StartStep(core::Action action) {
 void AgentLoop::Publish() {
   // Nothing is shown before the first look, nor what is not durable.
   if (!looked_ || !journal_.ok() || LacksIncident()) return;
+  const bool show = core::Active(update_) || core::Unacknowledged(update_);
+  std::string key =
+      absl::StrCat(update_.epoch, "/", update_.finished_attempt, "/",
+                   update_.order.attempt, "/", show ? update_.sequence : 0, "/",
+                   update_.asked_again, "/", inventory_bytes_);
+  if (key == published_) return;
+  published_ = std::move(key);
   View view;
   view.inventory = inventory_;
   view.epoch = update_.epoch;
@@ -322,18 +330,11 @@ void AgentLoop::Publish() {
   if (update_.phase == core::Phase::kEnded) {
     view.finished_state = ToProto(update_.end);
   }
-  const bool show = core::Active(update_) || core::Unacknowledged(update_);
   if (show) view.report = ReportOf(update_);
   const bool wrong = show && asked_incident_ == update_.order.attempt &&
                      incident_.ByteSizeLong() > 0;
   if (wrong) *view.report->mutable_incident() = incident_;
   view.asked_again = update_.asked_again;
-  std::string key =
-      absl::StrCat(view.epoch, "/", view.finished_attempt, "/",
-                   update_.order.attempt, "/", show ? update_.sequence : 0, "/",
-                   update_.asked_again, "/", inventory_.SerializeAsString());
-  if (key == published_) return;
-  published_ = std::move(key);
   ports_.uplink.Publish(std::move(view));
 }
 

@@ -107,6 +107,7 @@ class AgentLoop {
   bool looked_ = false;
   std::string shim_instance_;  // that was seen last
   v1::Inventory inventory_;
+  std::string inventory_bytes_;  // it as bytes, to see whether it changed
   uint64_t asked_incident_ = 0;  // of which attempt; 0: of none
   v1::Incident incident_;
   std::string published_;
