@@ -8,6 +8,8 @@ namespace {
 
 using support::HostName;
 
+constexpr absl::Duration kPlanAgeMax = absl::Seconds(2);
+
 std::string AnyRollout(const VerbContext& context) {
   return absl::StrCat("rollouts/r", context.random.Below(6));
 }
@@ -28,47 +30,6 @@ std::string DigestOf(const VerbContext& context, const std::string& name) {
                                               : "sha256:none";
 }
 
-// What somebody would ask who wants the work to go on: the next verb of a
-// rollout that is not finished.
-DrawnCall Drive(const VerbContext& context) {
-  for (const auto& [name, rollout] : context.fleet.rollouts) {
-    switch (rollout.state) {
-      case core::RolloutState::kDraft:
-        return {.body = core::PlanRollout{name}};
-      case core::RolloutState::kPlanned:
-        return {.body = core::StartRollout{name, rollout.plan->digest}};
-      case core::RolloutState::kHeld:
-        return {.body = core::ResumeRollout{name, true}};
-      case core::RolloutState::kAwaitingApproval:
-        return {.body = core::ApproveRollout{name, rollout.plan->digest}};
-      case core::RolloutState::kRunning:
-      case core::RolloutState::kAborting:
-        // Let it go on; once in a while begin another one beside it.
-        if (context.random.OneIn(8)) break;
-        return {.body = core::UncordonHost{HostName(AnyNumber(context))}};
-      case core::RolloutState::kSucceeded:
-      case core::RolloutState::kFailed:
-      case core::RolloutState::kAborted:
-      case core::RolloutState::kRolledBack:
-        break;
-    }
-  }
-  const std::string name =
-      absl::StrCat("rollouts/r", context.fleet.rollouts.size());
-  core::RolloutSpec spec = DrawSpec(context.random, context.hosts, context.now);
-  // To and fro.
-  if (context.fleet.rollouts.size() % 2 == 1) spec.driver = support::kOldDriver;
-  return {.body = core::CreateRollout{name, spec}};
-}
-
-// A host whose agent is not connected, if there is one.
-std::string Away(const VerbContext& context) {
-  for (const auto& [name, host] : context.fleet.hosts) {
-    if (!host.connected()) return name;
-  }
-  return HostName(AnyNumber(context));
-}
-
 // Somebody has looked at a host that is quarantined, if there is one.
 DrawnCall LiftAny(const VerbContext& context) {
   int number = AnyNumber(context);
@@ -79,6 +40,71 @@ DrawnCall LiftAny(const VerbContext& context) {
   }
   return {.body = core::LiftQuarantine{HostName(number), "looked"},
           .repairs = number};
+}
+
+// What is asked of the hosts that rollouts wait for.
+DrawnCall Mend(const VerbContext& context) {
+  for (const auto& [name, host] : context.fleet.hosts) {
+    if (host.quarantine.has_value()) return LiftAny(context);
+    if (host.cordon.has_value()) return {.body = core::UncordonHost{name}};
+  }
+  return {.body = core::UncordonHost{HostName(AnyNumber(context))}};
+}
+
+// To and fro: the driver that fewer hosts have.
+std::string OtherDriver(const VerbContext& context) {
+  size_t updated = 0;
+  for (const auto& [name, host] : context.fleet.hosts) {
+    if (core::DriverVersionsOf(host) == "2.0") ++updated;
+  }
+  return 2 * updated > context.fleet.hosts.size() ? support::kOldDriver
+                                                  : support::kNewDriver;
+}
+
+// What somebody would ask who wants the work to go on: the next verb of a
+// rollout that is not finished.
+DrawnCall Drive(const VerbContext& context) {
+  for (const auto& [name, rollout] : context.fleet.rollouts) {
+    switch (rollout.state) {
+      case core::RolloutState::kDraft:
+        // There may be no host for it.
+        if (context.random.OneIn(3)) break;
+        return {.body = core::PlanRollout{name}};
+      case core::RolloutState::kPlanned:
+        // One that lay about is refused for ever once the fleet has changed.
+        if (context.fleet.now - rollout.plan->time > kPlanAgeMax) {
+          return {.body = core::PlanRollout{name}};
+        }
+        return {.body = core::StartRollout{name, rollout.plan->digest}};
+      case core::RolloutState::kHeld:
+        return {.body = core::ResumeRollout{name, true}};
+      case core::RolloutState::kAwaitingApproval:
+        return {.body = core::ApproveRollout{name, rollout.plan->digest}};
+      case core::RolloutState::kRunning:
+      case core::RolloutState::kAborting:
+        // Let it go on; once in a while begin another one beside it.
+        if (context.random.OneIn(8)) break;
+        return Mend(context);
+      case core::RolloutState::kSucceeded:
+      case core::RolloutState::kFailed:
+      case core::RolloutState::kAborted:
+      case core::RolloutState::kRolledBack:
+        break;
+    }
+  }
+  const std::string name =
+      absl::StrCat("rollouts/r", context.fleet.rollouts.size());
+  core::RolloutSpec spec = DrawSpec(context.random, context.hosts, context.now);
+  spec.driver = OtherDriver(context);
+  return {.body = core::CreateRollout{name, spec}};
+}
+
+// A host whose agent is not connected, if there is one.
+std::string Away(const VerbContext& context) {
+  for (const auto& [name, host] : context.fleet.hosts) {
+    if (!host.connected()) return name;
+  }
+  return HostName(AnyNumber(context));
 }
 
 using Draw = DrawnCall (*)(const VerbContext&);
