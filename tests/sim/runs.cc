@@ -72,6 +72,7 @@ std::vector<Kind> HostKinds() {
 }
 
 Verdict VerdictOf(Simulation& simulation) {
+  if (simulation.violation.ok()) simulation.CheckAuditChain();
   return {simulation.violation, simulation.updates(),
           std::move(simulation.trace)};
 }

@@ -136,9 +136,8 @@ class SimHost::SimWorker final : public agent::Worker {
       result.sight = host_.steps_->Look(job.depth);
       result.depth = job.depth;
     } else {
-      host_.port_.Trace(host_.number_,
-                        absl::StrCat("step ", Name(job.action.step),
-                                     ", attempt ", job.action.attempt));
+      host_.port_.Trace(host_.number_, "step ", Name(job.action.step),
+                        ", attempt ", job.action.attempt);
       result.ended.step = job.action.step;
       result.ended.outcome = host_.steps_->Run(job.action, hurry_);
     }
@@ -263,9 +262,8 @@ void SimHost::Check() {
     }
     return;
   }
-  port_.Trace(number_,
-              absl::StrCat("attempt ", journal_.order.attempt, " ended ",
-                           Name(journal_.end), " ", journal_.reason));
+  port_.Trace(number_, "attempt ", journal_.order.attempt, " ended ",
+              Name(journal_.end), " ", journal_.reason);
   quarantined_ = quarantined_ || journal_.end == End::kQuarantined;
   if (journal_.end != End::kQuarantined && gate_closed_ && !quarantined_) {
     port_.Note(absl::InternalError(

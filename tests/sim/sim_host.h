@@ -10,6 +10,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "agent/agent_loop.h"
 #include "agent/ports.h"
@@ -36,7 +37,13 @@ class HostPort {
   // The agent's life has ended; the next one has begun.
   virtual void Restarted(int host) = 0;
   virtual void Note(const absl::Status& violation) = 0;
-  virtual void Trace(int host, absl::string_view what) = 0;
+  // Says what the host does, where somebody reads it.
+  template <typename... Parts>
+  void Trace(int host, const Parts&... what) {
+    if (Traces()) TraceLine(host, absl::StrCat(what...));
+  }
+  virtual bool Traces() const = 0;
+  virtual void TraceLine(int host, const std::string& what) = 0;
 };
 
 // Driver images that exist as files, for the agent reads them.

@@ -201,8 +201,7 @@ void Simulation::Note(const absl::Status& status) {
     trace.push_back(absl::StrCat("VIOLATION ", status.message()));
 }
 
-void Simulation::Trace(int host, absl::string_view what) {
-  if (!options_.trace) return;
+void Simulation::TraceLine(int host, const std::string& what) {
   trace.push_back(absl::StrCat(
       absl::FormatDuration(now_ - absl::Hours(1)), " ",
       host == 0 ? "service" : absl::StrCat("host-", host), ": ", what));
@@ -251,7 +250,7 @@ void Simulation::StartService() {
   admission_ = {};
   let_in_ = 0;
   life_began_ = now_;
-  if (!first) Trace(0, absl::StrCat("started, epoch ", loop_->fleet().epoch));
+  if (!first) Trace(0, "started, epoch ", loop_->fleet().epoch);
   WantTurn(kTick);
 }
 
@@ -264,8 +263,7 @@ void Simulation::StopService() {
     if (streams_[number - 1].number != 0) DropStream(number);
   }
   if (backup_.has_value() && Draw(weather_.backup)) {
-    Trace(0, absl::StrCat("its store is put back to epoch ",
-                          backup_->committed.epoch));
+    Trace(0, "its store is put back to epoch ", backup_->committed.epoch);
     disk_ = backup_->disk;
     oracle_.Rewind(backup_->committed);
   }
@@ -300,7 +298,7 @@ void Simulation::Call(DrawnCall call) {
   (void)loop_->Post(
       call.actor, std::move(call.body),
       [this, name = call.name](const absl::Status& status, const core::Fleet&) {
-        Trace(0, absl::StrCat("call ", name, ": ", status.ToString()));
+        if (Traces()) Trace(0, "call ", name, ": ", status.ToString());
       });
   WantTurn(absl::Milliseconds(1));
 }
@@ -374,8 +372,8 @@ void Simulation::Connect(int host) {
     hello.running_rollout = view->report->rollout();
   }
   stream.clock = std::make_shared<agent::ServiceClock>(now_);
-  Send(host, [this, hello, host, life = life_] {
-    if (life == life_ && loop_ != nullptr) HearHello(host, hello);
+  Send(host, [this, said = std::move(hello), host, life = life_] {
+    if (life == life_ && loop_ != nullptr) HearHello(host, said);
   });
   Beat(host);
 }
@@ -386,7 +384,7 @@ void Simulation::HearHello(int host, const core::HostConnected& hello) {
           ? absl::ZeroDuration()
           : core::Admit(AdmissionOf(options_.hosts), now_, admission_);
   if (wait > absl::ZeroDuration()) {
-    Trace(host, absl::StrCat("is sent away for ", absl::FormatDuration(wait)));
+    Trace(host, "is sent away for ", absl::FormatDuration(wait));
     Send(host, [this, host, number = hello.stream, wait] {
       Stream& stream = streams_[host - 1];
       if (stream.number != number) return;
@@ -416,7 +414,7 @@ void Simulation::HearHello(int host, const core::HostConnected& hello) {
                                                  const core::Fleet& fleet) {
     if (streams_[host - 1].number != hello.stream) return;
     if (!status.ok()) {
-      Trace(host, absl::StrCat("hello refused: ", status.ToString()));
+      Trace(host, "hello refused: ", status.ToString());
       DropStream(host);
       return;
     }
@@ -455,9 +453,8 @@ void Simulation::HearWelcome(int host, uint64_t number, uint64_t epoch,
 // `expires`  when that is in truth
 void Simulation::HearOrder(int host, agent::FromService news,
                            absl::Duration expires) {
-  Trace(host,
-        absl::StrCat("hears order ", static_cast<int>(news.kind), " epoch ",
-                     news.epoch, " attempt ", news.order.attempt));
+  Trace(host, "hears order ", static_cast<int>(news.kind), " epoch ",
+        news.epoch, " attempt ", news.order.attempt);
   SimHost& on = *hosts_[host - 1];
   const uint64_t before = on.update().order.attempt;
   const uint64_t attempt = news.order.attempt;
@@ -504,11 +501,11 @@ void Simulation::SayReport(int host) {
   stream.said = std::move(numbers);
   absl::StatusOr<core::UpdateReport> report = rpc::FromProto(*view->report);
   CHECK(report.ok());
-  core::UpdateReported reported;
-  reported.host = support::HostName(host);
-  reported.stream = stream.number;
-  reported.report = *std::move(report);
-  Send(host, [this, reported, host, life = life_] {
+  core::UpdateReported word;
+  word.host = support::HostName(host);
+  word.stream = stream.number;
+  word.report = *std::move(report);
+  Send(host, [this, reported = std::move(word), host, life = life_] {
     if (life != life_ || loop_ == nullptr) return;
     const auto acknowledge = [this, host, spoken = reported.stream,
                               attempt = reported.report.attempt,
@@ -516,7 +513,7 @@ void Simulation::SayReport(int host) {
                                  const absl::Status& status,
                                  const core::Fleet&) {
       if (!status.ok()) {
-        Trace(host, absl::StrCat("report refused: ", status.ToString()));
+        Trace(host, "report refused: ", status.ToString());
         if (Reason(status) == "ATTEMPT_UNKNOWN" &&
             streams_[host - 1].number == spoken) {
           DropStream(host);  // and says hello again
@@ -547,9 +544,9 @@ void Simulation::Beat(int host) {
     }
     const std::optional<agent::View>& view = hosts_[host - 1]->view();
     if (view.has_value()) {
-      const core::HostHeard heard{support::HostName(host), number,
-                                  rpc::FromProto(view->inventory)};
-      Send(host, [this, heard, host, life = life_] {
+      core::HostHeard word{support::HostName(host), number,
+                           rpc::FromProto(view->inventory)};
+      Send(host, [this, heard = std::move(word), host, life = life_] {
         if (life != life_ || loop_ == nullptr) return;
         const auto end = [this, host, spoken = heard.stream](
                              const absl::Status& status, const core::Fleet&) {
@@ -599,7 +596,7 @@ StepFault Simulation::DrawFault(int host, agent::core::Step step) {
         1 + random_.Below(static_cast<uint64_t>(kLastStepFault)));
   }
   if (fault == StepFault::kNone) return fault;
-  Trace(host, absl::StrCat("fault at ", Name(step), ": ", Name(fault)));
+  Trace(host, "fault at ", Name(step), ": ", Name(fault));
   SimHost& on = *hosts_[host - 1];
   switch (fault) {
     case StepFault::kAgentDiesBefore:
@@ -740,7 +737,6 @@ void Simulation::CheckEnd() {
   Note(core::CheckInvariants(fleet()));
   CheckAgreement();
   CheckReasons();
-  CheckAuditChain();
   for (const auto& host : hosts_) {
     if (host->gate_closed() && !host->quarantined()) {
       Note(absl::InternalError(absl::StrCat(

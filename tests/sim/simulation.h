@@ -80,11 +80,15 @@ class Simulation final : public HostPort {
   // From now on nothing goes wrong by itself, and all that is away comes back.
   void Heal();
   // Runs until nothing is under way any more; notes it when that takes too long
-  // (L1), and whatever does not fit together then (L2, L5, S9, reasons).
+  // (L1), and whatever does not fit together then (L2, L5, reasons).
   void Settle();
 
   // Aborts whatever has not ended, settles, and notes what does not end (L4).
   void EndAll();
+
+  // Notes it when an audit record of those that are stored is not chained to
+  // the one before (S9). Once, at the end: it reads all of them.
+  void CheckAuditChain();
 
   // Asks for something; the answer comes with the next turn.
   void Call(DrawnCall call);
@@ -113,7 +117,8 @@ class Simulation final : public HostPort {
   void Published(int host) override;
   void Restarted(int host) override;
   void Note(const absl::Status& status) override;
-  void Trace(int host, absl::string_view what) override;
+  bool Traces() const override { return options_.trace; }
+  void TraceLine(int host, const std::string& what) override;
 
  private:
   class SimClock;
@@ -169,7 +174,6 @@ class Simulation final : public HostPort {
   void CheckEnd();
   void CheckAgreement();
   void CheckReasons();
-  void CheckAuditChain();
   bool Draw(uint64_t one_in);
   absl::Duration Interval(absl::Duration mean);
 
