@@ -144,15 +144,20 @@ class Host:
         self.baton("driver", "push", self.pack(version, module))
         self.pushed.append(version)
 
-    def plan(self, version, *more):
-        """Creates and plans a rollout. Returns its name, and the plan."""
+    def draft(self, version):
+        """Creates a rollout, and returns its name."""
         self._rollouts += 1
         name = f"r{self._rollouts}"
         path = f"{self.rig.run}/rollout.yaml"
         with open(path, "w", encoding="utf-8") as file:
             file.write(ROLLOUT.format(version=version))
         self.baton("rollout", "create", name, "-f", path)
-        self.baton("rollout", "plan", name, *more)
+        return name
+
+    def plan(self, version):
+        """Creates and plans a rollout. Returns its name, and the plan."""
+        name = self.draft(version)
+        self.baton("rollout", "plan", name)
         return name, self.json("rollout", "get", name)["plan"]
 
     def roll_out(self, version):

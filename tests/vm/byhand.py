@@ -54,9 +54,12 @@ def swap(rig, machine, module):
     qmp = Qmp(machine.qmp_path)
     _carry(qmp)
     _limits(qmp)
-    process = machine.launch(machine.qmp_path + ".next", incoming=True)
+    # Never one that was used before: a QEMU unlinks in the end where it listened first.
+    machine.swaps += 1
+    socket = f"{machine.qmp_path}.{machine.swaps}"
+    process = machine.launch(socket, incoming=True)
     rig.adopt(process)
-    following = Qmp(machine.qmp_path + ".next")
+    following = Qmp(socket)
     _carry(following)
     steps = Steps()
     qmp.call("stop")
@@ -80,7 +83,7 @@ def swap(rig, machine, module):
     following.call("cont")
     steps.done("cont")
     following.close()
-    os.rename(machine.qmp_path + ".next", machine.qmp_path)
+    os.rename(socket, machine.qmp_path)
     os.unlink(state)
     machine.process = process
     return steps

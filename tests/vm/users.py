@@ -90,6 +90,7 @@ class Machine:
         self.name, self.uuid, self.turns = name, uuid, Turns(name)
         self._rig, self._memory_mib, self._spoiled = rig, memory_mib, spoiled
         self.qmp_path = f"{rig.run}/{name}.qmp"
+        self.swaps = 0  # by hand
         self.memory_path = f"/dev/shm/{name}.memory"
         self._serial_path = f"{rig.run}/{name}.serial"
         self._listener = socket.socket(socket.AF_UNIX)
