@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "service/core/approval.h"
 #include "service/core/invariants.h"
+#include "service/core/names.h"
 #include "service/core/plan.h"
 #include "service/core/window.h"
 
@@ -73,6 +74,19 @@ std::string DifferenceOf(const Records& a, const Records& b) {
     }
   }
   return "";
+}
+
+// Somebody asked for it once more, and in the same turn the host was found to
+// need it no more: that is no second end of one attempt.
+bool RetriedAndLeftOut(const core::Changes& changes, const std::string& rollout,
+                       const std::string& host, const core::Update& update) {
+  return update.state == UpdateState::kSkipped &&
+         std::any_of(changes.audit.begin(), changes.audit.end(),
+                     [name = core::UpdateName(rollout, host)](
+                         const core::AuditRecord& record) {
+                       return record.action == "update.retry" &&
+                              record.resource == name;
+                     });
 }
 
 }  // namespace
@@ -288,7 +302,8 @@ absl::Status Oracle::CheckUpdates(const core::Fleet& fleet,
     const core::Update* was = core::FindUpdate(committed_, rollout, host);
     if (update == nullptr || was == nullptr) continue;
     if (core::HasEnded(was->state) && core::HasEnded(update->state) &&
-        was->state != update->state) {
+        was->state != update->state &&
+        !RetriedAndLeftOut(changes, rollout, host, *update)) {
       return Broken("S5",
                     absl::StrCat("'", host, "' ended ", core::Name(was->state),
                                  " and then ", core::Name(update->state)));
