@@ -11,7 +11,8 @@
 #include "bgpu.h"
 #include "build.h"
 
-// How often it makes a batch of steps. Emulated, more often is all that is done.
+// How often it makes a batch of steps. Emulated, more often is all that is
+// done.
 #define ENGINE_MS 20
 
 static void engine_work(struct work_struct* work) {
