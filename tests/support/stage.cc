@@ -100,8 +100,11 @@ core::Changes Stage::Do(core::EventBody body, const std::string& actor) {
 }
 
 void Stage::Settle() {
+  // Decisions come to rest within a few; one that does not is a bug.
+  constexpr int kRoundsMax = 1000;
   bool moved = true;
-  while (moved) {
+  for (int rounds = 0; moved; ++rounds) {
+    CHECK(rounds < kRoundsMax);
     moved = false;
     for (core::EventBody& decision : core::Decide(fleet_)) {
       if (Try(std::move(decision), core::kServiceActor).ok()) moved = true;
