@@ -23,7 +23,7 @@ def on_request(function):
 
 
 def scenario(function):
-    """A scenario that CI runs, too."""
+    """A scenario that runs by default, too."""
     DEFAULT.append(function.__name__.replace("_", "-"))
     return on_request(function)
 

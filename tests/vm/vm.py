@@ -34,9 +34,9 @@ def arguments():
     parser = argparse.ArgumentParser(
         prog="./dev vm", description=__doc__, formatter_class=argparse.RawTextHelpFormatter,
         epilog="scenarios:\n" + "\n".join(
-            f"  {name:20} {'' if name in DEFAULT else '(not in CI) '}{function.__doc__}"
+            f"  {name:20} {'' if name in DEFAULT else '(by name) '}{function.__doc__}"
             for name, function in SCENARIOS.items()))
-    parser.add_argument("scenarios", nargs="*", metavar="NAME", help="what to run (what CI runs)")
+    parser.add_argument("scenarios", nargs="*", metavar="NAME", help="what to run (those that run by default)")
     parser.add_argument("--all", action="store_true", help="run every scenario")
     parser.add_argument("--accel", choices=("kvm", "tcg"), help="how to run the outer machine")
     parser.add_argument("--minutes", type=float, default=9.5, help="end it after so long (9.5)")
