@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/link_deadline.h"
+#include "base/mutex.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "grpcpp/client_context.h"
@@ -34,6 +35,14 @@ absl::Status Away(const std::string& driver) {
 // How often a wait for the service looks whether it shall be given up.
 constexpr absl::Duration kLook = absl::Milliseconds(100);
 
+// A service that answers but cannot give anything is not asked all the time.
+void Wait(absl::Duration time) {
+  Mutex mu;
+  CondVar never;
+  MutexLock lock(mu);
+  never.WaitFor(mu, time);
+}
+
 }  // namespace
 
 // One package on its way, over as many streams as it takes.
@@ -62,8 +71,10 @@ absl::Status ServiceFetcher::Fetch(const std::string& driver,
                        .next = offset_bytes};
   while (true) {
     RETURN_IF_ERROR(AwaitService(download));
+    const uint64_t before = download.next;
     const absl::Status status = ReadStream(download);
     if (!download.broken) return status;
+    if (download.next == before) Wait(std::min(kLook, download.Left()));
   }
 }
 

@@ -22,6 +22,7 @@ class Depot final : public v1::DriverService::Service {
       grpc::ServerContext*, const v1::DownloadDriverRequest* request,
       grpc::ServerWriter<v1::DownloadDriverResponse>* writer) override {
     name = request->name();
+    ++calls;
     for (size_t at = request->offset_bytes(); at < bytes.size(); at += 3) {
       v1::DownloadDriverResponse piece;
       piece.set_offset_bytes(at + shift);
@@ -39,6 +40,7 @@ class Depot final : public v1::DriverService::Service {
   std::string name;
   uint64_t shift = 0;
   int breaks = 0;  // streams that end after their first piece
+  std::atomic<int> calls = 0;
   grpc::Status end = grpc::Status::OK;
 };
 
@@ -121,6 +123,19 @@ TEST_F(FetchTest, GivesUpAServiceThatIsAwayWhenAsked) {
   server_.reset();
   stop_.store(true);
   EXPECT_EQ(Reason(Fetch(0)), "STAGING_STOPPED");
+}
+
+// It was asked again as fast as it answered.
+TEST_F(FetchTest, RegressionAServiceThatCannotGiveAnythingIsNotBesieged) {
+  depot_.bytes.clear();
+  depot_.end = {grpc::StatusCode::UNAVAILABLE, "its disk refuses"};
+  EXPECT_FALSE(fetcher_
+                   ->Fetch("drivers/a/versions/1", 0, absl::Milliseconds(500),
+                           stop_,
+                           [](absl::string_view) { return absl::OkStatus(); })
+                   .ok());
+  EXPECT_GE(depot_.calls, 1);
+  EXPECT_LE(depot_.calls, 10);
 }
 
 // A service that restarted while a host prepared made that host fail.
