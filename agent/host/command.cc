@@ -39,8 +39,7 @@ class Child {
         until_(clock.Monotonic() + command.deadline) {}
 
   ~Child() {
-    // Whatever it left behind in its group goes with it.
-    if (pid_ > 0) kill(-pid_, SIGKILL);
+    EndGroup();
     if (pid_ > 0 && !reaped_) waitpid(pid_, nullptr, 0);
     for (const int fd : {input_, output_, process_}) {
       if (fd >= 0) close(fd);
@@ -53,6 +52,11 @@ class Child {
   absl::StatusOr<std::string> Finish();
 
  private:
+  // Whatever it left behind in its group goes with it. Only while it was not
+  // waited for: its number may be another's afterwards.
+  void EndGroup() const {
+    if (pid_ > 0 && !reaped_) kill(-pid_, SIGKILL);
+  }
   int Spawn(int write_end);
   absl::Status Wait(int fd);
   absl::Status ReadAll(std::string& out);
@@ -75,13 +79,18 @@ int Child::Spawn(int write_end) {
   posix_spawn_file_actions_adddup2(&files, write_end, STDOUT_FILENO);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
-  // The signals that this process waits for must not be held from the command.
+  // The signals that this process waits for must not be held from the command,
+  // nor the one that it ignores.
   sigset_t none;
   sigemptyset(&none);
   posix_spawnattr_setsigmask(&attributes, &none);
+  sigset_t ignored = none;
+  sigaddset(&ignored, SIGPIPE);
+  posix_spawnattr_setsigdefault(&attributes, &ignored);
   posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP |
+                                            POSIX_SPAWN_SETSIGMASK |
+                                            POSIX_SPAWN_SETSIGDEF);
   std::string path = command_.path;
   std::string argument = command_.argument;
   char* const arguments[] = {path.data(), argument.data(), nullptr};
@@ -158,6 +167,7 @@ absl::StatusOr<std::string> Child::Finish() {
   std::string out;
   if (absl::Status read = ReadAll(out); !read.ok()) return read;
   if (absl::Status ended = Wait(process_); !ended.ok()) return ended;
+  EndGroup();
   int how = 0;
   if (waitpid(pid_, &how, 0) != pid_) {
     return Failed(command_, absl::StrCat("is lost: ", CauseOf(errno)));
