@@ -11,6 +11,7 @@
 #include <system_error>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -104,6 +105,31 @@ absl::Status FetchInto(const std::string& path, const Stage::Wanted& wanted,
   return fetched;
 }
 
+// Unpacks the package `file` into a directory that is there, and makes all of
+// it last.
+absl::Status UnpackInto(const std::string& directory, const std::string& file,
+                        const std::string& digest) {
+  RETURN_IF_ERROR(UnpackDriver(file, directory).status());
+  RETURN_IF_ERROR(ReplaceFile(directory + kDigestFile, digest));
+  return SyncDirectory(directory);
+}
+
+std::string PartName(absl::string_view digest) {
+  return absl::StrCat(DigestPart(digest), ".part");
+}
+
+// Removes what came of packages that nobody asks for any more.
+void RemoveOtherDownloads(const std::string& directory,
+                          const std::string& wanted) {
+  std::error_code error;
+  std::vector<fs::path> others;
+  for (const fs::directory_entry& entry :
+       fs::directory_iterator(directory, error)) {
+    if (entry.path().filename() != wanted) others.push_back(entry.path());
+  }
+  for (const fs::path& path : others) fs::remove_all(path, error);
+}
+
 }  // namespace
 
 absl::Status Staging::SetUp() {
@@ -144,7 +170,7 @@ absl::StatusOr<std::string> Staging::Download(const Wanted& wanted,
                                               absl::Duration deadline,
                                               const std::atomic<bool>& stop) {
   const std::string path =
-      absl::StrCat(root_, "/downloads/", DigestPart(wanted.digest), ".part");
+      absl::StrCat(root_, "/downloads/", PartName(wanted.digest));
   if (SizeOf(path) > wanted.size_bytes) RETURN_IF_ERROR(RemoveFile(path));
   const absl::Status fetched =
       FetchInto(path, wanted, deadline, stop, fetcher_);
@@ -170,9 +196,12 @@ absl::StatusOr<StagedPackage> Staging::Unpack(const std::string& file,
   std::error_code error;
   fs::remove_all(unfinished, error);
   RETURN_IF_ERROR(MakeDirectories(unfinished));
-  RETURN_IF_ERROR(UnpackDriver(file, unfinished).status());
-  RETURN_IF_ERROR(ReplaceFile(unfinished + kDigestFile, digest));
-  RETURN_IF_ERROR(SyncDirectory(unfinished));
+  if (absl::Status unpacked = UnpackInto(unfinished, file, digest);
+      !unpacked.ok()) {
+    // A disk that was too small must not stay full for it.
+    fs::remove_all(unfinished, error);
+    return unpacked;
+  }
   FAIL_POINT("agent.after_unpack");
   // There only when what it holds was found damaged.
   fs::remove_all(finished, error);
@@ -198,6 +227,7 @@ absl::StatusOr<StagedPackage> Staging::Add(const Wanted& wanted,
   absl::StatusOr<StagedPackage> there = Read(name);
   if (there.ok() && Holds(name, wanted.digest)) return there;
   RETURN_IF_ERROR(MakeRoom(name, wanted.in_use));
+  RemoveOtherDownloads(root_ + "/downloads", PartName(wanted.digest));
   ASSIGN_OR_RETURN(const uint64_t free_bytes, FreeBytes());
   RETURN_IF_ERROR(CheckSpace(wanted.size_bytes, free_bytes));
   ASSIGN_OR_RETURN(const std::string file,
@@ -275,13 +305,21 @@ absl::Status Staging::MakeRoom(const std::string& wanted,
   const std::string current =
       fs::read_symlink(CurrentPath(), error).filename().string();
   std::vector<std::pair<fs::file_time_type, fs::path>> others;
+  std::vector<fs::path> unwanted;
   for (const fs::directory_entry& entry :
        fs::directory_iterator(DriversPath(), error)) {
     const std::string name = entry.path().filename().string();
     if (name == current || name == wanted) continue;
-    if (fs::path(in_use).parent_path() == entry.path()) continue;
+    // Whoever loaded the driver may have another path to it.
     std::error_code gone;
-    others.emplace_back(entry.last_write_time(gone), entry.path());
+    if (fs::equivalent(fs::path(in_use).parent_path(), entry.path(), gone)) {
+      continue;
+    }
+    if (absl::StartsWith(name, kUnfinished)) {
+      unwanted.push_back(entry.path());
+    } else {
+      others.emplace_back(entry.last_write_time(gone), entry.path());
+    }
   }
   if (error) {
     errno = error.value();
@@ -289,8 +327,11 @@ absl::Status Staging::MakeRoom(const std::string& wanted,
   }
   std::sort(others.rbegin(), others.rend());  // newest first
   for (size_t i = kOthersKept; i < others.size(); ++i) {
-    LogInfo(absl::StrCat("removing package '", others[i].second.string(), "'"));
-    fs::remove_all(others[i].second, error);
+    unwanted.push_back(others[i].second);
+  }
+  for (const fs::path& path : unwanted) {
+    LogInfo(absl::StrCat("removing package '", path.string(), "'"));
+    fs::remove_all(path, error);
   }
   return absl::OkStatus();
 }

@@ -15,7 +15,8 @@ namespace baton::agent {
 //   drivers/<driver>-<version>-<first 12 of the digest>/  image, manifest.json,
 //                                                         package.digest: whole
 //   current -> drivers/…                                  one atomic link
-//   downloads/<digest>.part                               what came so far
+//   downloads/<digest>.part                               what came so far of
+//                                                         the last one wanted
 //
 // A directory below drivers/ is complete and verified, or not there: it is
 // unpacked under another name, synced and renamed. Room is made before a

@@ -1,6 +1,9 @@
 #include "agent/host/staging.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -246,6 +249,47 @@ TEST_F(StagingTest, MakesRoomButKeepsWhatIsNeeded) {
   for (const size_t kept : {0, 1, 5}) {
     EXPECT_THAT(left, ::testing::Contains(names[kept]));
   }
+}
+
+// Each took its room for good.
+TEST_F(StagingTest, RegressionWhatNobodyWaitsForIsRemoved) {
+  const Stage::Wanted broken = Publish("1.0");
+  fetcher_.breaks_at = 250;
+  EXPECT_FALSE(Add(broken).ok());
+  fetcher_.breaks_at = SIZE_MAX;
+  EXPECT_FALSE(fs::is_empty(root_ + "/downloads"));
+  fs::create_directories(root_ +
+                         "/drivers/.unpacking-softgpu-0.9-0123456789ab");
+  ASSERT_TRUE(Add(Publish("2.0")).ok());
+  EXPECT_TRUE(fs::is_empty(root_ + "/downloads"));
+  EXPECT_EQ(Directories().size(), 1u);
+}
+
+TEST_F(StagingTest, RegressionADiskThatIsTooSmallIsGivenBackItsRoom) {
+  const Stage::Wanted wanted = Publish("2.0");
+  // What is downloaded fits, what is in it does not.
+  rlimit before = {};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small = {wanted.size_bytes, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const absl::Status status = Add(wanted).status();
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_EQ(Reason(status), "PACKAGE_NOT_WRITTEN") << status;
+  EXPECT_THAT(Directories(), ElementsAre());
+  EXPECT_TRUE(Add(wanted).ok());
+}
+
+// The loaded driver's package was removed where its path was another one.
+TEST_F(StagingTest, RegressionWhatIsLoadedIsKeptByWhateverPath) {
+  const StagedPackage loaded = *Add(Publish("1.0"));
+  fs::create_directory_symlink(root_, folder_ + "/link");
+  for (const std::string version : {"1.1", "1.2", "1.3", "1.4"}) {
+    Stage::Wanted wanted = Publish(version);
+    wanted.in_use = folder_ + "/link/drivers/" + loaded.name + "/driver.so";
+    ASSERT_TRUE(Add(wanted).ok());
+  }
+  EXPECT_THAT(Directories(), ::testing::Contains(loaded.name));
 }
 
 TEST_F(StagingTest, InstallsOnlyWhereNothingIsCurrent) {
