@@ -1,5 +1,6 @@
 #include "driver-shim/rpc/convert.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <optional>
@@ -79,6 +80,40 @@ std::optional<port::AdapterStep> Following(port::AdapterStep step) {
   std::abort();
 }
 
+// Bytes of the character of UTF-8 that `text` begins with; 0: it is none.
+size_t CharacterIn(absl::string_view text) {
+  const auto at = [&](size_t i) {
+    return i < text.size() ? static_cast<uint8_t>(text[i]) : uint8_t{0};
+  };
+  const uint8_t first = at(0);
+  const size_t bytes = first < 0x80                    ? 1
+                       : first >= 0xc2 && first < 0xe0 ? 2
+                       : (first & 0xf0) == 0xe0        ? 3
+                       : first >= 0xf0 && first < 0xf5 ? 4
+                                                       : 0;
+  for (size_t i = 1; i < bytes; ++i) {
+    if ((at(i) & 0xc0) != 0x80) return 0;
+  }
+  // Longer than it had to be, half of a pair, or past the last one.
+  const bool good =
+      (first != 0xe0 || at(1) >= 0xa0) && (first != 0xed || at(1) < 0xa0) &&
+      (first != 0xf0 || at(1) >= 0x90) && (first != 0xf4 || at(1) < 0x90);
+  return good ? bytes : 0;
+}
+
+// A string on the wire is UTF-8, or nobody can read the message that it is in.
+// What is told of a driver or a device has been in memory that drivers can
+// write to, and may have been cut anywhere.
+std::string Text(const std::string& text) {
+  std::string out = text;
+  for (size_t at = 0; at < out.size();) {
+    const size_t bytes = CharacterIn(absl::string_view(out).substr(at));
+    if (bytes == 0) out[at] = '?';
+    at += std::max<size_t>(1, bytes);
+  }
+  return out;
+}
+
 google::protobuf::Duration ToProto(absl::Duration duration) {
   google::protobuf::Duration proto;
   absl::Duration rest;
@@ -92,12 +127,12 @@ v1::VirtualGpu ToProto(const port::VirtualGpu& vgpu) {
   proto.set_partition_id(vgpu.partition_id);
   proto.set_luid(vgpu.luid);
   proto.set_profile(vgpu.profile);
-  proto.set_guest(vgpu.guest);
+  proto.set_guest(Text(vgpu.guest));
   proto.set_vram_bytes(vgpu.vram_bytes);
   return proto;
 }
 
-// A driver may print anything; a string on the wire is UTF-8.
+// A driver may print anything.
 std::string Printable(const std::string& line) {
   std::string text = line;
   for (char& c : text) c = c >= ' ' && c <= '~' ? c : '?';
@@ -114,7 +149,7 @@ void AddCensus(const std::vector<port::CensusEntry>& census,
   for (const port::CensusEntry& entry : census) {
     v1::CensusLine& line = *lines.Add();
     line.set_partition_id(entry.vgpu.partition_id);
-    line.set_guest(entry.vgpu.guest);
+    line.set_guest(Text(entry.vgpu.guest));
     line.set_fence_value(entry.fence_value);
     line.set_state_digest(StateDigestOf(entry));
   }
@@ -211,18 +246,18 @@ v1::InspectResponse ToProto(const port::AdapterReport& report,
   v1::InspectResponse proto;
   v1::Adapter& adapter = *proto.mutable_adapter();
   adapter.set_name(report.name);
-  adapter.set_model(report.model);
+  adapter.set_model(Text(report.model));
   adapter.set_pci_id(report.pci_id);
   adapter.set_driver(report.image.driver);
   adapter.set_driver_version(report.image.version);
   adapter.set_image_digest(report.image.digest);
   adapter.set_hot_update_capable(report.hot_update_capable);
-  adapter.set_fault(report.fault);
+  adapter.set_fault(Text(report.fault));
   adapter.set_kernel_release(report.kernel_release);
   for (const port::Blocker& blocker : report.blockers) {
     v1::Blocker& added = *adapter.add_blockers();
     added.set_reason(blocker.reason);
-    added.set_message(blocker.message);
+    added.set_message(Text(blocker.message));
   }
   for (const port::VirtualGpu& vgpu : report.vgpus) {
     *adapter.add_vgpus() = ToProto(vgpu);
@@ -231,7 +266,7 @@ v1::InspectResponse ToProto(const port::AdapterReport& report,
   proto.set_attempt(report.attempt);
   if (!report.image.path.empty()) {
     v1::DriverImage& image = *proto.mutable_image();
-    image.set_path(report.image.path);
+    image.set_path(Text(report.image.path));
     image.set_digest(report.image.digest);
     image.set_driver(report.image.driver);
     image.set_version(report.image.version);
@@ -267,7 +302,7 @@ v1::StepResult ResultOf(const port::StepReport& report) {
   proto.set_code(static_cast<int32_t>(report.status.code()));
   if (!report.status.ok()) {
     proto.set_reason(Reason(report.status));
-    proto.set_message(std::string(report.status.message()));
+    proto.set_message(Text(std::string(report.status.message())));
   }
   if (report.nt_status.has_value()) proto.set_nt_status(*report.nt_status);
   *proto.mutable_elapsed() = ToProto(report.elapsed);
@@ -299,12 +334,12 @@ v1::CensusEntry ToProto(const port::CensusEntry& entry) {
 v1::VirtualGpuResult ToProto(const port::VirtualGpuResult& result) {
   v1::VirtualGpuResult proto;
   proto.set_partition_id(result.partition_id);
-  proto.set_guest(result.guest);
+  proto.set_guest(Text(result.guest));
   proto.set_preserved(result.preserved);
   if (result.blackout.has_value()) {
     *proto.mutable_blackout() = ToProto(*result.blackout);
   }
-  proto.set_difference(result.difference);
+  proto.set_difference(Text(result.difference));
   return proto;
 }
 

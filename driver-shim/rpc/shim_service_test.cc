@@ -26,7 +26,7 @@ class FakeAdapter final : public port::AdapterPort {
   port::AdapterReport Inspect() override {
     return {.name = "gpu0",
             .image = {.path = "/a.so", .driver = "softgpu", .version = "1.0"},
-            .vgpus = {{.partition_id = 1, .luid = "2", .guest = "red"}},
+            .vgpus = {{.partition_id = 1, .luid = "2", .guest = guest}},
             .state = state,
             .attempt = orders.size(),
             .saved = port::SavedState{.blocks = 3, .bytes = 4},
@@ -41,6 +41,7 @@ class FakeAdapter final : public port::AdapterPort {
   port::OrderedRun Kept() override { return kept; }
 
   port::AdapterState state = port::AdapterState::kRunning;
+  std::string guest = "red";
   std::shared_ptr<const port::Incident> incident = nullptr;
   std::vector<port::StepOrder> orders;
   port::OrderedRun kept;
@@ -100,6 +101,23 @@ TEST_F(ShimServiceTest, InspectSaysWhatIs) {
   EXPECT_EQ(response.saved().blocks(), 3u);
   EXPECT_EQ(response.shim_version(), "0.1");
   EXPECT_EQ(response.shim_instance(), "00c0ffee00c0ffee");
+}
+
+// One byte that a driver had written over, and no agent could read any more
+// what the shim said.
+TEST_F(ShimServiceTest, RegressionWhatIsNoTextCanBeRead) {
+  const std::string good = "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80";
+  // Cut, cut, too long, half of a pair, past the last.
+  const std::string bad = "\xc3\xe2\x82\xc0\xaf\xed\xa0\x80\xf5\x80";
+  worker_.Run([&] {
+    adapter_.guest = good + bad + "x";
+    worker_.Show();
+  });
+  v1::InspectResponse response;
+  const grpc::Status status = stub_->Inspect(&context_, {}, &response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response.adapter().vgpus(0).guest(),
+            good + std::string(bad.size(), '?') + "x");
 }
 
 TEST_F(ShimServiceTest, WhatIsKeptOfAnIncidentIsSaidToWhoeverAsks) {
