@@ -192,10 +192,12 @@ absl::Status Serve(const Options& options, const Served& what,
   absl::Status started;
   // On the worker: a driver host without a driver dies with the thread that
   // started it.
-  worker.Run([&] {
-    started = what.start();
-    worker.Show();
-  });
+  worker.Run(
+      [&] {
+        started = what.start();
+        worker.Show();
+      },
+      &SayAlive);
   absl::Status served = started;
   if (started.ok()) {
     rpc::ShimService service(what.adapter, worker, {kVersion, what.instance()});
@@ -216,7 +218,7 @@ absl::Status Serve(const Options& options, const Served& what,
     // What it goes on with must not outlive it.
     worker.Run([] {});
   }
-  worker.Run(what.stop);
+  worker.Run(what.stop, &SayAlive);
   return served;
 }
 

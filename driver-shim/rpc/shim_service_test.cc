@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -86,6 +87,17 @@ class ShimServiceTest : public testing::Test {
   std::unique_ptr<v1::ShimService::Stub> stub_;
   grpc::ClientContext context_;
 };
+
+// A start that took longer than the watchdog waits was ended, each time anew.
+TEST_F(ShimServiceTest, RegressionWhoeverWaitsForAJobSaysThatHeLives) {
+  std::atomic<int> beats = 0;
+  worker_.Run(
+      [&] {
+        while (beats < 2) std::this_thread::yield();
+      },
+      [&] { ++beats; });
+  EXPECT_GE(beats, 2);
+}
 
 TEST_F(ShimServiceTest, InspectSaysWhatIs) {
   worker_.Run([] {});

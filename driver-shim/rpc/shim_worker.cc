@@ -11,6 +11,9 @@ namespace {
 // How often the adapter is looked after while nothing is to do.
 constexpr absl::Duration kWatchInterval = absl::Milliseconds(200);
 
+// How often whoever waits for a job may do something else.
+constexpr absl::Duration kMeanwhileInterval = absl::Milliseconds(500);
+
 }  // namespace
 
 ShimWorker::ShimWorker(port::AdapterPort& adapter)
@@ -21,7 +24,7 @@ ShimWorker::~ShimWorker() {
   thread_.join();
 }
 
-void ShimWorker::Run(Job job) {
+void ShimWorker::Run(Job job, const std::function<void()>& meanwhile) {
   Mutex mu;
   CondVar done_changed;
   bool done = false;
@@ -34,8 +37,12 @@ void ShimWorker::Run(Job job) {
   while (!jobs_.TryPost(with_signal)) {
     std::this_thread::yield();  // full only while steps are under way
   }
-  MutexLock lock(mu);
-  while (!done) done_changed.WaitFor(mu, absl::Seconds(1));
+  const auto ended = [&] {
+    MutexLock lock(mu);
+    if (!done) done_changed.WaitFor(mu, kMeanwhileInterval);
+    return done;
+  };
+  while (!ended()) meanwhile();
 }
 
 port::AdapterReport ShimWorker::Last() const {

@@ -32,7 +32,9 @@ class ShimWorker {
   [[nodiscard]] bool TryPost(Job job) { return jobs_.TryPost(std::move(job)); }
 
   // Has the job carried out and waits for it. For start and stop.
-  void Run(Job job);
+  // `meanwhile`  called here now and then for as long as that takes
+  void Run(
+      Job job, const std::function<void()>& meanwhile = [] {});
 
   // How the adapter stood when the last job was done. Does not block.
   port::AdapterReport Last() const ABSL_LOCKS_EXCLUDED(mu_);
