@@ -164,8 +164,8 @@ bool AwaitEnd(const sigset_t& signals, const rpc::ShimWorker& worker,
 
 // Ends as if it were killed: the driver's host and all that is known stay for
 // the next one.
-[[noreturn]] void LeaveAsIs() {
-  LogWarning("leaves an update in the middle");
+[[noreturn]] void LeaveAsIs(absl::string_view why) {
+  LogError(absl::StrCat("leaves driver and vGPUs to the next start: ", why));
   _exit(1);
 }
 
@@ -177,6 +177,8 @@ struct Served {
   std::function<std::string()> instance;
   // Whether its vGPUs depend on this process while an update is under way.
   bool must_finish = true;
+  // Whether its vGPUs began with this start: nobody can have one yet.
+  std::function<bool()> began_anew;
 };
 
 port::DriverImage FirstDriver(const Options& options) {
@@ -213,7 +215,10 @@ absl::Status Serve(const Options& options, const Served& what,
       std::fflush(stdout);
       const bool in_order = AwaitEnd(signals, worker, what.must_finish);
       (*server)->Shutdown(absl::ToChronoTime(RealClock().Now()));
-      if (!in_order) LeaveAsIs();
+      if (!in_order) LeaveAsIs("an update is in the middle");
+    } else if (!what.began_anew()) {
+      // Guests compute already, and would lose their vGPUs.
+      LeaveAsIs(served.message());
     }
     // What it goes on with must not outlive it.
     worker.Run([] {});
@@ -241,7 +246,8 @@ absl::Status RunVfio(const Options& options, const sigset_t& signals) {
        .start = [&] { return adapter.Start(FirstDriver(options), NewLife()); },
        .stop = [] {},
        .instance = [&] { return adapter.instance(); },
-       .must_finish = false},
+       .must_finish = false,
+       .began_anew = [] { return false; }},
       signals);
 }
 
@@ -267,7 +273,8 @@ absl::Status RunDdi(const Options& options, const sigset_t& signals) {
                                            BootId());
                     },
                 .stop = [&] { adapter.Stop(kStopTimeout); },
-                .instance = [&] { return adapter.life(); }},
+                .instance = [&] { return adapter.life(); },
+                .began_anew = [&] { return adapter.began_anew(); }},
                signals);
 }
 

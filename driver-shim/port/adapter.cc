@@ -204,6 +204,7 @@ absl::Status DdiAdapter::StartFresh(const DriverImage& image,
   FAIL_POINT("shim.before_first_record");
   ASSIGN_OR_RETURN(record_, RecordFile::Create(RecordPath()));
   state_ = AdapterState::kRunning;
+  began_anew_ = true;
   WriteRecord();
   return absl::OkStatus();
 }

@@ -36,8 +36,9 @@ class DdiAdapter final : public AdapterPort {
 
   // Takes over from an adapter that was killed: with the driver that it left,
   // or broken if that cannot be. Where there was none, or the machine or the
-  // device was restarted since, loads `image`. `boot`  names the time since the
-  // machine was started
+  // device was restarted since, loads `image`.
+  //
+  // `boot`  names the time since the machine was started
   //
   // Errors: those of UpdateSteps::StartFresh() and RecordFile::Create(); the
   // adapter is empty then.
@@ -47,6 +48,8 @@ class DdiAdapter final : public AdapterPort {
   // Cancels what can be cancelled, and stops the driver in order.
   void Stop(absl::Duration timeout);
 
+  // Whether Start() took nothing over: the vGPUs are new.
+  bool began_anew() const { return began_anew_; }
   // Which vGPUs there are: another text once they are not those of before.
   const std::string& life() const { return steps_->life(); }
 
@@ -73,7 +76,7 @@ class DdiAdapter final : public AdapterPort {
   absl::Duration Begin(const StepOrder& order);
   void End(const StepReport& report);
 
-  // Whether the order may be looked at; sets `attempt_` for a first one.
+  // Whether the order may be looked at.
   absl::Status CheckAttempt(const StepOrder& order) const;
   UpdateSteps::Outcome Do(const StepOrder& order);
   void Finish(const StepOrder& order, const StepReport& report);
@@ -85,6 +88,7 @@ class DdiAdapter final : public AdapterPort {
   const Device& device_;
   const Clock& clock_;
   const std::unique_ptr<UpdateSteps> steps_;
+  bool began_anew_ = false;
   std::unique_ptr<RecordFile> record_;  // null before a start
   std::string boot_ = "";
   std::string device_life_ = "";

@@ -130,6 +130,26 @@ class ShimTest(FleetTest):
         for report in self.lab.stop_guests():
             self.assertEqual({}, {key: report[key] for key in CLEAN if report[key]}, report)
 
+    def test_regression_a_socket_that_cannot_be_had_takes_nobody_a_vgpu(self):
+        before, _ = self.inspect()
+        self.lab.start_guests()
+        path = f"{self.lab.hosts[0].shm}/shim.sock"
+        dead = self.lab.hosts[0].shim
+        dead.signal(signal.SIGSTOP)  # it must not remove what is put in its place
+        os.unlink(path)
+        os.mkdir(path)
+        dead.signal(signal.SIGKILL)
+        dead.wait(20)
+        for _ in range(2):  # more of them try
+            while self.lab.hosts[0].shim is dead:
+                pass
+            dead = self.lab.hosts[0].shim
+            self.assertEqual(1, dead.wait(20))
+        os.rmdir(path)
+        self.assertEqual(self.of_life(before), self.of_life(self.inspect()[0]))
+        for report in self.lab.stop_guests():
+            self.assertEqual({}, {key: report[key] for key in CLEAN if report[key]}, report)
+
     def test_one_that_stands_still_is_followed_by_another(self):
         before, _ = self.inspect()
         stopped = self.lab.hosts[0].shim
