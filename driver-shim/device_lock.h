@@ -9,11 +9,12 @@
 namespace baton::shim {
 
 // Holds a device, so that no second shim drives it: one that starts resets
-// every function, and with it whoever computes there. The kernel lets go of it
-// when the process ends, however that happens. Any thread.
+// every function, and with it whoever computes there. Or holds a state
+// directory: one that starts ends every driver host that it finds there. The
+// kernel lets go of it when the process ends, however that happens. Any thread.
 class DeviceLock {
  public:
-  // Takes the device of a directory. Does not wait.
+  // Takes the directory of a device, or of what a shim knows. Does not wait.
   //
   // Errors:
   //   FAILED_PRECONDITION  another shim holds it; DEVICE_IN_USE

@@ -260,6 +260,8 @@ absl::Status RunDdi(const Options& options, const sigset_t& signals) {
   // Before anything of a driver or a socket that another shim may use.
   ASSIGN_OR_RETURN(const std::unique_ptr<DeviceLock> lock,
                    DeviceLock::Take(options.device));
+  ASSIGN_OR_RETURN(const std::unique_ptr<DeviceLock> state_lock,
+                   DeviceLock::Take(options.state_dir));
   ASSIGN_OR_RETURN(
       std::unique_ptr<port::UpdateSteps> steps,
       port::UpdateSteps::Create(std::move(step_options), *device, RealClock()));

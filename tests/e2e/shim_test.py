@@ -150,6 +150,21 @@ class ShimTest(FleetTest):
         for report in self.lab.stop_guests():
             self.assertEqual({}, {key: report[key] for key in CLEAN if report[key]}, report)
 
+    def test_regression_a_state_directory_is_one_shims_alone(self):
+        before, _ = self.inspect()
+        host = self.lab.hosts[0]
+        # pylint: disable=protected-access
+        gpu = self.lab._start("other.gpu", [self.lab.bin["softgpu"], f"--dir={host.shm}/gpu-2"])
+        gpu.wait_ready()
+        other = self.lab._start("other.shim", [
+            self.lab.bin["shim"], f"--device={host.shm}/gpu-2",
+            f"--listen=unix:{host.shm}/shim-2.sock", f"--state-dir={host.shm}/shim",
+            f"--driver={self.image('1.0')['path']}"])
+        self.assertEqual(1, other.wait(20))
+        self.assertIn("is in use by another baton-shim", other.tail())
+        self.assertEqual(self.of_life(before), self.of_life(self.inspect()[0]))
+        self.assertEqual("", self.inspect()[0].adapter.fault)
+
     def test_one_that_stands_still_is_followed_by_another(self):
         before, _ = self.inspect()
         stopped = self.lab.hosts[0].shim
