@@ -15,6 +15,7 @@
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -29,6 +30,7 @@
 #include "base/status_macros.h"
 #include "driver-shim/conformance/command.h"
 #include "driver-shim/device_lock.h"
+#include "driver-shim/flags.h"
 #include "driver-shim/options.h"
 #include "driver-shim/port/adapter.h"
 #include "driver-shim/port/driver_host.h"
@@ -313,7 +315,9 @@ int main(int argc, char** argv) {
       "  baton-shim verify        find out whether a driver keeps the rules");
   baton::shim::Options options;
   baton::shim::Declare(app, options);
-  CLI11_PARSE(app, argc, argv);
+  if (const std::optional<int> code = baton::shim::ReadFlags(app, argc, argv)) {
+    return *code;
+  }
   const absl::Status log = baton::StartLog("baton-shim", options.log_level);
   if (!log.ok()) {
     std::fprintf(stderr, "%s\n", std::string(log.message()).c_str());

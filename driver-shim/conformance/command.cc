@@ -2,12 +2,14 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "base/digest.h"
 #include "base/status_macros.h"
 #include "driver-shim/conformance/suite.h"
+#include "driver-shim/flags.h"
 
 namespace baton::conformance {
 namespace {
@@ -83,7 +85,9 @@ int RunCommand(int argc, char** argv) {
       "baton-shim conformance");
   Options options;
   Declare(app, options);
-  CLI11_PARSE(app, argc, argv);
+  if (const std::optional<int> code = shim::ReadFlags(app, argc, argv)) {
+    return *code;
+  }
   const absl::StatusOr<verify::Findings> findings = Run(options);
   if (!findings.ok()) {
     std::fprintf(stderr, "baton-shim conformance: %s\n",

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,7 @@
 #include "base/log.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
+#include "driver-shim/flags.h"
 #include "driver-shim/verify/verifier.h"
 
 namespace baton::verify {
@@ -124,7 +126,9 @@ int RunCommand(int argc, char** argv) {
       "baton-shim verify");
   Options options;
   Declare(app, options);
-  CLI11_PARSE(app, argc, argv);
+  if (const std::optional<int> code = shim::ReadFlags(app, argc, argv)) {
+    return *code;
+  }
   const absl::StatusOr<VerifyOptions> verify = Understand(options);
   if (!verify.ok()) return Failed(verify.status());
   if (options.list) {
