@@ -304,6 +304,25 @@ TEST_F(RecoveryTest, AShimThatWasKilledIsFoundAgainWithItsVgpus) {
   ExpectGuestsLostNothing();
 }
 
+// It took the answer to the command before for that to its own, and stopped the
+// host's process in the middle of the driver's StopDevice.
+TEST_F(RecoveryTest, RegressionTheDriverIsUnloadedToItsEnd) {
+  KillOne("update", "shim.before_unload");
+  TakeOver();
+  const port::OrderedRun run = shim_.adapter->Kept();
+  ASSERT_EQ(run.reports.size(), 6u);
+  std::vector<std::string> calls;
+  for (const port::EntryPointCall& call : run.reports[2].calls) {
+    calls.push_back(call.entry_point);
+  }
+  EXPECT_EQ(calls,
+            (std::vector<std::string>{"DxgkDdiStopDevice",
+                                      "DxgkDdiRemoveDevice", "DxgkDdiUnload"}));
+  BringToAnEnd();
+  ExpectServes();
+  ExpectGuestsLostNothing();
+}
+
 // ---- every place of the shim ----
 
 class PlaceTest : public RecoveryTest,

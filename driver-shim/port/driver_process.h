@@ -106,9 +106,11 @@ class DriverProcess {
   absl::StatusOr<Answer> DestroyVirtualGpus(
       const std::vector<WantedGpu>& unwanted, absl::Duration timeout);
 
-  // Has a command carried out without waiting for it: busy() from now on, and
-  // AwaitLate() gets the answer. Errors: ABORTED, as Call()
-  absl::Status Begin(HostCommand command);
+  // Has a command carried out without waiting for it: AwaitLate() gets the
+  // answer. After Attach(), waits at most `timeout` for what the host says
+  // first, which is no answer to this. Errors: ABORTED, DEADLINE_EXCEEDED, as
+  // Call()
+  absl::Status Begin(HostCommand command, absl::Duration timeout);
 
   // Waits for the answer to a call that came to DRIVER_HUNG, or to what was
   // begun. Errors as Call().

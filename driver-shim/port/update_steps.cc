@@ -285,7 +285,8 @@ void UpdateSteps::AlertStandby() {
   for (const Standby& standby : standbys_) {
     if (standby.process == nullptr) continue;
     // If it is dead the Restore finds out.
-    (void)standby.process->Begin(HostCommand::kReserveSaved);
+    (void)standby.process->Begin(HostCommand::kReserveSaved,
+                                 absl::ZeroDuration());
     return;
   }
 }

@@ -49,7 +49,7 @@ void UpdateSteps::EndDriver(StepReport& report, const Budget& budget) {
     return;
   }
   // What is waited for goes first: there may be fewer cores than work.
-  const absl::Status begun = driver_->Begin(HostCommand::kStop);
+  const absl::Status begun = driver_->Begin(HostCommand::kStop, budget.Left());
   AlertStandby();
   const Answer stopped =
       begun.ok() ? driver_->AwaitLate(budget.Left()) : Answer(begun);
