@@ -489,11 +489,11 @@ void DriverProcess::Kill() {
   busy_ = false;
 }
 
-// It has ended.
+// It has ended, or does not end whatever is done: that is not waited for.
 void DriverProcess::Reap() {
   if (child_ > 0) {
     int status = 0;
-    if (waitpid(child_, &status, 0) == child_) exit_status_ = status;
+    if (waitpid(child_, &status, WNOHANG) == child_) exit_status_ = status;
   }
   child_ = -1;
   if (process_ >= 0) close(std::exchange(process_, -1));
