@@ -323,6 +323,17 @@ TEST_F(RecoveryTest, RegressionTheDriverIsUnloadedToItsEnd) {
   ExpectGuestsLostNothing();
 }
 
+// It ended the driver's host that it was to find.
+TEST_F(RecoveryTest, RegressionAnotherPathLeadsToTheSameHost) {
+  KillOne("update", "shim.before_prepare");
+  shim_ = Shim::Start(directory_ + "/.", "2", "boot");
+  EXPECT_EQ(shim_.adapter->Inspect().state, State::kRunning);
+  shim_.GoOn();
+  BringToAnEnd();
+  ExpectServes();
+  ExpectGuestsLostNothing();
+}
+
 // ---- every place of the shim ----
 
 class PlaceTest : public RecoveryTest,

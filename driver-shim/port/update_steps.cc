@@ -171,6 +171,11 @@ AdapterState UpdateSteps::Recover(AdapterState state,
     return AdapterState::kBroken;
   }
   store_ = *std::move(store);
+  // By whatever path to the directory the shim before knew it.
+  if (!host_.name.empty()) {
+    host_.name = absl::StrCat(options_.state_directory,
+                              host_.name.substr(host_.name.rfind('/')));
+  }
   // A driver that was being loaded has views of the blocks alone: it goes, and
   // another is given the same.
   if (under_way == AdapterStep::kRestore) host_ = {};
