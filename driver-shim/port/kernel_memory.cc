@@ -28,6 +28,8 @@ constexpr size_t kSlotMost = kPageBytes / 2;
 constexpr size_t kBooksBytes = size_t{4} << 20;
 constexpr size_t kClosedMax = 10'000;
 constexpr uint64_t kAnyPage = std::numeric_limits<uint64_t>::max();
+// Whose bytes a list can count.
+constexpr size_t kListPagesMax = std::numeric_limits<ULONG>::max() / kPageBytes;
 
 uint64_t Number(const void* address) {
   return reinterpret_cast<uint64_t>(address);
@@ -238,7 +240,8 @@ MDL* KernelMemory::NewList(const std::vector<PageRun>& runs,
 }
 
 MDL* KernelMemory::AllocatePages(size_t pages, PageRun within) {
-  const std::vector<PageRun> taken = map_.FindFree(pages, within);
+  const std::vector<PageRun> taken =
+      map_.FindFree(std::min(pages, kListPagesMax), within);
   if (taken.empty()) return nullptr;
   for (const PageRun& run : taken) map_.SetUse(run, Use::kUsed);
   MDL* const list = NewList(taken, 0, PagesIn(taken) * kPageBytes);

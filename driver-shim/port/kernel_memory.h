@@ -62,8 +62,8 @@ class KernelMemory {
   void FreePool(void* address, std::optional<uint32_t> tag);
   void* AllocateContiguous(size_t bytes, uint64_t highest_address);
   void FreeContiguous(void* address);
-  // Pages between page numbers `lowest` and `highest`, as many as there are up
-  // to `pages`.
+  // Pages of `within`, as many as there are up to `pages`, and as a list can
+  // describe.
   MDL* AllocatePages(size_t pages, PageRun within);
   void Zero(const MDL* list);  // as AllocatePages() returned it
   void FreePages(MDL* list);

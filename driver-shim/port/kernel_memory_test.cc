@@ -1,6 +1,7 @@
 #include "driver-shim/port/kernel_memory.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <string>
@@ -106,6 +107,24 @@ TEST_F(KernelMemoryTest, RunsOutWithoutHarm) {
   EXPECT_EQ(memory_->TakeForCopy(kPages).size(), 1u);
   memory_->ReleaseKept();
   EXPECT_EQ(memory_->free_pages(), kPages);
+}
+
+// Of 4 GiB it said that they were none.
+TEST_F(KernelMemoryTest, RegressionAListHasNoMorePagesThanItCanCount) {
+  constexpr uint64_t kMost = (uint64_t{1} << 20) - 1;
+  const int fd = memfd_create("kernel_memory_test", MFD_CLOEXEC);
+  ASSERT_EQ(ftruncate(fd, (kMost + 3) * PAGE_SIZE), 0);
+  const auto memory = KernelMemory::Create(fd, [](int, const std::string&) {});
+  ASSERT_TRUE(memory.ok()) << memory.status();
+  MDL* const list = (*memory)->AllocatePages(
+      kMost + 2, {.first = kFirstPage, .pages = kMost + 3});
+  ASSERT_NE(list, nullptr);
+  EXPECT_EQ(BatonMdlPageCount(list), kMost);
+  EXPECT_EQ((*memory)->free_pages(), 3u);
+  (*memory)->FreePages(list);
+  (*memory)->FreeList(list);
+  EXPECT_EQ((*memory)->free_pages(), kMost + 3);
+  close(fd);
 }
 
 TEST_F(KernelMemoryTest, ScatteredPagesAreMappedInTheOrderOfTheList) {
