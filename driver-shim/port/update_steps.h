@@ -72,9 +72,11 @@ class UpdateSteps {
   absl::Status Populate(const std::vector<Tenant>& tenants,
                         absl::Duration timeout);
   // Takes over from a shim that was killed, once Fields() has read what it
-  // knew. `state`      where the adapter stood then `under_way`  the step that
-  // it was taking, if any Returns where it stands now. That step is still to be
-  // taken, again: nothing of it is done twice that must not be.
+  // knew. Returns where the adapter stands now. The step that was under way is
+  // still to be taken, again: nothing of it is done twice that must not be.
+  //
+  // `state`      where the adapter stood then
+  // `under_way`  the step that the shim was taking, if any
   AdapterState Recover(AdapterState state, std::optional<AdapterStep> under_way,
                        absl::Duration timeout);
   // Nobody knows what the shim before did: leaves its driver to the guests.

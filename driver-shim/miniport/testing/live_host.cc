@@ -92,7 +92,7 @@ LiveHost::LiveHost(const port::DriverImage& driver) : old_(driver) {
                                                 *std::move(steps));
   const absl::Status started = adapter_->Start(old_, kPatient);
   EXPECT_TRUE(started.ok()) << started;
-  StartGuests();
+  if (started.ok()) StartGuests();
 }
 
 LiveHost::~LiveHost() {
@@ -124,7 +124,11 @@ void LiveHost::StartGuests() {
     threads_.emplace_back(
         [this, i] { guest_reports_[i] = tenants_[i]->Run(bell_); });
   }
-  while (guests_ready_ < kGuests) std::this_thread::yield();
+  const absl::Duration end = RealClock().Monotonic() + kPatient;
+  while (guests_ready_ < kGuests && RealClock().Monotonic() < end) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(guests_ready_, kGuests) << "guests never got what they need";
 }
 
 const std::vector<softgpu::Report>& LiveHost::EndGuests() {
