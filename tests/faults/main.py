@@ -13,7 +13,7 @@ from lab.fleet import PROGRAMS  # noqa: E402
 from lab.process import Failed  # noqa: E402
 from tests.faults import clocks, disks, mounts, networks  # noqa: E402
 from tests.faults.kills import Kills  # noqa: E402
-from tests.faults.matrix import ONLY, ROADS, WAYS, Matrix, points  # noqa: E402
+from tests.faults.matrix import ELSEWHERE, ONLY, ROADS, WAYS, Matrix, points  # noqa: E402
 
 # Who has fail points, by the name that a stand gives it. A driver host is the
 # shim's own program; its points are armed through the shim.
@@ -46,13 +46,14 @@ class Run:
         return self.end is not None and time.monotonic() > self.end
 
     def matrix(self):
-        """Every point, every way; what no road passes is said, not counted."""
+        """Every point, every way; one that no road passes is wrong."""
         matrix = Matrix(self.options.binaries, say, self.options.keep)
         rows, left = [], 0
         try:
             for way in self.options.way or WAYS:
                 waiting = [(role, point) for role, names in listed(self.options.binaries).items()
-                           for point in names if self.options.point in point]
+                           for point in names if self.options.point in point
+                           and not point.startswith(ELSEWHERE)]
                 for road in ROADS:
                     missed = [each for each in waiting
                               if each[0] != ONLY.get(road, each[0])]
@@ -68,8 +69,8 @@ class Run:
                             else:
                                 missed.append((row.role, row.point))
                     waiting = missed
-                for role, point in waiting:
-                    self.summary.append(f"matrix: {point} is on no road of this rig ({way})")
+                self.wrong += [f"{point} is on no road of this rig ({way})"
+                               for _, point in waiting]
         finally:
             matrix.close()
         wrong = [row for row in rows if row.wrong]

@@ -12,14 +12,20 @@ from tests.faults.stand import Stand
 WAYS = {"kill": ("kill", False), "stop": ("stop", False), "abort": ("abort", False),
         "freeze": ("stop", True)}
 
-# Which rollouts pass a point: one that succeeds, else one on hosts whose old
-# driver cannot save, or whose new one does not start; "forget": one whose driver
-# is deleted after it; "fresh" are shims that begin with nothing to find, before
-# there are guests.
+# Which rollouts pass a point, and on hosts with which fault: one that succeeds,
+# else one whose old driver cannot save, or whose new one does not start;
+# "forget": one whose driver is deleted after it; "fresh" are shims that begin with
+# nothing to find, before there are guests; "undone": the same, and the driver that
+# was loaded then cannot save.
 ROADS = {"forward": None, "cancel": "save-fails", "back": "start-fails", "forget": None,
-         "fresh": None}
+         "fresh": None, "undone": "save-fails"}
 # Who alone is met on a road.
-ONLY = {"forget": "batond", "fresh": "shim"}
+ONLY = {"forget": "batond", "fresh": "shim", "undone": "shim"}
+# Where a point is armed while there is nothing: else the driver that was there is
+# not the one that meets it.
+AFRESH = ("fresh", "undone")
+# Met by another rig, with another adapter: ./dev vm.
+ELSEWHERE = "shim.vfio_"
 
 # So many hosts of a fleet meet a point each in the same rollout.
 HOSTS = 4
@@ -77,7 +83,7 @@ class Matrix:
     def _ready(self, rows):
         """Makes sure that there is a fleet for the rows' road, and arms it."""
         road, wake = rows[0].road, WAYS[rows[0].way][1]
-        if road != "fresh" and self._stand is not None and self._kind == (road, wake) and (
+        if road not in AFRESH and self._stand is not None and self._kind == (road, wake) and (
                 self._used < _ROLLOUTS_A_FLEET):
             return
         self.close()
@@ -86,7 +92,7 @@ class Matrix:
             self._binaries, self._hosts, _VGPUS, wake=wake, guest_rate=500,
             faults=kind and {f"host-{n + 1}": kind for n in range(self._hosts)})
         self._stand.start()
-        if road == "fresh":
+        if road in AFRESH:
             self._begin_afresh(rows)
         self._judge = Judge(self._stand)
         self._stand.start_guests()
@@ -153,7 +159,7 @@ class Matrix:
     def _carry_out(self, rows):
         stand, wrong = self._stand, []
         before = len(stand.supervisor.deaths)
-        if rows[0].road != "fresh":
+        if rows[0].road not in AFRESH:
             self._arm(rows, signal.SIGKILL)
         for number in range(_TRIES):
             if number and self._next_shims(rows):
@@ -197,7 +203,7 @@ class Matrix:
         self.rollouts += 1
         self._used += 1
         # Who was rolled back or cancelled last is still where the others were.
-        self._major = 2 if rows[0].road in ("cancel", "back") else 3 - self._major
+        self._major = 2 if ROADS[rows[0].road] else 3 - self._major
         version = stand.push(self._major)
         rollout = stand.begin(version)
         state = stand.watch(rollout)
