@@ -11,7 +11,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 from lab.fleet import PROGRAMS  # noqa: E402
 from lab.process import Failed  # noqa: E402
-from tests.faults import clocks, disks, mounts, networks  # noqa: E402
+from tests.faults import clocks, disks, mounts, networks, versions  # noqa: E402
 from tests.faults.kills import Kills  # noqa: E402
 from tests.faults.matrix import ELSEWHERE, ONLY, ROADS, WAYS, Matrix, points  # noqa: E402
 
@@ -138,7 +138,8 @@ def arguments():
     parser.add_argument("--minutes", type=float, default=0, help="stop starting anything "
                         "after so many; what was left out is said (0: run everything)")
     parser.add_argument("--only", default="", metavar="NAME",
-                        help="matrix, kills, network, disk, clock, or the name of one case")
+                        help="matrix, kills, network, disk, clock, versions, or the name of one "
+                        "case")
     parser.add_argument("--point", default="", help="of the matrix, only points with this in "
                         "their name")
     parser.add_argument("--way", choices=WAYS, action="append", help="of the matrix, only this "
@@ -148,6 +149,8 @@ def arguments():
     parser.add_argument("--vgpus", type=int, default=4, help="of each of these hosts (4)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32),
                         help="of the random kills; printed")
+    parser.add_argument("--previous-binaries", metavar="FOLDER", help="where Bazel built the "
+                        "release before, for --only versions")
     parser.add_argument("--list", action="store_true", help="only list the fail points")
     parser.add_argument("--keep", metavar="FOLDER", help="where logs and journals go of "
                         "whatever went wrong")
@@ -169,7 +172,7 @@ def main():
         run.matrix()
     if options.only in ("", "kills"):
         run.kills()
-    for module in (networks, disks, clocks):
+    for module in (networks, disks, clocks, versions.Cases(options.previous_binaries)):
         run.cases(module)
     for line in run.summary:
         print(line)
