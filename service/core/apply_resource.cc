@@ -1,5 +1,8 @@
 // What operators ask of the fleet, of hosts and of drivers.
 
+#include <algorithm>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "base/digest.h"
 #include "base/reason.h"
@@ -45,6 +48,20 @@ absl::Status CheckDriver(const Driver& driver) {
                           "at least one format");
   }
   return absl::OkStatus();
+}
+
+// Whether hosts of `rollout` are to run `driver`, or might yet be.
+bool Needs(const Rollout& rollout, const std::string& driver) {
+  if (IsFinished(rollout.state)) return false;
+  if (rollout.spec.driver == driver) return true;
+  if (!rollout.plan.has_value()) return false;
+  const std::vector<PlannedWave>& waves = rollout.plan->waves;
+  // What takes another one back brings each host its own.
+  return std::any_of(waves.begin(), waves.end(), [&](const PlannedWave& wave) {
+    return std::any_of(
+        wave.hosts.begin(), wave.hosts.end(),
+        [&](const PlannedHost& host) { return host.to_driver == driver; });
+  });
 }
 
 }  // namespace
@@ -160,8 +177,7 @@ absl::Status On(const DriverDeleted& event, Editor& editor) {
   if (found == nullptr) return DriverNotFoundError(event.name);
   RETURN_IF_ERROR(CheckEtag(event.name, event.etag, found->version));
   for (const auto& [name, rollout] : editor.fleet().rollouts) {
-    if (IsFinished(rollout.state)) continue;
-    if (rollout.spec.driver != event.name) continue;
+    if (!Needs(rollout, event.name)) continue;
     return ErrorWithReason(
         absl::StatusCode::kFailedPrecondition, "DRIVER_IN_USE",
         absl::StrCat("'", event.name, "' is needed by '", name, "', which is ",

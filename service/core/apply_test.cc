@@ -356,6 +356,19 @@ TEST(ApplyTest, StoresADriverOnceAndDeletesItUnlessNeeded) {
   EXPECT_EQ(Reason(stage.Try(DriverDeleted{kNewDriver})), "DRIVER_NOT_FOUND");
 }
 
+// Its hosts would have waited for it for ever.
+TEST(Regression, ADriverThatARollbackBringsIsNotDeleted) {
+  Stage stage(1);
+  stage.Start(MakeSpec());
+  stage.Report(1, UpdateState::kDone);
+  stage.Do(RollBackRollout{kRollout, "worse"});
+  stage.Settle();
+  EXPECT_EQ(Reason(stage.Try(DriverDeleted{support::kOldDriver})),
+            "DRIVER_IN_USE");
+  stage.Report(1, UpdateState::kDone);
+  stage.Do(DriverDeleted{support::kOldDriver});
+}
+
 TEST(ApplyTest, RefusesADriverThatIsNotWhole) {
   Stage stage(0);
   const std::function<void(Driver&)> spoils[] = {
