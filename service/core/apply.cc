@@ -1,5 +1,7 @@
 #include "service/core/apply.h"
 
+#include <type_traits>
+
 #include "absl/strings/str_cat.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
@@ -33,10 +35,19 @@ absl::StatusOr<Novelty> CheckRequest(const Fleet& fleet,
 }
 
 template <typename Body>
+std::string FingerprintOf(const Body& body, const std::string& actor) {
+  if constexpr (std::is_same_v<Body, ApproveRollout>) {
+    return Fingerprint(body, actor);
+  } else {
+    return Fingerprint(body);
+  }
+}
+
+template <typename Body>
 absl::Status Handle(const Body& body, Editor& editor) {
   if constexpr (requires { body.request_id; }) {
     if (!body.request_id.empty()) {
-      const std::string fingerprint = Fingerprint(body);
+      const std::string fingerprint = FingerprintOf(body, editor.actor());
       ASSIGN_OR_RETURN(
           const Novelty novelty,
           CheckRequest(editor.fleet(), body.request_id, fingerprint));

@@ -287,6 +287,21 @@ TEST(ApplyTest, RefusesARequestIdOfAnotherRequest) {
             "BAD_REQUEST_ID");
 }
 
+// Bob was told that he had approved it, and had not.
+TEST(Regression, AnApprovalUnderSomebodyElsesRequestIdIsNoRepeat) {
+  Stage stage(1);
+  RolloutSpec spec = MakeSpec();
+  spec.waves = {{"all", WaveSize::kRest}};
+  spec.waves[0].approvals = 2;
+  stage.Start(spec);
+  ApproveRollout approve{kRollout, stage.rollout().plan->digest};
+  approve.request_id = "nightly";
+  stage.Do(approve, "bob");
+  EXPECT_TRUE(stage.Do(approve, "bob").empty());
+  EXPECT_EQ(Reason(stage.Try(approve, "carol")), "REQUEST_ID_REUSED");
+  EXPECT_EQ(stage.rollout().approvals.size(), 1u);
+}
+
 TEST(ApplyTest, RemembersARefusedRequestNot) {
   Stage stage(1);
   const CordonHost request{HostName(2), "disk", "", "id"};

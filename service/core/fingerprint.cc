@@ -50,9 +50,9 @@ std::string Fingerprint(const PauseRollout& event) {
   return Over({"pause", event.name, event.reason, event.etag});
 }
 
-std::string Fingerprint(const ApproveRollout& event) {
+std::string Fingerprint(const ApproveRollout& event, const std::string& actor) {
   return Over({"approve", event.name, event.digest, event.wave, event.remark,
-               event.etag});
+               event.etag, actor});
 }
 
 std::string Fingerprint(const RollBackRollout& event) {

@@ -17,7 +17,8 @@ std::string Fingerprint(const HoldRollout& event);
 std::string Fingerprint(const ResumeRollout& event);
 std::string Fingerprint(const AbortRollout& event);
 std::string Fingerprint(const PauseRollout& event);
-std::string Fingerprint(const ApproveRollout& event);
+// Whose word it is, is part of it: another person's is another approval.
+std::string Fingerprint(const ApproveRollout& event, const std::string& actor);
 std::string Fingerprint(const RollBackRollout& event);
 std::string Fingerprint(const SkipUpdate& event);
 std::string Fingerprint(const RetryUpdate& event);
