@@ -49,6 +49,10 @@ absl::Status CheckRetry(const Fleet& fleet, const RetryUpdate& event,
     return UpdateStateError(event.rollout, event.host, update,
                             "CANCELLED, ROLLED_BACK or SKIPPED");
   }
+  // Nobody would ever come for it.
+  if (FindHost(fleet, event.host) == nullptr) {
+    return HostNotFoundError(event.host);
+  }
   const Rollout& rollout = *FindRollout(fleet, event.rollout);
   if (update.wave != rollout.wave) {
     return RefusedError(

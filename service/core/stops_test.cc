@@ -337,6 +337,21 @@ TEST(StopsTest, RetriesNoHostThatAnotherRolloutHas) {
             "HELD_BY_ROLLOUT");
 }
 
+// It waited for a host that nobody knew, and nothing said why.
+TEST(Regression, AHostThatWasDeletedIsNotTriedAgain) {
+  Stage stage(2);
+  RolloutSpec spec = SpecOf(1);
+  spec.failure_tolerance.hosts = 1;
+  stage.Start(spec);
+  stage.Report(1, UpdateState::kCancelled);
+  stage.Disconnect(1);
+  stage.Do(DeleteHost{HostName(1), "it burned"});
+  EXPECT_EQ(Reason(stage.Try(RetryUpdate{kRollout, HostName(1), "fixed"})),
+            "HOST_NOT_FOUND");
+  stage.Report(2, UpdateState::kDone);
+  EXPECT_EQ(stage.rollout().state, RolloutState::kSucceeded);
+}
+
 TEST(StopsTest, ReleasesAHostThatIsGoneButNotIntoService) {
   Stage stage(2);
   stage.Start(SpecOf(1));
