@@ -142,6 +142,9 @@ absl::Status On(const AdmitHost& event, Editor& editor) {
   host.rollout = event.rollout;
   host.attempt = event.attempt;
   Update& update = editor.EditUpdate(event.rollout, event.host);
+  if (HasForgivenBlackouts(*rollout, update)) {
+    ForgetBlackouts(update, editor.EditRollout(event.rollout));
+  }
   Update fresh;  // nothing is left of an attempt before
   fresh.state = UpdateState::kRunning;
   fresh.attempt = event.attempt;

@@ -6,6 +6,7 @@
 #include "service/core/editor.h"
 #include "service/core/errors.h"
 #include "service/core/names.h"
+#include "service/core/tolerance.h"
 #include "service/core/verb.h"
 
 namespace baton::core {
@@ -115,6 +116,7 @@ absl::Status On(const RetryUpdate& event, Editor& editor) {
     if (rollout.failures_accepted > 0) --rollout.failures_accepted;
     if (rollout.wave_failures_accepted > 0) --rollout.wave_failures_accepted;
   }
+  if (HasForgivenBlackouts(rollout, *found)) ForgetBlackouts(*found, rollout);
   Renew(editor.EditUpdate(event.rollout, event.host));
   editor.Audit("update.retry", UpdateName(event.rollout, event.host),
                event.reason);

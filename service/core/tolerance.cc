@@ -91,4 +91,30 @@ void AcceptFailures(Rollout& rollout) {
   rollout.slow_blackouts_accepted = tally.slow_blackouts;
 }
 
+bool HasForgivenBlackouts(const Rollout& rollout, const Update& update) {
+  if (rollout.long_blackouts_accepted + rollout.slow_blackouts_accepted == 0) {
+    return false;
+  }
+  const Tally& tally = rollout.tally;
+  return std::any_of(update.vgpus.begin(), update.vgpus.end(),
+                     [&](const VirtualGpuResult& vgpu) {
+                       return vgpu.blackout > tally.long_above ||
+                              vgpu.blackout > tally.slow_above;
+                     });
+}
+
+void ForgetBlackouts(const Update& update, Rollout& rollout) {
+  const auto one_less = [](uint32_t& accepted) {
+    if (accepted > 0) --accepted;
+  };
+  for (const VirtualGpuResult& vgpu : update.vgpus) {
+    if (vgpu.blackout > rollout.tally.long_above) {
+      one_less(rollout.long_blackouts_accepted);
+    }
+    if (vgpu.blackout > rollout.tally.slow_above) {
+      one_less(rollout.slow_blackouts_accepted);
+    }
+  }
+}
+
 }  // namespace baton::core

@@ -49,6 +49,13 @@ std::optional<Exceeded> ExceededBy(const Rollout& rollout, absl::Time now);
 // Forgives all that happened up to now: failures and blackouts count from here.
 void AcceptFailures(Rollout& rollout);
 
+// Whether blackouts were forgiven, and `update`, which is to be tried again,
+// has some that are too long.
+bool HasForgivenBlackouts(const Rollout& rollout, const Update& update);
+
+// They count no longer once it is: what was forgiven leaves no room for others.
+void ForgetBlackouts(const Update& update, Rollout& rollout);
+
 }  // namespace baton::core
 
 #endif  // SERVICE_CORE_TOLERANCE_H_

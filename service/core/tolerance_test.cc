@@ -52,6 +52,31 @@ TEST(ToleranceTest, HoldsOnABlackoutThatIsTooLong) {
   }
 }
 
+// What had been forgiven hid as many that came later.
+TEST(Regression, ABlackoutOfAHostThatIsTriedAgainIsNotForgivenTwice) {
+  Stage stage(3);
+  RolloutSpec spec = SpecOf(absl::Milliseconds(15), absl::Hours(1));
+  spec.failure_tolerance.hosts = 2;
+  spec.retry.attempts = 2;
+  stage.Start(spec);
+  stage.Report(1, UpdateState::kCancelled);  // and is tried again by itself
+  EXPECT_EQ(stage.rollout().reason, "BLACKOUT_EXCEEDED");
+  stage.Do(ResumeRollout{kRollout, true});
+  stage.Settle();
+  stage.Report(2, UpdateState::kDone);
+  EXPECT_EQ(stage.rollout().reason, "BLACKOUT_EXCEEDED");
+  stage.Do(ResumeRollout{kRollout, true});
+  EXPECT_EQ(stage.rollout().long_blackouts_accepted, 2u);
+  stage.Advance(spec.retry.backoff);
+  EXPECT_EQ(stage.update(1).attempt, 2u);
+  EXPECT_EQ(stage.rollout().long_blackouts_accepted, 1u);
+  stage.Report(1, UpdateState::kRolledBack);
+  EXPECT_EQ(stage.rollout().state, RolloutState::kHeld);
+  EXPECT_EQ(stage.rollout().reason, "BLACKOUT_EXCEEDED");
+  stage.Do(RetryUpdate{kRollout, HostName(1), "fixed"});
+  EXPECT_EQ(stage.rollout().long_blackouts_accepted, 0u);
+}
+
 TEST(ToleranceTest, LetsOneInAHundredBeSlow) {
   Rollout rollout;
   rollout.plan.emplace();
