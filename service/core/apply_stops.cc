@@ -232,11 +232,6 @@ absl::Status On(const CreateRollback& event, Editor& editor) {
   }
   Rollout made = MakeRollback(fleet, *original);
   absl::StatusOr<RolloutPlan> plan = CompilePlan(fleet, made);
-  if (plan.ok() && fleet.rollouts.size() >= kRolloutsMax) {
-    plan = RefusedError(
-        "TOO_MANY_ROLLOUTS",
-        absl::StrCat("the service keeps at most ", kRolloutsMax, " rollouts"));
-  }
   // Nothing below this line can fail.
   Rollout& edited = editor.EditRollout(event.rollout);
   if (!plan.ok()) {

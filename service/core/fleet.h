@@ -124,6 +124,7 @@ inline constexpr char kStoreIsOlder[] = "STORE_IS_OLDER";
 // Bounds of what a fleet holds: past them RESOURCE_EXHAUSTED.
 inline constexpr size_t kHostsMax = 100'000;
 inline constexpr size_t kDriversMax = 10'000;
+// That callers made: each may have one more that takes it back.
 inline constexpr size_t kRolloutsMax = 10'000;
 // Older requests are forgotten: a repeat that late is a new request.
 inline constexpr size_t kRequestsMax = 10'000;

@@ -281,6 +281,26 @@ TEST(StopsTest, LeavesAloneAHostThatRunsSomethingElseByNow) {
   EXPECT_EQ(plan.hosts, 1u);
 }
 
+// Whoever could not make another rollout could not take one back either.
+TEST(Regression, TakesBackThoughThereAreAsManyRolloutsAsThereMayBe) {
+  Stage stage(1);
+  stage.Start(SpecOf(1));
+  stage.Report(1, UpdateState::kDone);
+  stage.Do(RollBackRollout{kRollout, "worse"});
+  Fleet fleet = stage.fleet();
+  for (size_t i = fleet.rollouts.size(); i < kRolloutsMax; ++i) {
+    const std::string name = "rollouts/old-" + std::to_string(i);
+    fleet.rollouts[name].name = name;
+  }
+  const auto apply = [&](const EventBody& body) {
+    return Apply({fleet.now, "alice", body}, fleet).status();
+  };
+  EXPECT_EQ(Reason(apply(CreateRollout{"rollouts/one-more", SpecOf(1)})),
+            "TOO_MANY_ROLLOUTS");
+  EXPECT_EQ(apply(CreateRollback{kRollout}), absl::OkStatus());
+  EXPECT_EQ(FindRollout(fleet, kRollout)->rollback, kRollback);
+}
+
 TEST(StopsTest, FindsARollbackANameThatIsFree) {
   Fleet fleet;
   Rollout original;
