@@ -45,6 +45,10 @@ constexpr Hint kHints[] = {
     {"HOST_UPDATING",
      "if it will never report again: $B host release $N --reason TEXT"},
     {"HELD_BY_ROLLOUT", "see $B why $N"},
+    {"ROLLBACK_BLOCKED",
+     "mend what the message says first, then repeat; a driver that is not "
+     "known "
+     "is stored with $B driver push FILE"},
     {"ROLLOUT_NOT_FOUND", "see $B rollout list"},
     {"ROLLOUT_EXISTS", "choose another name, or see $B rollout get $N"},
     {"ROLLOUT_FINISHED", "it has ended; see $B rollout get $N --updates"},

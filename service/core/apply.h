@@ -65,12 +65,13 @@ struct Changes {
 //                        ROLLOUT_ABORTING, ROLLOUT_FINISHED, EMPTY_SELECTION,
 //                        FAILURE_TOLERANCE_EXCEEDED, BLACKOUT_EXCEEDED,
 //                        APPROVAL_NOT_NEEDED, ROLLBACK_STARTED,
-//                        ROLLBACK_OF_ROLLBACK, UPDATE_PENDING, UPDATE_RUNNING,
-//                        UPDATE_ENDED, WAVE_ENDED, HELD_BY_ROLLOUT,
-//                        HOST_CORDONED, HOST_NOT_CORDONED, HOST_CONNECTED,
-//                        HOST_IDLE, HOST_UPDATING, HOST_NOT_QUARANTINED,
-//                        FLEET_NOT_FROZEN, FLEET_NOT_STOPPED, DRIVER_IN_USE,
-//                        ATTEMPT_UNKNOWN, SERVICE_BEHIND, DECISION_OVERTAKEN
+//                        ROLLBACK_OF_ROLLBACK, ROLLBACK_BLOCKED,
+//                        UPDATE_PENDING, UPDATE_RUNNING, UPDATE_ENDED,
+//                        WAVE_ENDED, HELD_BY_ROLLOUT, HOST_CORDONED,
+//                        HOST_NOT_CORDONED, HOST_CONNECTED, HOST_IDLE,
+//                        HOST_UPDATING, HOST_NOT_QUARANTINED, FLEET_NOT_FROZEN,
+//                        FLEET_NOT_STOPPED, DRIVER_IN_USE, ATTEMPT_UNKNOWN,
+//                        SERVICE_BEHIND, DECISION_OVERTAKEN
 //   ABORTED              a race was lost; read again: ETAG_MISMATCH,
 //                        PLAN_CHANGED, STALE_ATTEMPT, STREAM_REPLACED
 //   RESOURCE_EXHAUSTED   a bound of fleet.h: TOO_MANY_HOSTS and so on

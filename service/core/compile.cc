@@ -135,7 +135,8 @@ absl::Status EmptySelectionError(const Rollout& rollout,
           : absl::StrCat("leaves no host to update: ", selection.blocked.size(),
                          " blocked (",
                          absl::StrJoin(counts, ", ", absl::PairFormatter(" ")),
-                         ")");
+                         "), first '", selection.blocked[0].host,
+                         "': ", selection.blocked[0].message);
   return ErrorWithReason(absl::StatusCode::kFailedPrecondition,
                          "EMPTY_SELECTION",
                          absl::StrCat("selector '", rollout.spec.selector,

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "service/core/compile.h"
 #include "service/core/names.h"
 #include "service/core/verb.h"
 
@@ -28,6 +29,22 @@ std::string RollbackName(const Fleet& fleet, const std::string& original) {
 bool CanStillCancel(const Update& update) {
   return !update.past_no_return &&
          (update.step < Step::kPause || update.step == Step::kCancel);
+}
+
+// Whether hosts could be taken back at once, where nothing is in flight and
+// some are to be: whoever asks is to know now that they cannot.
+absl::Status CheckCanGoBack(const Fleet& fleet, const Rollout& rollout) {
+  if (!IsFinished(rollout.state) ||
+      rollout.tally.Count(UpdateState::kDone) == 0) {
+    return absl::OkStatus();
+  }
+  const absl::Status planned =
+      CompilePlan(fleet, MakeRollback(fleet, rollout)).status();
+  if (planned.ok()) return planned;
+  return RefusedError(
+      "ROLLBACK_BLOCKED",
+      absl::StrCat("'", rollout.name,
+                   "' cannot be taken back: ", planned.message()));
 }
 
 }  // namespace
@@ -81,7 +98,7 @@ absl::Status Check(const RollBackRollout& event, const Fleet& fleet) {
                      "', want a rollout of a driver: roll that driver out "
                      "again"));
   }
-  if (!rollout->take_back.has_value()) return absl::OkStatus();
+  if (!rollout->take_back.has_value()) return CheckCanGoBack(fleet, *rollout);
   return RefusedError(
       "ROLLBACK_STARTED",
       absl::StrCat("'", event.name, "' is being taken back by the word of '",
@@ -96,7 +113,9 @@ Rollout MakeRollback(const Fleet& fleet, const Rollout& original) {
   rollback.spec.rollback_of = original.name;
   rollback.spec.on_exceeded = OnExceeded::kHold;
   for (WaveSpec& wave : rollback.spec.waves) wave.approvals = 0;
-  rollback.author = original.take_back->by;
+  if (original.take_back.has_value()) {
+    rollback.author = original.take_back->by;
+  }
   return rollback;
 }
 

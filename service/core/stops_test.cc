@@ -217,15 +217,22 @@ TEST(StopsTest, SaysSoWhenThereIsNothingToTakeBack) {
 }
 
 TEST(StopsTest, SaysSoWhenNothingCanBeTakenBack) {
-  Stage stage(1);
+  Stage stage(2);
   stage.Start(SpecOf(1));
   stage.Report(1, UpdateState::kDone);
   stage.Do(DriverDeleted{kOldDriver});
   stage.Do(RollBackRollout{kRollout, "worse"});
-  stage.Settle();
-  EXPECT_EQ(stage.rollout().state, RolloutState::kSucceeded);
+  stage.Report(2, UpdateState::kCancelled);
+  EXPECT_EQ(stage.rollout().state, RolloutState::kAborted);
   EXPECT_EQ(stage.rollout().reason, "ROLLBACK_BLOCKED");
   EXPECT_THAT(stage.rollout().message, HasSubstr("DRIVER_NOT_FOUND 1"));
+  EXPECT_THAT(stage.rollout().message, HasSubstr(kOldDriver));
+  // Whoever asks again hears it at once.
+  const RollBackRollout again{kRollout, "worse"};
+  const absl::Status status = stage.Try(again);
+  EXPECT_EQ(Reason(status), "ROLLBACK_BLOCKED");
+  EXPECT_THAT(std::string(status.message()), HasSubstr(kOldDriver));
+  EXPECT_EQ(Check(again, stage.fleet()), status);
   // It may be asked for again once that is mended.
   stage.Do(DriverStored{support::MakeDriver("1.0")});
   stage.Do(RollBackRollout{kRollout, "worse"});
