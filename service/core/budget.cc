@@ -12,10 +12,11 @@ namespace {
 
 constexpr size_t kHoldersMax = 10;
 
-std::vector<std::string> FirstOf(const std::set<std::string>& names,
-                                 size_t most) {
-  const auto end = std::next(
-      names.begin(), static_cast<ptrdiff_t>(std::min(names.size(), most)));
+std::vector<std::string> HoldersOf(const Ledger::Account& account) {
+  const std::set<std::string>& names = account.hosts;
+  const auto end =
+      std::next(names.begin(),
+                static_cast<ptrdiff_t>(std::min(names.size(), kHoldersMax)));
   return {names.begin(), end};
 }
 
@@ -29,22 +30,18 @@ const Unavailable& CountUnavailable(const Fleet& fleet) {
   return fleet.ledger.fleet().count;
 }
 
-std::vector<std::string> UnavailableHosts(const Fleet& fleet, size_t most) {
-  return FirstOf(fleet.ledger.fleet().hosts, most);
-}
-
 std::vector<BudgetGate> BudgetGates(const Fleet& fleet, const Rollout& rollout,
                                     const Host& host) {
   const Ledger& ledger = fleet.ledger;
   std::vector<BudgetGate> gates;
   gates.push_back({"", "", ledger.fleet().count, rollout.plan->max_unavailable,
-                   FirstOf(ledger.fleet().hosts, kHoldersMax)});
+                   HoldersOf(ledger.fleet())});
   for (const DomainLimit& domain : rollout.spec.limits.domains) {
     const std::string value = LabelOf(host, domain.label);
     if (value.empty()) continue;
     const Ledger::Account& account = ledger.Domain(domain.label, value);
     gates.push_back({domain.label, value, account.count, domain.max_unavailable,
-                     FirstOf(account.hosts, kHoldersMax)});
+                     HoldersOf(account)});
   }
   return gates;
 }

@@ -14,9 +14,6 @@ namespace baton::core {
 // Returns how many hosts of the whole fleet are out of service.
 const Unavailable& CountUnavailable(const Fleet& fleet);
 
-// Returns the first `most` of those hosts, by name.
-std::vector<std::string> UnavailableHosts(const Fleet& fleet, size_t most);
-
 // One limit that an admission obeys: over the fleet, or over a failure domain.
 struct BudgetGate {
   std::string label = "";  // that spans the domain; empty: the fleet

@@ -210,19 +210,4 @@ std::optional<Order> OrderFor(const Fleet& fleet, const std::string& host) {
   return order;
 }
 
-std::vector<Order> Orders(const Fleet& fleet) {
-  std::vector<Order> orders;
-  for (const std::string& name : fleet.active) {
-    for (const std::string& host : fleet.rollouts.at(name).tally.running) {
-      const Host* found = FindHost(fleet, host);
-      if (found == nullptr || !found->connected()) continue;
-      std::optional<Order> order = OrderFor(fleet, host);
-      if (order.has_value()) orders.push_back(*std::move(order));
-    }
-  }
-  std::sort(orders.begin(), orders.end(),
-            [](const Order& a, const Order& b) { return a.host < b.host; });
-  return orders;
-}
-
 }  // namespace baton::core

@@ -55,9 +55,6 @@ struct Order {
 // Derived from what is durable, so it is safe to send again at any time.
 std::optional<Order> OrderFor(const Fleet& fleet, const std::string& host);
 
-// Returns the orders of all connected hosts, by host.
-std::vector<Order> Orders(const Fleet& fleet);
-
 }  // namespace baton::core
 
 #endif  // SERVICE_CORE_PLAN_H_

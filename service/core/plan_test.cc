@@ -401,9 +401,9 @@ TEST(DecideTest, TakesAHostThatIsSilentForLost) {
   EXPECT_EQ(std::get<LoseHost>(decided[0]).host, HostName(1));
 }
 
-TEST(OrdersTest, RepeatUntilTheReportAndTurnIntoACancelOnAbort) {
+TEST(OrderTest, RepeatsUntilTheReportAndTurnsIntoACancelOnAbort) {
   Stage stage(2);
-  EXPECT_THAT(Orders(stage.fleet()), IsEmpty());
+  EXPECT_EQ(OrderFor(stage.fleet(), HostName(1)), std::nullopt);
   RolloutSpec spec = SpecOf(1, 0);
   spec.deadlines.save = absl::Seconds(7);
   stage.Start(spec);
@@ -416,14 +416,12 @@ TEST(OrdersTest, RepeatUntilTheReportAndTurnIntoACancelOnAbort) {
   want.driver_digest = support::MakeDriver("2.0").digest;
   want.driver_size_bytes = 4096;
   want.deadlines = spec.deadlines;
-  EXPECT_THAT(Orders(stage.fleet()), ElementsAre(want));
+  EXPECT_EQ(OrderFor(stage.fleet(), HostName(1)), want);
 
   // The same after a restart of the service, but for its epoch.
   stage.Do(ServiceStarted{});
-  EXPECT_THAT(Orders(stage.fleet()), IsEmpty());
-  stage.Connect(1);
   want.epoch = 2;
-  EXPECT_THAT(Orders(stage.fleet()), ElementsAre(want));
+  EXPECT_EQ(OrderFor(stage.fleet(), HostName(1)), want);
 
   stage.Do(AbortRollout{kRollout, "enough"});
   Order cancel;
@@ -432,9 +430,10 @@ TEST(OrdersTest, RepeatUntilTheReportAndTurnIntoACancelOnAbort) {
   cancel.rollout = kRollout;
   cancel.attempt = 1;
   cancel.kind = OrderKind::kCancel;
-  EXPECT_THAT(Orders(stage.fleet()), ElementsAre(cancel));
+  EXPECT_EQ(OrderFor(stage.fleet(), HostName(1)), cancel);
+  stage.Connect(1);
   stage.Report(1, UpdateState::kCancelled);
-  EXPECT_THAT(Orders(stage.fleet()), IsEmpty());
+  EXPECT_EQ(OrderFor(stage.fleet(), HostName(1)), std::nullopt);
 }
 
 }  // namespace

@@ -28,16 +28,13 @@ bool ExceedsWaveTolerance(const Rollout& rollout) {
   return most.has_value() && WaveFailures(rollout) > *most;
 }
 
-uint32_t LongBlackouts(const Rollout& rollout) {
-  return Beyond(rollout.tally.long_blackouts, rollout.long_blackouts_accepted);
-}
-
 bool ExceedsBlackout(const Rollout& rollout) {
   const Tally& tally = rollout.tally;
   // The 99th percentile is above the limit when more than one in a hundred is.
   const uint32_t slow =
       Beyond(tally.slow_blackouts, rollout.slow_blackouts_accepted);
-  return LongBlackouts(rollout) > 0 || slow > tally.blackouts.count() / 100;
+  return tally.long_blackouts > rollout.long_blackouts_accepted ||
+         slow > tally.blackouts.count() / 100;
 }
 
 std::string BlackoutText(const Rollout& rollout) {

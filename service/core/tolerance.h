@@ -19,10 +19,8 @@ uint32_t WaveFailures(const Rollout& rollout);
 // Whether that is more than the wave's own tolerance, if it has one.
 bool ExceedsWaveTolerance(const Rollout& rollout);
 
-// Returns how many vGPUs stood still for longer than any one may.
-uint32_t LongBlackouts(const Rollout& rollout);
-
-// Whether there is one, or the 99th percentile is above its limit.
+// Whether a vGPU stood still for longer than any one may, or the 99th
+// percentile is above its limit.
 bool ExceedsBlackout(const Rollout& rollout);
 
 // Returns that as words, e.g. "longest blackout 12s of at most 10s, 99th
