@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <memory>
@@ -339,6 +340,10 @@ absl::StatusOr<v1::DriverManifest> PackDriver(v1::DriverManifest manifest,
                                               const std::string& image_path,
                                               const std::string& path) {
   ASSIGN_OR_RETURN(const std::string digest, Sha256OfFile(image_path));
+  std::error_code none;  // of two that are not there both
+  if (std::filesystem::equivalent(image_path, path, none)) {
+    return NotWritten(path, "it is the image itself");
+  }
   const std::vector<std::string> parts = absl::StrSplit(image_path, '/');
   manifest.set_image(parts.back());
   manifest.set_image_digest(digest);

@@ -100,6 +100,17 @@ TEST_F(DriverPackageTest, AMissingImageIsNamed) {
   EXPECT_EQ(Reason(got.status()), "FILE_UNREADABLE");
 }
 
+// It was cut to nothing, and then removed.
+TEST_F(DriverPackageTest, AnImageIsNotWrittenOver) {
+  const std::string image = Read(Path("driver.so"));
+  std::filesystem::create_symlink(Path("driver.so"), Path("link"));
+  for (const char* const name : {"driver.so", "link", "./driver.so"}) {
+    const auto got = PackDriver(Good(), Path("driver.so"), Path(name));
+    EXPECT_EQ(Reason(got.status()), "PACKAGE_NOT_WRITTEN") << name;
+    EXPECT_EQ(Read(Path("driver.so")), image) << name;
+  }
+}
+
 TEST_F(DriverPackageTest, AnyCutPackageIsRefused) {
   ASSERT_TRUE(PackDriver(Good(), Path("driver.so"), Path("p")).ok());
   const std::string whole = Read(Path("p"));
