@@ -196,6 +196,14 @@ class TidyTest(unittest.TestCase):
         self.assertGreater(len(explained), 50)
         self.assertEqual(set(), explained - said)
 
+    def test_units_that_start_again_never_give_up(self):
+        # By default five starts in ten seconds are the last: a full disk would end it.
+        units = {path: text for path, text in files() if re.search(r"^deploy/.*\.service$", path)}
+        self.assertGreater(len(units), 2)
+        self.assertEqual([], [path for path, text in units.items()
+                              if "Restart=always" in text
+                              and "\nStartLimitIntervalSec=0\n" not in text])
+
     def test_each_fail_point_is_one_place(self):
         # Of two with a name one is never reached: whoever is armed acts once.
         names = [name for path, text in files() if re.search(r"(?<!_test)\.cc$", path)
