@@ -341,6 +341,19 @@ TEST(AppTest, RolloutViews) {
             "ListAuditRecords {resource: \"rollouts/r1\"}");
 }
 
+// Nothing else made room on the service's disk.
+TEST(AppTest, DeletesADriver) {
+  TestRun run;
+  EXPECT_EQ(run.Run({"driver", "delete", "softgpu/1.0"}).out,
+            "driver softgpu/1.0 is deleted\n");
+  EXPECT_EQ(run.service().last_request_id(),
+            "0000000000000abc0000000000000abc");
+  EXPECT_EQ(run.service().calls(),
+            (Calls{"DeleteDriver {name: "
+                   "\"drivers/softgpu/versions/1.0\"}"}));
+  EXPECT_EQ(run.Run({"driver", "delete", "softgpu"}).code, 2);
+}
+
 TEST(AppTest, WhyTriesRolloutsThenHosts) {
   TestRun run;
   EXPECT_EQ(run.Run({"why", "r1"}).out, ReadTestdata("why.golden"));

@@ -305,6 +305,12 @@ class FakeService::Drivers final : public v1::DriverService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status DeleteDriver(grpc::ServerContext* context,
+                            const v1::DeleteDriverRequest* request,
+                            v1::DeleteDriverResponse*) override {
+    return fake_.Note(*context, "DeleteDriver", *request);
+  }
+
   grpc::Status UploadDriver(grpc::ServerContext* context,
                             grpc::ServerReader<v1::UploadDriverRequest>* reader,
                             v1::UploadDriverResponse* response) override {

@@ -72,6 +72,21 @@ absl::StatusOr<ExitCode> List(Session& session) {
   return ExitCode::kOk;
 }
 
+absl::StatusOr<ExitCode> Delete(const std::string& name, Session& session) {
+  v1::DeleteDriverRequest request;
+  ASSIGN_OR_RETURN(*request.mutable_name(), DriverName(name));
+  session.set_subject(request.name());
+  request.set_request_id(session.NewRequestId());
+  ASSIGN_OR_RETURN(
+      const v1::DeleteDriverResponse response,
+      session.Call(session.Stub<v1::DriverService>(),
+                   &v1::DriverService::StubInterface::DeleteDriver, request));
+  session.Show(
+      response,
+      absl::StrCat("driver ", ShortName(request.name()), " is deleted\n"), "");
+  return ExitCode::kOk;
+}
+
 void AddPack(CLI::App& driver, Action& action) {
   CLI::App* pack =
       driver.add_subcommand("pack", "Pack a driver image for the service");
@@ -122,6 +137,14 @@ void AddDriverCommands(CLI::App& app, Action& action) {
 
   driver->add_subcommand("list", "List what is stored")->callback([&action] {
     action = List;
+  });
+
+  CLI::App* remove = driver->add_subcommand(
+      "delete", "Remove a version that no rollout needs");
+  auto name = std::make_shared<std::string>();
+  remove->add_option("name", *name, "DRIVER/VERSION")->required();
+  remove->callback([&action, name] {
+    action = [name](Session& s) { return Delete(*name, s); };
   });
 }
 
