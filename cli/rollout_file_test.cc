@@ -268,6 +268,10 @@ TEST(RolloutFileTest, RefusesAndSaysWhere) {
       {head + "require: {spare_memory: 2TiB}\n", "ROLLOUT_FILE_BAD_VALUE",
        "r.yaml:3: require.spare_memory: got \"2TiB\", want a size like 256MiB "
        "or 1GiB, at most 1TiB"},
+      {head + "require: {spare_memory: 1MiBKiB}\n", "ROLLOUT_FILE_BAD_VALUE",
+       "r.yaml:3: require.spare_memory: got \"1MiBKiB\", want a size like "
+       "256MiB "
+       "or 1GiB, at most 1TiB"},
       {head + "deadlines: {whole: 30s}\n", "ROLLOUT_FILE_BAD_VALUE",
        "r.yaml:3: deadlines.whole: got \"30s\", want a duration like 500ms, "
        "30s, 5m or 1h, from 1m to 8760h"},

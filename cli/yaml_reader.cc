@@ -189,7 +189,9 @@ absl::StatusOr<uint64_t> YamlReader::Bytes(const YamlField& field,
   absl::string_view digits = text;
   int shift = 0;
   for (const auto& [unit, bits] : kUnits) {
-    if (absl::ConsumeSuffix(&digits, unit)) shift = bits;
+    if (!absl::ConsumeSuffix(&digits, unit)) continue;
+    shift = bits;
+    break;
   }
   uint64_t number = 0;
   if (!absl::SimpleAtoi(absl::StripAsciiWhitespace(digits), &number) ||
