@@ -22,7 +22,7 @@ class MemoryStore final : public runtime::Store {
         RETURN_IF_ERROR(AddRow(table, key, value, fleet));
       }
     }
-    FinishLoad(fleet);
+    RETURN_IF_ERROR(FinishLoad(fleet));
     return fleet;
   }
 

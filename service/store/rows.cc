@@ -1,5 +1,6 @@
 #include "service/store/rows.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -34,6 +35,47 @@ std::string KeyOf(const core::HistoryKey& key) {
     absl::StrAppend(&text, part->size(), ":", *part);
   }
   return text;
+}
+
+absl::Status MisfitError(absl::string_view what, absl::string_view of,
+                         absl::string_view lacks) {
+  return ErrorWithReason(
+      absl::StatusCode::kDataLoss, "STORE_CORRUPT",
+      absl::StrCat("stored ", what, " of '", of, "' has no ", lacks));
+}
+
+// Whether a rollout, its plan and its updates fit together: nothing else asks
+// again.
+absl::Status CheckFits(const core::Rollout& rollout) {
+  if (!rollout.plan.has_value()) {
+    const bool planned = core::IsActive(rollout.state) ||
+                         rollout.state == core::RolloutState::kPlanned ||
+                         rollout.start_time != absl::InfinitePast() ||
+                         !rollout.updates.empty();
+    return planned ? MisfitError("state", rollout.name, "plan")
+                   : absl::OkStatus();
+  }
+  const std::vector<core::PlannedWave>& waves = rollout.plan->waves;
+  const size_t asked = std::max<size_t>(rollout.spec.waves.size(), 1);
+  if (rollout.wave >= waves.size() || waves.size() != asked) {
+    return MisfitError("wave", rollout.name, "place in its plan");
+  }
+  const bool over = core::IsFinished(rollout.state) &&
+                    rollout.start_time != absl::InfinitePast();
+  size_t placed = 0;
+  for (uint32_t wave = 0; wave < waves.size(); ++wave) {
+    for (const core::PlannedHost& host : waves[wave].hosts) {
+      const auto update = rollout.updates.find(host.host);
+      const bool known = update != rollout.updates.end();
+      if (over && !(known && core::HasEnded(update->second.state))) {
+        return MisfitError("state", rollout.name, "updates that have ended");
+      }
+      if (known && update->second.wave == wave) ++placed;
+    }
+  }
+  return placed == rollout.updates.size()
+             ? absl::OkStatus()
+             : MisfitError("update", rollout.name, "place in its plan");
 }
 
 absl::Status AddPlan(const std::string& key, absl::string_view value,
@@ -157,6 +199,25 @@ absl::Status AddRow(Table table, const std::string& key,
   CHECK(false);
 }
 
-void FinishLoad(core::Fleet& fleet) { core::Reindex(fleet); }
+absl::Status FinishLoad(core::Fleet& fleet) {
+  const bool empty =
+      fleet.hosts.empty() && fleet.drivers.empty() && fleet.rollouts.empty();
+  // Its numbers would begin anew.
+  if (fleet.epoch == 0 && !empty) {
+    return MisfitError("fleet", kMetaKey, "epoch");
+  }
+  for (const auto& [name, rollout] : fleet.rollouts) {
+    RETURN_IF_ERROR(CheckFits(rollout));
+  }
+  for (const auto& [name, host] : fleet.hosts) {
+    if (host.rollout.empty()) continue;
+    const core::Update* update = core::FindUpdate(fleet, host.rollout, name);
+    if (update == nullptr || update->state != core::UpdateState::kRunning) {
+      return MisfitError("slot", name.view(), "update that runs");
+    }
+  }
+  core::Reindex(fleet);
+  return absl::OkStatus();
+}
 
 }  // namespace baton::store

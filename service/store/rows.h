@@ -52,7 +52,9 @@ absl::Status AddRow(Table table, const std::string& key,
                     absl::string_view value, core::Fleet& fleet);
 
 // Derives what is not stored, once all rows are in.
-void FinishLoad(core::Fleet& fleet);
+//
+// Errors: DATA_LOSS (STORE_CORRUPT): rows do not fit together
+absl::Status FinishLoad(core::Fleet& fleet);
 
 }  // namespace baton::store
 

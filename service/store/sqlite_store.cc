@@ -234,7 +234,7 @@ class SqliteStore final : public runtime::Store {
     for (const Table table : kTables) {
       RETURN_IF_ERROR(LoadTable(table, fleet));
     }
-    FinishLoad(fleet);
+    RETURN_IF_ERROR(FinishLoad(fleet));
     return fleet;
   }
 

@@ -458,6 +458,54 @@ TEST(SqliteStoreTest, TakesOverAFileOfAnEarlierRelease) {
   }
 }
 
+// The service died of them, or went on as if nothing were wrong.
+TEST(Regression, RowsThatDoNotFitTogetherAreRefused) {
+  const std::string path = TempPath("misfits");
+  struct Row {
+    bool finished;
+    const char* damage;
+    const char* reason;
+  };
+  const Row rows[] = {
+      {false, "SELECT 1", ""},
+      {true, "SELECT 1", ""},
+      {false, "DELETE FROM meta", "STORE_CORRUPT"},
+      {false, "DELETE FROM plans", "STORE_CORRUPT"},
+      {false, "UPDATE plans SET value = x''", "STORE_CORRUPT"},
+      {false, "DELETE FROM updates", "STORE_CORRUPT"},
+      {true, "DELETE FROM updates WHERE key LIKE '%host-2'", "STORE_CORRUPT"},
+      {false, "UPDATE updates SET key = 'rollouts/r/updates/nobody'",
+       "STORE_CORRUPT"}};
+  for (const Row& row : rows) {
+    std::remove(path.c_str());
+    Stage stage(2);
+    // Taken back though it was never planned.
+    stage.Do(core::CreateRollout{"rollouts/none", support::MakeSpec()});
+    stage.Do(core::AbortRollout{"rollouts/none", "enough"});
+    stage.Do(core::RollBackRollout{"rollouts/none", "worse"});
+    stage.Start(support::MakeSpec());
+    core::Changes all;
+    all.rollouts = {kRollout, "rollouts/none"};
+    all.plans = {kRollout};
+    all.hosts = {HostName(1), HostName(2)};
+    all.updates = {{kRollout, HostName(1)}};
+    if (row.finished) {
+      stage.Report(1, UpdateState::kDone);
+      stage.Report(2, UpdateState::kDone);
+      all.updates.insert({kRollout, HostName(2)});
+    }
+    {
+      const auto store = OpenSqliteStore({path});
+      ASSERT_TRUE(store.ok()) << store.status();
+      ASSERT_EQ((*store)->Commit(stage.fleet(), all), absl::OkStatus());
+    }
+    ExecuteOn(path, row.damage);
+    const auto store = OpenSqliteStore({path});
+    ASSERT_TRUE(store.ok()) << store.status();
+    EXPECT_EQ(Reason((*store)->Load().status()), row.reason) << row.damage;
+  }
+}
+
 TEST(SqliteStoreTest, LetsNobodyElseOpenTheFile) {
   const std::string path = TempPath("exclusive");
   std::remove(path.c_str());
