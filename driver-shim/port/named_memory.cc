@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -53,6 +54,19 @@ void MakeLarge(int fd, size_t bytes) {
   munmap(data, whole);
 }
 
+// Returns 0 or the error's number.
+int Reserve(int fd, size_t bytes) {
+  // Asked first: to find it out page by page takes all that there is from
+  // everybody else.
+  struct statfs system = {};
+  const bool known = fstatfs(fd, &system) == 0 && system.f_blocks > 0;
+  const uint64_t there =
+      system.f_bavail * static_cast<uint64_t>(system.f_bsize);
+  if (known && bytes > there) return ENOSPC;
+  MakeLarge(fd, bytes);
+  return posix_fallocate(fd, 0, static_cast<off_t>(bytes));
+}
+
 std::byte* MapTouched(int fd, size_t bytes) {
   std::byte* const data = MapLarge(fd, bytes, MAP_SHARED);
   if (data == nullptr) return nullptr;
@@ -95,9 +109,7 @@ absl::StatusOr<std::unique_ptr<NamedMemory>> NamedMemory::Create(
                   path, errno);
   }
   std::unique_ptr<NamedMemory> memory(new NamedMemory(path, fd));
-  MakeLarge(fd, bytes);
-  if (const int error = posix_fallocate(fd, 0, static_cast<off_t>(bytes));
-      error != 0) {
+  if (const int error = Reserve(fd, bytes); error != 0) {
     memory->Remove();
     return Failed(absl::StatusCode::kResourceExhausted, "MEMORY_UNAVAILABLE",
                   absl::StrCat("reserve ", bytes, " bytes for"), path, error);

@@ -1,11 +1,14 @@
 #include "driver-shim/port/named_memory.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <fstream>
 #include <iterator>
 #include <string>
 
+#include "base/reason.h"
 #include "gtest/gtest.h"
 
 namespace baton::port {
@@ -33,6 +36,15 @@ TEST(NamedMemoryTest, RegressionLeavesNoMappingBehind) {
     }
     EXPECT_LE(Mappings(), before) << bytes;
   }
+}
+
+// It took all of a tmpfs in large pages before it said so, for minutes.
+TEST(NamedMemoryTest, RegressionWhatIsNotToBeHadIsNotTaken) {
+  const std::string path =
+      "/dev/shm/named_memory_test." + std::to_string(getpid());
+  EXPECT_EQ(Reason(NamedMemory::Create(path, size_t{1} << 50).status()),
+            "MEMORY_UNAVAILABLE");
+  EXPECT_NE(access(path.c_str(), F_OK), 0);
 }
 
 }  // namespace
