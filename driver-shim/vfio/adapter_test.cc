@@ -395,7 +395,7 @@ TEST_F(AdapterTest, TheOthersAreRestoredWithoutWhoeverHasEnded) {
 // ---- another life ----
 
 TEST_F(AdapterTest, TakesALoadedModuleForItsFileByBuildIdAlone) {
-  std::filesystem::remove(directory_ + "/record.json");
+  std::filesystem::remove(directory_ + "/record");
   world_->build_id = "00";
   EXPECT_EQ(Reason(StartShim()), "MODULE_UNKNOWN");
   world_->build_id = "6f6c642e6b6f";  // "old.ko"
@@ -412,7 +412,7 @@ TEST_F(AdapterTest, OneRecordOfAnotherBootIsWorthless) {
 }
 
 TEST_F(AdapterTest, ADamagedRecordIsNotActedOn) {
-  std::ofstream(directory_ + "/record.json") << "{\"version\": 1}";
+  std::ofstream(directory_ + "/record") << "no record";
   EXPECT_EQ(Reason(StartShim()), "RECORD_DAMAGED");
 }
 
@@ -426,7 +426,7 @@ TEST_F(AdapterTest, AnotherShimGoesOnFromEveryCall) {
       for (int call = 0;; ++call) {
         SetUp();
         world_->Revive();
-        const std::string record = directory_ + "/record.json";
+        const std::string record = directory_ + "/record";
         const std::string copy = directory_ + "/record.copy";
         world_->on_cut = [&] {
           std::filesystem::copy_file(

@@ -6,6 +6,7 @@
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "driver-shim/vfio/migration.h"
+#include "driver-shim/vfio/packed.h"
 
 namespace baton::vfio {
 namespace {
@@ -159,13 +160,10 @@ absl::StatusOr<Device*> Client::HeldDevice(const Budget& budget) {
   return device_.get();
 }
 
-Json Client::Record() const {
-  return {{"pid", process_.pid}, {"start", process_.start}};
-}
+std::string Client::Record() const { return Packed(process_); }
 
-void Client::Recall(const Json& record, core::Phase /*phase*/) {
-  process_ = {.pid = record.value("pid", 0),
-              .start = record.value("start", uint64_t{0})};
+bool Client::Recall(const std::string& record, core::Phase /*phase*/) {
+  return Unpack(record, process_);
 }
 
 }  // namespace baton::vfio

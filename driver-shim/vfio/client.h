@@ -54,8 +54,8 @@ class Client final : public Holder {
   absl::Status Resume(const Budget& budget) override;
   absl::Status Confirm(const Budget& budget) override;
   absl::StatusOr<Device*> HeldDevice(const Budget& budget) override;
-  Json Record() const override;
-  void Recall(const Json& record, core::Phase phase) override;
+  std::string Record() const override;
+  bool Recall(const std::string& record, core::Phase phase) override;
 
  private:
   using Facts = std::map<std::string, std::string>;

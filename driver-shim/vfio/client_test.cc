@@ -110,12 +110,12 @@ TEST_F(ClientTest, EachCallMayBeRepeatedByAnotherShim) {
   const auto stream = holder_->Save(directory_ + "/stream", budget_());
   ASSERT_TRUE(stream.ok());
   EXPECT_TRUE(holder_->Present());
-  const Json record = holder_->Record();
+  const std::string record = holder_->Record();
   NewShim();
-  holder_->Recall(record, core::Phase::kRuns);
+  ASSERT_TRUE(holder_->Recall(record, core::Phase::kRuns));
   ASSERT_TRUE(holder_->Release(budget_()).ok());
   NewShim();
-  holder_->Recall(record, core::Phase::kRuns);
+  ASSERT_TRUE(holder_->Recall(record, core::Phase::kRuns));
   ASSERT_TRUE(holder_->Release(budget_()).ok());
   NewShim();
   ASSERT_TRUE(holder_->Restore(*stream, budget_()).ok());

@@ -12,11 +12,8 @@
 #include "driver-shim/vfio/core/blocker.h"
 #include "driver-shim/vfio/device.h"
 #include "driver-shim/vfio/stream.h"
-#include "nlohmann/json.hpp"
 
 namespace baton::vfio {
-
-using Json = nlohmann::json;
 
 // Who uses a vGPU, and how it is led from one module to the next. Each function
 // may be called again after one that failed or whose end nobody saw, and goes
@@ -69,9 +66,9 @@ class Holder {
   virtual absl::StatusOr<Device*> HeldDevice(const Budget& budget) = 0;
 
   // What another life of the shim must know to go on, and its counterpart: how
-  // far that life had come is the vGPU's phase.
-  virtual Json Record() const = 0;
-  virtual void Recall(const Json& record, core::Phase phase) = 0;
+  // far that life had come is the vGPU's phase. False: it makes no sense.
+  virtual std::string Record() const = 0;
+  virtual bool Recall(const std::string& record, core::Phase phase) = 0;
 };
 
 }  // namespace baton::vfio

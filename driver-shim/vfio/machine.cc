@@ -23,6 +23,7 @@
 #include "base/status_macros.h"
 #include "driver-shim/vfio/memory_lock.h"
 #include "driver-shim/vfio/migration.h"
+#include "driver-shim/vfio/packed.h"
 #include "driver-shim/vfio/proc_files.h"
 
 namespace baton::vfio {
@@ -51,15 +52,6 @@ absl::StatusOr<std::pair<Fd, Fd>> Pipe() {
   }
   return ErrorWithReason(absl::StatusCode::kUnavailable, "STREAM_UNREADABLE",
                          absl::StrCat("no pipe: ", std::strerror(errno)));
-}
-
-Json RecordOf(const Process& process) {
-  return {{"pid", process.pid}, {"start", process.start}};
-}
-
-Process ProcessFrom(const Json& record) {
-  return {.pid = record.value("pid", 0),
-          .start = record.value("start", uint64_t{0})};
 }
 
 // QEMU also writes what is no fault, such as where a terminal is.
@@ -525,44 +517,15 @@ std::string Machine::ComplaintsOf(const Qemu& qemu) {
 
 // ---- another life ----
 
-Json Machine::Record() const {
-  return {{"memory", line_.memory_path},
-          {"device", line_.device},
-          {"next_line", line_.next},
-          {"environment", program_.environment},
-          {"directory", program_.directory},
-          {"version", {version_.first, version_.second}},
-          {"running", RecordOf(running_.process)},
-          {"running_log", running_.log},
-          {"running_bound", running_.bound},
-          {"next", RecordOf(next_.process)},
-          {"next_log", next_.log},
-          {"next_bound", next_.bound},
-          {"given", given_},
-          {"was_running", was_running_}};
-}
+std::string Machine::Record() const { return Packed(*this); }
 
-void Machine::Recall(const Json& record, core::Phase phase) {
-  line_.memory_path = record.value("memory", "");
-  line_.device = record.value("device", std::map<std::string, std::string>());
-  line_.next = record.value("next_line", std::vector<std::string>());
+bool Machine::Recall(const std::string& record, core::Phase phase) {
+  if (!Unpack(record, *this)) return false;
   program_.argv = line_.next;
-  program_.environment =
-      record.value("environment", std::vector<std::string>());
-  program_.directory = record.value("directory", "/");
-  const auto version = record.value("version", std::vector<int>{0, 0});
-  if (version.size() == 2) version_ = {version[0], version[1]};
-  running_.process = ProcessFrom(record.value("running", Json::object()));
-  running_.log = record.value("running_log", "");
-  next_.process = ProcessFrom(record.value("next", Json::object()));
-  running_.bound = record.value("running_bound", "");
-  next_.log = record.value("next_log", "");
-  next_.bound = record.value("next_bound", "");
   next_.socket = next_.bound;
-  given_ = record.value("given", false);
-  was_running_ = record.value("was_running", true);
   // It may have been stopped, and nobody wrote that down.
   stopped_ = phase != core::Phase::kRuns;
+  return true;
 }
 
 }  // namespace baton::vfio

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "driver-shim/port/record_codec.h"
 #include "driver-shim/vfio/core/command_line.h"
 #include "driver-shim/vfio/holder.h"
 #include "driver-shim/vfio/kernel.h"
@@ -48,8 +49,8 @@ class Machine final : public Holder {
   absl::Status Resume(const Budget& budget) override;
   absl::Status Confirm(const Budget& budget) override;
   absl::StatusOr<Device*> HeldDevice(const Budget& budget) override;
-  Json Record() const override;
-  void Recall(const Json& record, core::Phase phase) override;
+  std::string Record() const override;
+  bool Recall(const std::string& record, core::Phase phase) override;
 
  private:
   // One QEMU.
@@ -61,6 +62,18 @@ class Machine final : public Holder {
     std::string log = "";  // "" where somebody else started it
     std::unique_ptr<Qmp> monitor = nullptr;
   };
+
+  // What another life must know, see record_codec.h.
+  template <typename Archive, port::Of<Machine> Self>
+  friend void Fields(Archive& archive, Self& self) {
+    archive(self.line_.memory_path, self.line_.device, self.line_.next,
+            self.program_.environment, self.program_.directory,
+            self.version_.first, self.version_.second, self.given_,
+            self.was_running_);
+    for (auto* qemu : {&self.running_, &self.next_}) {
+      archive(qemu->process, qemu->log, qemu->bound);
+    }
+  }
 
   // The QEMU that has the device now: the next one once it was given it.
   Qemu& Held() { return given_ ? next_ : running_; }

@@ -200,9 +200,9 @@ TEST_F(MachineTest, SavesAgainWhatWasSavedAndNotKept) {
   ASSERT_TRUE(machine_->Prepare(budget_()).ok());
   ASSERT_TRUE(machine_->Stop(budget_()).ok());
   ASSERT_TRUE(machine_->Save(directory_ + "/stream", budget_()).ok());
-  const Json record = machine_->Record();
+  const std::string record = machine_->Record();
   NewShim();
-  machine_->Recall(record, core::Phase::kSaving);
+  ASSERT_TRUE(machine_->Recall(record, core::Phase::kSaving));
   ASSERT_TRUE(machine_->Stop(budget_()).ok());
   EXPECT_TRUE(machine_->Save(directory_ + "/stream", budget_()).ok());
 }
@@ -279,15 +279,15 @@ TEST_F(MachineTest, AnotherLifeEndsWhatTheOneBeforeStartedAndDidNotRecord) {
 
 TEST_F(MachineTest, AnotherLifeKnowsWhereTheMachineIs) {
   ASSERT_TRUE(GoOut().ok());
-  Json record = machine_->Record();
+  std::string record = machine_->Record();
   NewShim();
-  machine_->Recall(record, core::Phase::kReleased);
+  ASSERT_TRUE(machine_->Recall(record, core::Phase::kReleased));
   ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
   // The socket is renamed, and nobody wrote that down.
   record = machine_->Record();
   ASSERT_TRUE(machine_->Adopt(budget_()).ok());
   NewShim();
-  machine_->Recall(record, core::Phase::kRestored);
+  ASSERT_TRUE(machine_->Recall(record, core::Phase::kRestored));
   ASSERT_TRUE(machine_->Adopt(budget_()).ok());
   ASSERT_TRUE(machine_->Resume(budget_()).ok());
   EXPECT_EQ(processes_.Last()->status(), "running");
@@ -376,10 +376,10 @@ TEST_F(Regression, AnAnswerThatComesTooLateIsToNoOtherCommand) {
 // The machine then stood for ever: it was taken for one that its owner paused.
 TEST_F(Regression, AShimThatDiesOnceItHasStoppedAMachineLeavesItToTheNext) {
   ASSERT_TRUE(machine_->Prepare(budget_()).ok());
-  const Json record = machine_->Record();
+  const std::string record = machine_->Record();
   ASSERT_TRUE(machine_->Stop(budget_()).ok());
   NewShim();
-  machine_->Recall(record, core::Phase::kStopping);
+  ASSERT_TRUE(machine_->Recall(record, core::Phase::kStopping));
   ASSERT_TRUE(machine_->Prepare(budget_()).ok());
   ASSERT_TRUE(machine_->Resume(budget_()).ok());
   EXPECT_EQ(processes_.Qemu(getpid())->status(), "running");

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "driver-shim/port/record_codec.h"
 #include "driver-shim/vfio/budget.h"
 
 namespace baton::vfio {
@@ -19,6 +20,11 @@ struct Process {
 
   bool operator==(const Process&) const = default;
 };
+
+template <typename Archive, port::Of<Process> T>
+void Fields(Archive& archive, T& process) {
+  archive(process.pid, process.start);
+}
 
 // What a process was started as.
 struct Program {

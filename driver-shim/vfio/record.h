@@ -3,20 +3,19 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "driver-shim/port/adapter_port.h"
+#include "driver-shim/port/record_file.h"
 #include "driver-shim/vfio/core/acts.h"
 #include "driver-shim/vfio/stream.h"
-#include "nlohmann/json.hpp"
 
 namespace baton::vfio {
-
-using Json = nlohmann::json;
 
 // What is known of one vGPU's way through an update.
 struct VgpuRecord {
@@ -31,14 +30,13 @@ struct VgpuRecord {
   uint64_t completed = 0;
   std::optional<absl::Duration> stopped_at = std::nullopt;  // monotonic
   std::optional<absl::Duration> blackout = std::nullopt;    // the longest
-  Json holder = Json::object();                             // the holder's own
+  std::string holder = "";  // the holder's own, see Holder
 
   bool operator==(const VgpuRecord&) const = default;
 };
 
 // All that a shim must know to go on where another left off. One file.
 struct Record {
-  std::string boot_id = "";   // of another boot: worthless
   std::string instance = "";  // see InspectResponse.shim_instance
   port::AdapterState state = port::AdapterState::kEmpty;
   // Where a Cancel leads back to: kPrepared's kRunning, or the state in which a
@@ -56,25 +54,25 @@ struct Record {
   std::map<std::string, VgpuRecord> vgpus = {};  // by UUID
 };
 
-Json ToJson(const Record& record);
-
-// Errors: DATA_LOSS, reason RECORD_DAMAGED
-absl::StatusOr<Record> RecordFrom(const Json& json);
-
-// Keeps the record in a file. Whoever reads it finds the one that was written
-// last, whole.
+// Keeps the record in named memory, which outlives the shim and not the boot:
+// it is written again and again while guests stand. Confined to one thread.
 class RecordFile {
  public:
-  explicit RecordFile(std::string path) : path_(std::move(path)) {}
+  RecordFile(std::string path, std::string boot_id)
+      : path_(std::move(path)), boot_id_(std::move(boot_id)) {}
 
-  // The record; nothing where there is none. Errors: as RecordFrom()
-  absl::StatusOr<std::optional<Record>> Read() const;
+  // The record of this boot that was written last; nothing where there is none.
+  // Errors: DATA_LOSS, reason RECORD_DAMAGED; FAILED_PRECONDITION, reason
+  //         RECORD_UNKNOWN: another release wrote it
+  absl::StatusOr<std::optional<Record>> Read();
 
-  // Errors: UNAVAILABLE, reason RECORD_UNWRITABLE
-  absl::Status Write(const Record& record) const;
+  // Errors: UNAVAILABLE, reason RECORD_UNWRITABLE: the one before stays
+  absl::Status Write(const Record& record);
 
  private:
   const std::string path_;
+  const std::string boot_id_;
+  std::unique_ptr<port::RecordFile> file_;  // once it was read or written
 };
 
 }  // namespace baton::vfio

@@ -45,7 +45,7 @@ Steps::Steps(Config config, std::string state_directory,
       vgpus_(std::move(vgpus)),
       kernel_(kernel),
       clock_(clock),
-      file_(absl::StrCat(state_directory_, "/record.json")),
+      file_(absl::StrCat(state_directory_, "/record"), kernel.BootId()),
       present_(vgpus_.size(), false) {}
 
 // ---- start ----
@@ -53,11 +53,8 @@ Steps::Steps(Config config, std::string state_directory,
 absl::Status Steps::Start(const port::DriverImage& image,
                           const std::string& fresh_instance) {
   ASSIGN_OR_RETURN(std::optional<Record> record, file_.Read());
-  if (record.has_value() && record->boot_id == kernel_.BootId()) {
-    return Recall(*std::move(record));
-  }
+  if (record.has_value()) return Recall(*std::move(record));
   record_ = Record();
-  record_.boot_id = kernel_.BootId();
   record_.instance = fresh_instance;
   RETURN_IF_ERROR(LoadFirst(image));
   record_.state = AdapterState::kRunning;
@@ -67,15 +64,14 @@ absl::Status Steps::Start(const port::DriverImage& image,
 
 absl::Status Steps::Recall(Record record) {
   record_ = std::move(record);
-  try {
-    for (Vgpu& vgpu : vgpus_) {
-      const VgpuRecord& known = RecordOf(vgpu);
-      vgpu.holder->Recall(known.holder, known.phase);
-    }
-  } catch (const Json::exception& error) {
+  for (Vgpu& vgpu : vgpus_) {
+    const VgpuRecord& known = RecordOf(vgpu);
+    if (known.holder.empty()) continue;  // it was not configured then
+    if (vgpu.holder->Recall(known.holder, known.phase)) continue;
     return ErrorWithReason(
         absl::StatusCode::kDataLoss, "RECORD_DAMAGED",
-        absl::StrCat("the update's record is damaged: ", error.what()));
+        absl::StrCat("the update's record is damaged: what it says of '",
+                     vgpu.config.guest, "' makes no sense"));
   }
   if (!kernel_.Loaded(config_.module.name)) {
     const port::DriverImage was = record_.loaded;

@@ -40,7 +40,8 @@ class Steps {
   // of `image` the one that is loaded.
   //
   // Errors: MODULE_NOT_LOADED; MODULE_UNKNOWN: another file's is loaded;
-  //         RECORD_DAMAGED, RECORD_UNWRITABLE; those of the image's file
+  //         RECORD_DAMAGED, RECORD_UNKNOWN, RECORD_UNWRITABLE; those of the
+  //         image's file
   absl::Status Start(const port::DriverImage& image,
                      const std::string& fresh_instance);
 
@@ -128,7 +129,7 @@ class Steps {
   std::vector<Vgpu> vgpus_;
   Kernel& kernel_;
   const Clock& clock_;
-  const RecordFile file_;
+  RecordFile file_;
   Record record_;
   std::vector<bool> present_;  // by index in vgpus_
   // By digest: which file had it.

@@ -57,7 +57,7 @@ ROOMS = [
     (r"^driver-shim/softgpu/", r"^driver-shim/softgpu/|^driver-shim/port/device\.h|^base/", False),
     (r"^driver-shim/port/", r"^driver-shim/(ddi|port)/|^driver-shim/kit/label\.h|^base/", False),
     (r"^driver-shim/vfio/core/", r"^driver-shim/vfio/core/", False),
-    (r"^driver-shim/vfio/", r"^driver-shim/vfio/|^driver-shim/port/(adapter_port|order|stream_digest)\.h|^base/", False),
+    (r"^driver-shim/vfio/", r"^driver-shim/vfio/|^driver-shim/port/(adapter_port|order|record_codec|record_fields|record_file|stream_digest)\.h|^base/", False),
     (r"^driver-shim/rpc/", r"^driver-shim/(rpc|port)/|" + C, True),
     (r"^driver-shim/", r"^driver-shim/|" + C, True),
     (r"^cli/", r"^cli/|^package/|" + C, True),

@@ -208,8 +208,10 @@ class FakeHolder final : public Holder {
     return absl::UnavailableError("no devices here");
   }
 
-  Json Record() const override { return {{"name", name_}}; }
-  void Recall(const Json& /*record*/, core::Phase /*phase*/) override {}
+  std::string Record() const override { return name_; }
+  bool Recall(const std::string& record, core::Phase /*phase*/) override {
+    return record == name_;
+  }
 
  private:
   FakeWorld::Guest& Guest() { return world_.guests()[name_]; }
