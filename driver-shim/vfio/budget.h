@@ -22,6 +22,11 @@ class Budget {
     return std::max(end_ - clock_.Monotonic(), absl::ZeroDuration());
   }
 
+  // The same, or a shorter one.
+  Budget AtMost(absl::Duration whole) const {
+    return Budget(clock_, std::min(Left(), whole));
+  }
+
   // For poll(2): rounded up, so that whoever waits so long is too late.
   int LeftMilliseconds() const {
     return static_cast<int>(

@@ -45,7 +45,7 @@ class Kernel {
   virtual absl::Status Load(const std::string& path,
                             const std::string& parameters) = 0;
 
-  // Takes it out; tries again while somebody lets go of it.
+  // Takes it out; tries again for a moment while somebody lets go of it.
   // Errors: DEADLINE_EXCEEDED, reason MODULE_HELD: names who holds it;
   //         FAILED_PRECONDITION, reason MODULE_NOT_UNLOADED: anything else
   virtual absl::Status Unload(const std::string& module,

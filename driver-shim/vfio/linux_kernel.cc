@@ -24,8 +24,11 @@ namespace baton::vfio {
 namespace {
 
 constexpr char kDeviceLink[] = "anon_inode:[vfio-device]";
-// How soon a module that is held is tried again.
+// How soon a module that is held is tried again, and how long in all: whoever
+// we had let go of it does so a moment later, others will not for our sake, and
+// guests stand meanwhile.
 constexpr absl::Duration kTryAgain = absl::Milliseconds(2);
+constexpr absl::Duration kLetGoTimeout = absl::Seconds(2);
 
 std::string MdevPath(const std::string& uuid) {
   return absl::StrCat("/sys/bus/mdev/devices/", uuid);
@@ -130,6 +133,7 @@ class LinuxKernel final : public Kernel {
 
   absl::Status Unload(const std::string& module,
                       const Budget& budget) override {
+    const Budget soon = budget.AtMost(kLetGoTimeout);
     int error = 0;
     while (true) {
       if (syscall(SYS_delete_module, module.c_str(), O_NONBLOCK) == 0) {
@@ -138,7 +142,7 @@ class LinuxKernel final : public Kernel {
       error = errno;
       const bool held = error == EAGAIN || error == EBUSY;
       if (!held) break;
-      if (budget.Left() == absl::ZeroDuration()) {
+      if (soon.Left() == absl::ZeroDuration()) {
         return ErrorWithReason(
             absl::StatusCode::kDeadlineExceeded, "MODULE_HELD",
             absl::StrCat("module '", module, "' cannot be unloaded: held by ",
