@@ -39,6 +39,7 @@ constexpr absl::Duration kConnectAgain = absl::Milliseconds(2);
 constexpr char kStateFd[] = "baton-state";
 constexpr char kMemoryFd[] = "baton-memory";
 constexpr size_t kComplaintLinesMax = 5;
+constexpr int kPipeBytes = 1 << 20;
 
 absl::Status Blocked(const core::Blocker& blocker) {
   return ErrorWithReason(absl::StatusCode::kFailedPrecondition, blocker.reason,
@@ -48,6 +49,8 @@ absl::Status Blocked(const core::Blocker& blocker) {
 absl::StatusOr<std::pair<Fd, Fd>> Pipe() {
   int ends[2] = {-1, -1};
   if (pipe2(ends, O_CLOEXEC) == 0) {
+    // Where it may be so large, the two sides seldom wait for each other.
+    fcntl(ends[0], F_SETPIPE_SZ, kPipeBytes);
     return std::make_pair(Fd(ends[0]), Fd(ends[1]));
   }
   return ErrorWithReason(absl::StatusCode::kUnavailable, "STREAM_UNREADABLE",
@@ -152,17 +155,27 @@ std::vector<core::Blocker> Machine::Preflight() {
 
 // ---- before the pause ----
 
-// The lock goes to the one that may run. Once it has it, it keeps it.
-absl::Status Machine::LetRun(Qemu& qemu, const Budget& budget) {
-  absl::StatusOr<Fd> lock = LockMemory(line_.memory_path);
-  if (!lock.ok()) {
-    if (processes_.HasLocked(qemu.process, line_.memory_path)) {
-      return absl::OkStatus();
-    }
-    return lock.status();
-  }
+// What the lock is taken through, on both sides.
+absl::Status Machine::GiveMemory(Qemu& qemu, const Budget& budget) {
+  if (qemu.memory.ok()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(Fd memory, OpenMemory(line_.memory_path));
   ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(qemu, budget));
-  return qmp->Give(kMemoryFd, lock->get(), budget);
+  RETURN_IF_ERROR(qmp->Give(kMemoryFd, memory.get(), budget));
+  qemu.memory = std::move(memory);
+  return absl::OkStatus();
+}
+
+// The lock goes to the one that may run. Once it has it, it keeps it: also
+// through what a shim gave it that is no more.
+absl::Status Machine::LetRun(Qemu& qemu, const Budget& budget) {
+  if (!qemu.memory.ok() &&
+      processes_.HasLocked(qemu.process, line_.memory_path)) {
+    return absl::OkStatus();
+  }
+  RETURN_IF_ERROR(GiveMemory(qemu, budget));
+  RETURN_IF_ERROR(LockMemory(qemu.memory, line_.memory_path));
+  qemu.memory.Close();
+  return absl::OkStatus();
 }
 
 absl::Status Machine::SetUpSource(const Budget& budget) {
@@ -213,6 +226,7 @@ absl::Status Machine::StartNext(const Budget& budget) {
     ASSIGN_OR_RETURN(next_.process, processes_.Launch(program_, next_.log));
     FAIL_POINT("shim.vfio_next_started");
   }
+  if (next_.ready) return absl::OkStatus();
   RETURN_IF_ERROR(AwaitMonitor(next_, budget));
   ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(next_, budget));
   const Json capability = {{"capability", "x-ignore-shared"}, {"state", true}};
@@ -220,13 +234,17 @@ absl::Status Machine::StartNext(const Budget& budget) {
                            {{"capabilities", Json::array({capability})}},
                            budget)
                       .status());
-  if (!property_types_.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const Json properties,
-                   qmp->Run("device-list-properties",
-                            {{"typename", line_.device.at("driver")}}, budget));
-  for (const Json& property : properties) {
-    property_types_[TextIn(property, "name")] = TextIn(property, "type");
+  if (property_types_.empty()) {
+    ASSIGN_OR_RETURN(
+        const Json properties,
+        qmp->Run("device-list-properties",
+                 {{"typename", line_.device.at("driver")}}, budget));
+    for (const Json& property : properties) {
+      property_types_[TextIn(property, "name")] = TextIn(property, "type");
+    }
   }
+  RETURN_IF_ERROR(GiveMemory(next_, budget));
+  next_.ready = true;
   return absl::OkStatus();
 }
 
@@ -423,7 +441,9 @@ absl::Status Machine::Refused(const absl::Status& status) const {
 }
 
 absl::Status Machine::Restore(const Stream& stream, const Budget& budget) {
-  RETURN_IF_ERROR(CheckStream(stream));
+  // Guests stand meanwhile, and the stream is not needed at once.
+  std::future<absl::Status> checked =
+      std::async(std::launch::async, [&stream] { return CheckStream(stream); });
   // One that was given the device before may have anything in it.
   RETURN_IF_ERROR(StartNext(budget));
   ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(next_, budget));
@@ -432,6 +452,7 @@ absl::Status Machine::Restore(const Stream& stream, const Budget& budget) {
   if (absl::Status added = GiveDevice(*qmp, budget); !added.ok()) {
     return Refused(added);
   }
+  RETURN_IF_ERROR(checked.get());
   if (absl::Status poured = PourInto(*qmp, stream, budget); !poured.ok()) {
     return Refused(poured);
   }
@@ -471,11 +492,9 @@ absl::Status Machine::Adopt(const Budget& budget) {
 
 absl::Status Machine::Resume(const Budget& budget) {
   if (was_running_) {
+    // One that runs already takes it well.
     ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(running_, budget));
-    ASSIGN_OR_RETURN(const std::string status, qmp->Status(budget));
-    if (status != "running") {
-      RETURN_IF_ERROR(qmp->Run("cont", Json::object(), budget).status());
-    }
+    RETURN_IF_ERROR(qmp->Run("cont", Json::object(), budget).status());
   }
   stopped_ = false;
   return absl::OkStatus();

@@ -61,6 +61,9 @@ class Machine final : public Holder {
         "";                // where it did at first: it unlinks that in the end
     std::string log = "";  // "" where somebody else started it
     std::unique_ptr<Qmp> monitor = nullptr;
+    bool ready = false;  // set up to be handed a machine
+    // Of its memory, as it has it too; none once it has the lock by it.
+    Fd memory = Fd();
   };
 
   // What another life must know, see record_codec.h.
@@ -86,6 +89,7 @@ class Machine final : public Holder {
   // Finds out who listens and with what command line, unless it is known.
   absl::Status Learn(const Budget& budget);
 
+  absl::Status GiveMemory(Qemu& qemu, const Budget& budget);
   absl::Status LetRun(Qemu& qemu, const Budget& budget);
   absl::Status SetUpSource(const Budget& budget);
   absl::Status StartNext(const Budget& budget);

@@ -104,6 +104,13 @@ class MachineTest : public testing::Test {
         kernel_, processes_, RealClock());
   }
 
+  // The memory's lock, as somebody else would take it.
+  absl::StatusOr<Fd> Lock() const {
+    ASSIGN_OR_RETURN(Fd memory, OpenMemory(memory_()));
+    RETURN_IF_ERROR(LockMemory(memory, memory_()));
+    return memory;
+  }
+
   std::string memory_() const { return directory_ + "/memory"; }
   std::string qmp_() const { return directory_ + "/qmp"; }
 
@@ -239,13 +246,13 @@ TEST_F(MachineTest, OneWhoseContFailedIsNotTakenForOneThatWasPaused) {
 TEST_F(MachineTest, NobodyElseRunsOnItsMemory) {
   ASSERT_TRUE(machine_->Prepare(budget_()).ok());
   // The QEMU that runs has the lock, whoever drives it.
-  EXPECT_EQ(Reason(LockMemory(memory_()).status()), "MEMORY_IN_USE");
+  EXPECT_EQ(Reason(Lock().status()), "MEMORY_IN_USE");
   machine_->Dismiss();
   NewShim();
-  EXPECT_EQ(Reason(LockMemory(memory_()).status()), "MEMORY_IN_USE");
+  EXPECT_EQ(Reason(Lock().status()), "MEMORY_IN_USE");
   ASSERT_TRUE(GoOut().ok());
   // With it the lock has ended, until another may run.
-  const absl::StatusOr<Fd> stranger = LockMemory(memory_());
+  const absl::StatusOr<Fd> stranger = Lock();
   ASSERT_TRUE(stranger.ok());
   ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
 }
@@ -253,7 +260,7 @@ TEST_F(MachineTest, NobodyElseRunsOnItsMemory) {
 TEST_F(MachineTest, ASecondQemuThatRunsOnTheMemoryKeepsItFromGoingOn) {
   ASSERT_TRUE(GoOut().ok());
   ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
-  absl::StatusOr<Fd> other = LockMemory(memory_());
+  absl::StatusOr<Fd> other = Lock();
   ASSERT_TRUE(other.ok());
   EXPECT_EQ(Reason(machine_->Adopt(budget_())), "MEMORY_IN_USE");
   EXPECT_EQ(processes_.Last()->status(), "paused");

@@ -11,14 +11,16 @@
 
 namespace baton::vfio {
 
-absl::StatusOr<Fd> LockMemory(const std::string& path) {
-  Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.ok()) {
-    return ErrorWithReason(absl::StatusCode::kUnavailable, "MEMORY_GONE",
-                           absl::StrCat("cannot open memory '", path,
-                                        "': ", std::strerror(errno)));
-  }
-  if (flock(file.get(), LOCK_EX | LOCK_NB) == 0) return file;
+absl::StatusOr<Fd> OpenMemory(const std::string& path) {
+  Fd memory(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (memory.ok()) return memory;
+  return ErrorWithReason(
+      absl::StatusCode::kUnavailable, "MEMORY_GONE",
+      absl::StrCat("cannot open memory '", path, "': ", std::strerror(errno)));
+}
+
+absl::Status LockMemory(const Fd& memory, const std::string& path) {
+  if (flock(memory.get(), LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
   return ErrorWithReason(
       absl::StatusCode::kFailedPrecondition, "MEMORY_IN_USE",
       absl::StrCat("memory '", path,

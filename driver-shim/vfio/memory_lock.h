@@ -9,15 +9,20 @@
 namespace baton::vfio {
 
 // The right to run a machine on a memory file: a lock (flock) that lives as
-// long as a descriptor of it does, in whichever process. The shim takes it,
-// gives the descriptor to the QEMU that may run, and drops its own: the lock
-// then ends with that QEMU, and with nothing else.
+// long as a descriptor of it does, in whichever process. The shim gives one to
+// the QEMU that may run, takes the lock, and drops its own: the lock then ends
+// with that QEMU, and with nothing else.
 
-// Takes the lock of the file at `path`. Does not wait.
+// Opens the file at `path` as the lock wants it.
+//
+// Errors: UNAVAILABLE, reason MEMORY_GONE
+absl::StatusOr<Fd> OpenMemory(const std::string& path);
+
+// Takes the lock for all who have `memory`, which is open on `path`. Does not
+// wait.
 //
 // Errors: FAILED_PRECONDITION, reason MEMORY_IN_USE: a QEMU that runs has it
-//         UNAVAILABLE, reason MEMORY_GONE: the file cannot be opened
-absl::StatusOr<Fd> LockMemory(const std::string& path);
+absl::Status LockMemory(const Fd& memory, const std::string& path);
 
 }  // namespace baton::vfio
 

@@ -319,7 +319,8 @@ def times_by_hand(rig, memory_mib, times):
     took = []
     for number in range(times):
         since = time.monotonic()
-        byhand.swap(rig, machine, rig.module(("2.0", "1.0")[number % 2]))
+        steps = byhand.swap(rig, machine, rig.module(("2.0", "1.0")[number % 2]))
+        rig.say(f"by hand: {steps.took}")
         machine.turns.wait(5)
         took.append(machine.turns.silence(since) * 1e3)
     rig.check_users(driver=1 + times % 2)
