@@ -1,8 +1,11 @@
 #include "cli/render/rollout.h"
 
+#include <set>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "baton/v1/driver.grpc.pb.h"
 #include "baton/v1/rollout.grpc.pb.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/rollout_verbs.h"
@@ -44,6 +47,32 @@ absl::StatusOr<ExitCode> Create(const Arguments& arguments, Session& session) {
   return ExitCode::kOk;
 }
 
+// Says which drivers the plan's hosts could not be taken back to.
+void SayWhatIsNotStored(const v1::Rollout& rollout, Session& session) {
+  const auto stored = session.CallAllPages(
+      session.Stub<v1::DriverService>(),
+      &v1::DriverService::StubInterface::ListDrivers, v1::ListDriversRequest());
+  if (!stored.ok()) return;  // the plan stands all the same
+  const std::string& to = rollout.spec().driver();
+  const std::string versions = to.substr(0, to.rfind('/') + 1);
+  std::set<std::string> missing;
+  for (const v1::PlannedWave& wave : rollout.plan().waves()) {
+    for (const v1::PlannedHost& host : wave.hosts()) {
+      missing.insert(versions + host.from_version());
+    }
+  }
+  for (const v1::Driver& driver : stored->drivers()) {
+    missing.erase(driver.name());
+  }
+  for (const std::string& name : missing) {
+    session.Say(absl::StrCat(
+        "note: ", Printable(ShortName(name)),
+        " is not stored, so no host can be taken back to it by a rollback, and "
+        "nobody knows yet whether it reads what the new driver saves; push its "
+        "package first"));
+  }
+}
+
 absl::StatusOr<ExitCode> Plan(const Arguments& arguments, Session& session) {
   ASSIGN_OR_RETURN(auto request,
                    Change<v1::PlanRolloutRequest>(arguments, session));
@@ -55,6 +84,7 @@ absl::StatusOr<ExitCode> Plan(const Arguments& arguments, Session& session) {
   session.Show(rollout,
                PlanText(rollout, session.settings().command, session.look()),
                rollout.plan().digest() + "\n");
+  if (!session.settings().quiet) SayWhatIsNotStored(rollout, session);
   return ExitCode::kOk;
 }
 
