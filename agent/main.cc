@@ -40,6 +40,9 @@ constexpr char kVersion[] = "0.1.0";
 constexpr size_t kMailboxCapacity = 1024;  // messages
 constexpr int kReconnectMinMs = 100;
 constexpr int kReconnectMaxMs = 2000;
+// How long a try to connect may take (GRPC_ARG_MIN_RECONNECT_BACKOFF_MS): the
+// service may be far away, and either side busy.
+constexpr int kConnectMaxMs = 5000;
 constexpr absl::Duration kTurnMax = absl::Seconds(1);
 
 // The mask is inherited by all threads, gRPC's included: only the sigwait() of
@@ -58,7 +61,7 @@ std::shared_ptr<grpc::Channel> DialService(const std::string& target) {
   grpc::ChannelArguments arguments;
   // The link spreads its tries itself; the channel is only not to hold it back.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectMinMs);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kReconnectMinMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMaxMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMaxMs);
   return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(),
                                    arguments);

@@ -20,11 +20,14 @@ namespace {
 // A shim that was restarted is found again within this many milliseconds.
 constexpr int kReconnectMinMs = 20;
 constexpr int kReconnectMaxMs = 500;
+// How long a try to connect may take (GRPC_ARG_MIN_RECONNECT_BACKOFF_MS): less
+// than a look at the shim, which a busy host must not end.
+constexpr int kConnectMaxMs = 1000;
 
 std::shared_ptr<grpc::Channel> Dial(const std::string& target) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectMinMs);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kReconnectMinMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMaxMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMaxMs);
   // A proxy of the environment has no business between two local processes.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
