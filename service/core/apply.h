@@ -71,7 +71,7 @@ struct Changes {
 //                        HOST_NOT_CORDONED, HOST_CONNECTED, HOST_IDLE,
 //                        HOST_UPDATING, HOST_NOT_QUARANTINED, FLEET_NOT_FROZEN,
 //                        FLEET_NOT_STOPPED, DRIVER_IN_USE, ATTEMPT_UNKNOWN,
-//                        SERVICE_BEHIND, DECISION_OVERTAKEN
+//                        SERVICE_BEHIND, HOST_NAME_TAKEN, DECISION_OVERTAKEN
 //   ABORTED              a race was lost; read again: ETAG_MISMATCH,
 //                        PLAN_CHANGED, STALE_ATTEMPT, STREAM_REPLACED
 //   RESOURCE_EXHAUSTED   a bound of fleet.h: TOO_MANY_HOSTS and so on

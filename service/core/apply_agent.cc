@@ -47,6 +47,19 @@ absl::Status CheckInventory(const std::string& host,
   return absl::OkStatus();
 }
 
+// Two hosts may have been given one name. A host that was restarted has ended
+// its stream, or is taken for lost soon.
+absl::Status CheckSameHost(const HostConnected& event, const Host& known) {
+  const bool other = !event.boot_id.empty() && !known.boot_id.empty() &&
+                     known.boot_id != event.boot_id;
+  if (!known.connected() || !other) return absl::OkStatus();
+  return ErrorWithReason(
+      absl::StatusCode::kFailedPrecondition, "HOST_NAME_TAKEN",
+      absl::StrCat("'", event.host, "' is connected with boot id '",
+                   known.boot_id.view(), "', got '", event.boot_id,
+                   "': is that another host of the same name?"));
+}
+
 absl::Status CheckHello(const Fleet& fleet, const HostConnected& event) {
   RETURN_IF_ERROR(CheckHostName(event.host));
   RETURN_IF_ERROR(CheckLabels(event.labels));
@@ -66,13 +79,13 @@ absl::Status CheckHello(const Fleet& fleet, const HostConnected& event) {
                      ", this service is at ", fleet.epoch,
                      ": that cannot be a backup's age"));
   }
-  if (FindHost(fleet, event.host) == nullptr &&
-      fleet.hosts.size() >= kHostsMax) {
+  const Host* known = FindHost(fleet, event.host);
+  if (known == nullptr && fleet.hosts.size() >= kHostsMax) {
     return ErrorWithReason(
         absl::StatusCode::kResourceExhausted, "TOO_MANY_HOSTS",
         absl::StrCat("the service keeps at most ", kHostsMax, " hosts"));
   }
-  return absl::OkStatus();
+  return known == nullptr ? absl::OkStatus() : CheckSameHost(event, *known);
 }
 
 // The latest attempt that an agent speaks of.

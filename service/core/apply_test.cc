@@ -415,6 +415,23 @@ TEST(ApplyTest, TakesAHostInOnceForEachStream) {
             "STREAM_REPLACED");
 }
 
+// It took the name over, and was given the updates of the other.
+TEST(Regression, AHostThatIsConnectedKeepsItsName) {
+  Stage stage(1);
+  HostConnected twin;
+  twin.host = HostName(1);
+  twin.stream = 99;
+  twin.boot_id = "boot-of-another";
+  twin.inventory = support::MakeInventory("1.0");
+  const absl::Status status = stage.Try(twin);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Reason(status), "HOST_NAME_TAKEN");
+  // One that was restarted comes back.
+  stage.Disconnect(1);
+  stage.Do(twin);
+  EXPECT_EQ(stage.host(1).stream, 99u);
+}
+
 TEST(ApplyTest, RefusesAHelloThatDoesNotFit) {
   Stage stage(0);
   const HostConnected good{"hosts/h", 7, "boot", "0.1", {}, Inventory{}, 1, 3};
