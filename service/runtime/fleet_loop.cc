@@ -21,6 +21,9 @@ constexpr absl::Duration kLongestWait = absl::Seconds(1);
 // grows by far less than what is reserved.
 constexpr absl::Duration kDiskLookInterval = absl::Seconds(1);
 
+// How far the clock may be behind the store's time for nobody to be told.
+constexpr absl::Duration kClockTolerated = absl::Minutes(1);
+
 // What bounds a turn, and so how long a caller waits for the one before it:
 // requests of callers, requests of agents, and decisions past which it decides
 // no further.
@@ -58,7 +61,14 @@ absl::Status FleetLoop::Start(core::Fleet fleet) {
   fleet_ = std::move(fleet);
   fleet_.settings = {options_.heartbeat, options_.lost_after,
                      options_.capsule_retention, options_.disk_reserve_bytes};
-  started_at_ = std::max(ports_.clock.Now(), fleet_.now);
+  const absl::Time wall = ports_.clock.Now();
+  if (fleet_.now - wall > kClockTolerated) {
+    LogWarning(absl::StrCat(
+        "this machine's clock is ", absl::FormatDuration(fleet_.now - wall),
+        " behind what the store has seen: the service's time, which windows, "
+        "bakes and freezes follow, stays ahead by as much"));
+  }
+  started_at_ = std::max(wall, fleet_.now);
   started_monotonic_ = ports_.clock.Monotonic();
   core::Event event;
   event.at = started_at_;
