@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -70,17 +72,28 @@ void ResetSignals() {
   signal(SIGPIPE, SIG_DFL);
 }
 
+// As far as it is allowed: whoever may not raise them started without.
+void TakeWeight(int nice, const std::string& oom_score_adj) {
+  setpriority(PRIO_PROCESS, 0, nice);
+  const int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  const ssize_t put = write(file, oom_score_adj.data(), oom_score_adj.size());
+  static_cast<void>(put);
+  close(file);
+}
+
 // Between fork and exec: system calls alone.
 [[noreturn]] void Become(const Words& argv, const Words& environment,
-                         const char* directory, int log, int told) {
+                         const Program& program,
+                         const std::string& oom_score_adj, int log, int told) {
   if (setsid() < 0 || fork() != 0) _exit(0);
   ResetSignals();
+  TakeWeight(program.nice, oom_score_adj);
   const int nothing = open("/dev/null", O_RDWR);
   dup2(nothing, STDIN_FILENO);
   dup2(log, STDOUT_FILENO);
   dup2(log, STDERR_FILENO);
   Tell(told, {.pid = getpid()});
-  if (chdir(directory) == 0) {
+  if (chdir(program.directory.c_str()) == 0) {
     execvpe(argv.pointers.front(), argv.pointers.data(),
             environment.pointers.data());
   }
@@ -106,6 +119,7 @@ class LinuxProcesses final : public Processes {
     const std::string& name = program.argv.front();
     const Words argv(program.argv);
     const Words environment(program.environment);
+    const std::string oom_score_adj = absl::StrCat(program.oom_score_adj);
     const Fd file(open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
                        S_IRUSR | S_IWUSR));
     int ends[2] = {-1, -1};
@@ -116,8 +130,7 @@ class LinuxProcesses final : public Processes {
     Fd told(ends[1]);
     const pid_t child = fork();
     if (child == 0) {
-      Become(argv, environment, program.directory.c_str(), file.get(),
-             told.get());
+      Become(argv, environment, program, oom_score_adj, file.get(), told.get());
     }
     told.Close();
     if (child < 0) return NotStarted(name, errno);
@@ -153,7 +166,12 @@ class LinuxProcesses final : public Processes {
     Program program = {
         .argv = TextsOf(process, "cmdline"),
         .environment = TextsOf(process, "environ"),
-        .directory = ReadLink(absl::StrCat("/proc/", process.pid, "/cwd"))};
+        .directory = ReadLink(absl::StrCat("/proc/", process.pid, "/cwd")),
+        .nice = getpriority(PRIO_PROCESS, static_cast<id_t>(process.pid)),
+        .oom_score_adj = std::atoi(
+            ReadFile(absl::StrCat("/proc/", process.pid, "/oom_score_adj"))
+                .value_or("0")
+                .c_str())};
     return Alive(process) ? program : Program();
   }
 

@@ -27,7 +27,9 @@ class LinuxProcessesTest : public testing::Test {
   absl::StatusOr<Process> Start() {
     return processes_->Launch({.argv = {"tail", "-f", "/dev/null", word_},
                                .environment = {"PATH=/usr/bin:/bin", "A=b c"},
-                               .directory = "/proc"},
+                               .directory = "/proc",
+                               .nice = 7,
+                               .oom_score_adj = 123},
                               log_);
   }
 
@@ -50,6 +52,8 @@ TEST_F(LinuxProcessesTest, StartsWhatIsNoChildOfOurs) {
   EXPECT_THAT(program.argv, ElementsAre("tail", "-f", "/dev/null", word_));
   EXPECT_THAT(program.environment, Contains("A=b c"));
   EXPECT_EQ(program.directory, "/proc");
+  EXPECT_EQ(program.nice, 7);
+  EXPECT_EQ(program.oom_score_adj, 123);
   EXPECT_THAT(processes_->WithWord(word_), ElementsAre(*process));
   processes_->Kill(*process);
   EXPECT_TRUE(processes_->AwaitEnd(*process, budget_()).ok());

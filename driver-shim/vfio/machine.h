@@ -71,6 +71,7 @@ class Machine final : public Holder {
   friend void Fields(Archive& archive, Self& self) {
     archive(self.line_.memory_path, self.line_.device, self.line_.next,
             self.program_.environment, self.program_.directory,
+            self.program_.nice, self.program_.oom_score_adj,
             self.version_.first, self.version_.second, self.given_,
             self.was_running_);
     for (auto* qemu : {&self.running_, &self.next_}) {

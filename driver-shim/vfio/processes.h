@@ -31,6 +31,9 @@ struct Program {
   std::vector<std::string> argv = {};
   std::vector<std::string> environment = {};  // "NAME=value"
   std::string directory = "/";                // where it works
+  // What it may take of others: a shim's own is no measure for it.
+  int nice = 0;
+  int oom_score_adj = 0;
 };
 
 // Starts processes that outlive this one, and looks at others. Confined to one
