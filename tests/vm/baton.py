@@ -12,6 +12,7 @@ from tests.vm.clock import Deadline, wait_for
 from tests.vm.rig import Wrong, expect
 
 READY_SECONDS = 120
+STOPPED_SECONDS = 3  # how long a shim may stand still
 _AWAY = 5  # exit code of baton that could not reach the service
 ROLLOUT = """\
 driver: bgpu/{version}
@@ -25,6 +26,12 @@ deadlines: {{prepare: 120s, gate: 60s, pause: 60s, save: 60s, unload: 20s,
             restore: 120s, verify: 60s, resume: 60s, confirm: 60s}}
 """
 _FORMATS = {"1.0": ("1", ["1"]), "2.0": ("1", ["1", "2"]), "2.1": ("2", ["1", "2"])}
+
+
+def stands_still(pid):
+    """Whether a process is stopped, as by SIGSTOP."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        return file.read().rsplit(")", 1)[1].split()[0] == "T"
 
 
 def milliseconds(duration):
@@ -174,16 +181,24 @@ class Host:
         self.shim.wait()
 
     @contextlib.contextmanager
-    def restarted_shim(self):
-        """Inside it, a shim that ends is started again, as systemd does. Gives a
-        function that says how often that was."""
+    def restarted_shim(self, wake=False):
+        """Inside it, a shim that ends is started again, as systemd does, and one
+        that stands still is killed after a while, or continued. Gives a function
+        that says how often one ended."""
         deaths, stop = [], threading.Event()
 
         def watch():
+            since = None
             while not stop.wait(0.02):
                 if self.shim.poll() is not None:
                     deaths.append(self.shim.returncode)
                     self.start_shim()
+                if not stands_still(self.shim.pid):
+                    since = None
+                    continue
+                since = since or time.monotonic()
+                if time.monotonic() - since > STOPPED_SECONDS:
+                    self.shim.send_signal(signal.SIGCONT if wake else signal.SIGKILL)
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()

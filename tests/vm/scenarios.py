@@ -5,6 +5,7 @@ is not as it must be."""
 import json
 import os
 import statistics
+import subprocess
 import time
 
 from tests.vm import byhand, kernel
@@ -226,39 +227,72 @@ FAIL_POINTS = (
 )
 
 
-def killed(host, points):
-    """The shim dies at each place; the next one finishes, or goes back."""
-    rig, ends = host.rig, {}
+# How the shim is met at a point -> what happens there, and whether it is killed,
+# or continued, after it stood still for a while.
+WAYS = {"kill": ("kill", False), "stop": ("stop", False), "freeze": ("stop", True)}
+
+
+def met(host, points, way="kill"):
+    """The shim dies or stands still at each place; it, or the next one, finishes,
+    or goes back."""
+    rig, ends, (action, wake) = host.rig, {}, WAYS[way]
     for point in points:
         version = other()
         host.kill_shim()
-        host.start_shim({"BATON_FAIL_POINT": f"{point}=kill"})
+        host.start_shim({"BATON_FAIL_POINT": f"{point}={action}"})
         host.wait_ready()
-        with host.restarted_shim() as restarts:
+        before = rig.log("shim").count(f"fail point '{point}': {action}")
+        with host.restarted_shim(wake) as restarts:
             update = host.roll_out(version)
-        expect(restarts() == 1, f"the shim died {restarts()} times at {point}, want once")
+        fired = rig.log("shim").count(f"fail point '{point}': {action}") - before
+        expect(fired == 1, f"{point} was passed {fired} times, want once")
+        expect(restarts() == int(not wake),
+               f"the shim died {restarts()} times at {point} ({way})")
         expect(state_of(update) in ("DONE", "ROLLED_BACK", "CANCELLED"),
-               f"killed at {point}: {state_of(update)}: {reason_of(update)}")
+               f"{way} at {point}: {state_of(update)}: {reason_of(update)}")
         rig.check_users(driver=major(kernel.version()), turns=10)
         rig.check_machines()
         ends[point] = state_of(update)
-        rig.say(f"killed at {point}: {ends[point]}")
+        rig.say(f"{way} at {point}: {ends[point]}")
     rig.check_users(driver=major(kernel.version()))
     return {"ends": ends}
+
+
+def every_point(host):
+    """Returns the places of the list, which is the shim's own."""
+    listed = subprocess.run([host.rig.plan["shim"], "--fail-points"], capture_output=True,
+                            text=True, check=True).stdout.split()
+    here = {point for point in listed if point.startswith("shim.vfio_")}
+    expect(here == set(FAIL_POINTS), f"the shim has {here}")
+    return FAIL_POINTS
 
 
 @scenario
 @on_a_host
 def killed_at_two_steps(host):
     """The shim is killed once the old module is gone, and before machines go on."""
-    return killed(host, ("shim.vfio_after_unload", "shim.vfio_before_resume"))
+    return met(host, ("shim.vfio_after_unload", "shim.vfio_before_resume"))
 
 
 @on_request
 @on_a_host
 def killed_at_each_step(host):
     """The shim is killed at each of its fail points."""
-    return killed(host, FAIL_POINTS)
+    return met(host, every_point(host))
+
+
+@on_request
+@on_a_host
+def stopped_at_each_step(host):
+    """The shim is stopped at each of its fail points, and killed 3 s later."""
+    return met(host, every_point(host), "stop")
+
+
+@on_request
+@on_a_host
+def frozen_at_each_step(host):
+    """The shim is stopped at each of its fail points, and goes on 3 s later."""
+    return met(host, every_point(host), "freeze")
 
 
 def conforms(rig):
