@@ -104,7 +104,7 @@ class World {
   // Takes turns as fast as time passes.
   absl::Status Run(int turns = 300) {
     for (int turn = 0; turn < turns; ++turn) {
-      const absl::Status status = loop->Turn(absl::ZeroDuration());
+      absl::Status status = loop->Turn(absl::ZeroDuration());
       if (!status.ok()) return status;
       if (loop->Stopped()) return absl::OkStatus();
       clock.Advance(absl::Milliseconds(500));
