@@ -409,6 +409,8 @@ port::StepReport Steps::Prepare(const port::StepOrder& order) {
     RETURN_IF_ERROR(CheckImage(record_.loaded));
     RETURN_IF_ERROR(CheckBlockers());
     RETURN_IF_ERROR(CheckSpace());
+    // What the guests are: another shim finds by it what this one starts.
+    RETURN_IF_ERROR(Keep());
     RETURN_IF_ERROR(ReadyHolders(budget));
     if (budget.Left() == absl::ZeroDuration()) {
       return budget.Exceeded("making ready");

@@ -112,7 +112,10 @@ class FakeHolder final : public Holder {
 
   bool Present() override { return Guest().there; }
   bool CanReturn() override { return Guest().there; }
-  std::vector<core::Blocker> Preflight() override { return world_.blockers; }
+  std::vector<core::Blocker> Preflight() override {
+    learned_ = true;
+    return world_.blockers;
+  }
   int Pid() override { return 7; }
 
   absl::Status Prepare(const Budget& /*budget*/) override {
@@ -122,9 +125,10 @@ class FakeHolder final : public Holder {
     });
   }
 
+  // Whoever does not know the guest knows nobody that waits beside it.
   void Dismiss() override {
     Call("dismiss", [&] {
-      Guest().ready = 0;
+      if (learned_) Guest().ready = 0;
       return absl::OkStatus();
     }).IgnoreError();
   }
@@ -208,9 +212,12 @@ class FakeHolder final : public Holder {
     return absl::UnavailableError("no devices here");
   }
 
-  std::string Record() const override { return name_; }
+  std::string Record() const override {
+    return learned_ ? absl::StrCat(name_, " learned") : name_;
+  }
   bool Recall(const std::string& record, core::Phase /*phase*/) override {
-    return record == name_;
+    learned_ = record != name_;
+    return !learned_ || record == absl::StrCat(name_, " learned");
   }
 
  private:
@@ -226,6 +233,7 @@ class FakeHolder final : public Holder {
 
   FakeWorld& world_;
   const std::string name_;
+  bool learned_ = false;  // what the guest is
 };
 
 }  // namespace
