@@ -1,5 +1,6 @@
 """Runs in the outer machine as its only user of Python: the scenarios of
-plan.json, one after the other. Results go to result.json in the same folder."""
+plan.json, one after the other. Results go to result.json in the same folder;
+one without "held" was left out because there was no time left."""
 
 import json
 import os
@@ -45,10 +46,13 @@ def main():
     print(f"vm: kernel {os.uname().release} after {time.monotonic():.0f} s", flush=True)
     results, stage = [], Stage(plan)
     for name in plan["scenarios"]:
-        results.append(run(plan, stage, name))
+        if plan["begin_within"] is not None and time.monotonic() > plan["begin_within"]:
+            results.append({"name": name})
+        else:
+            results.append(run(plan, stage, name))
         with open(f"{OUT}/result.json", "w", encoding="utf-8") as file:
             json.dump(results, file)
-        if not results[-1]["held"]:
+        if not results[-1].get("held", True):
             stage.clear()
     stage.clear()
 

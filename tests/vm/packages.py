@@ -12,6 +12,7 @@ import subprocess
 QEMU_VERSION_MIN = (9, 1)
 # Beside what apt says that QEMU needs and this system has not.
 _QEMU = ("qemu-system-x86", "qemu-system-data", "qemu-system-common", "seabios")
+_PATIENCE = 240  # seconds for one command of the package manager
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _LIBRARIES = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")
 
@@ -21,7 +22,11 @@ class Unavailable(Exception):
 
 
 def _run(argv, cwd=None):
-    done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False,
+                              timeout=_PATIENCE)
+    except subprocess.TimeoutExpired as late:
+        raise Unavailable(f"{os.path.basename(argv[0])} {argv[-1]} takes too long") from late
     if done.returncode != 0:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
         raise Unavailable(f"{os.path.basename(argv[0])} {argv[-1]} failed: {' '.join(last)}")
