@@ -90,6 +90,11 @@ void ShimService::GoOn() {
   run_ = adapter_.Kept();
   const bool failed = !run_.reports.empty() && !run_.reports.back().status.ok();
   if (failed || run_.reports.size() == run_.orders.size()) return;
+  // Nobody stands still meanwhile, and the agent may have given it up.
+  if (run_.orders[run_.reports.size()].step == port::AdapterStep::kPrepare) {
+    run_ = {};
+    return;
+  }
   LogWarning(absl::StrCat("goes on with step ", run_.reports.size() + 1, " of ",
                           run_.orders.size(), " that were ordered"));
   const absl::Status taken = TakeRest();

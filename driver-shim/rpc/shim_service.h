@@ -28,8 +28,8 @@ class ShimService final : public v1::ShimService::CallbackService {
   ShimService(port::AdapterPort& adapter, ShimWorker& worker, Self self)
       : adapter_(adapter), worker_(worker), self_(std::move(self)) {}
 
-  // Goes on with what the adapter was ordered when its process was killed. On
-  // the worker, before any order.
+  // Goes on with what the adapter was ordered when its process was killed, but
+  // for a Prepare. On the worker, before any order.
   void GoOn();
 
   grpc::ServerUnaryReactor* Inspect(grpc::CallbackServerContext* context,

@@ -364,6 +364,16 @@ TEST_F(ShimServiceTest, GoesOnWithNothingAfterAStepThatFailed) {
   });
 }
 
+// What it made ready stayed so for ever: its agent had ended the update.
+TEST_F(ShimServiceTest, GoesOnWithNoPrepareThatNobodyWaitsFor) {
+  worker_.Run([this] {
+    adapter_.kept.orders = {
+        {.step = port::AdapterStep::kPrepare, .attempt = 1}};
+    service_.GoOn();
+    EXPECT_TRUE(adapter_.orders.empty());
+  });
+}
+
 TEST_F(ShimServiceTest, ARestoreOfAnotherImageIsNotWhatWasTakenAhead) {
   auto unload = With(v1::UnloadRequest(), 1, 1);
   Add(v1::STEP_RESTORE, 1, *unload.mutable_order());
