@@ -49,13 +49,6 @@ void VfioAdapter::DropLateRun() {
   Record& record = steps_->record();
   if (!record.begun.has_value()) return;
   port::OrderedRun& run = record.run;
-  // Nobody stands, and nothing is left of what was begun: whoever ordered it
-  // asks again, or has given it up and will not undo it.
-  if (record.state == AdapterState::kRunning) {
-    run = {};
-    record.begun = std::nullopt;
-    return;
-  }
   const size_t next = run.reports.size();
   absl::Duration time = absl::ZeroDuration();
   for (size_t i = next; i < run.orders.size(); ++i) {

@@ -467,31 +467,6 @@ TEST_F(AdapterTest, ARepeatToAnotherShimGetsTheRecordedResult) {
   ExpectWell(next_, "after all");
 }
 
-// It was taken once more by a shim that nobody asked, after its agent had
-// given it up: a QEMU then waited beside its machine until the next update.
-TEST_F(AdapterTest, RegressionAPrepareThatWasCutOffIsNotGoneOnWith) {
-  world_->Revive();
-  adapter_->Keep({.orders = {{.step = AdapterStep::kPrepare,
-                              .attempt = attempt_,
-                              .deadline = kDeadline,
-                              .image = next_}}});
-  // What it wrote after it died, it did not write.
-  const std::string record = directory_ + "/record";
-  const std::string copy = directory_ + "/record.copy";
-  world_->on_cut = [&] { std::filesystem::copy_file(record, copy); };
-  world_->CutOff(1, /*after=*/true);  // once both are ready
-  EXPECT_FALSE(Try(AdapterStep::kPrepare, next_).ok());
-  ASSERT_TRUE(world_->dead());
-  std::filesystem::copy_file(copy, record,
-                             std::filesystem::copy_options::overwrite_existing);
-  world_->Revive();
-  ASSERT_TRUE(StartShim("life-2").ok());
-  EXPECT_THAT(adapter_->Kept().orders, IsEmpty());
-  ExpectWell(old_, "nobody asked");
-  ASSERT_TRUE(Walk(AdapterStep::kCommit, next_).ok());
-  ExpectWell(next_, "after all");
-}
-
 // Guests stand still: nobody is asked what was to follow.
 TEST_F(AdapterTest, AnotherShimKnowsWhatWasOrderedAtOnce) {
   ASSERT_TRUE(Walk(AdapterStep::kPrepare, next_).ok());
