@@ -118,11 +118,12 @@ void ToProto(const core::StepRecord& record, v1::StepRecord& proto) {
   }
   ToProto(record.elapsed, *proto.mutable_elapsed());
   proto.set_code(static_cast<int>(record.code));
-  proto.set_reason(record.reason);
-  proto.set_message(record.message);
+  // Most steps have nothing to say.
+  if (!record.reason.empty()) proto.set_reason(record.reason);
+  if (!record.message.empty()) proto.set_message(record.message);
   if (record.nt_status.has_value()) proto.set_nt_status(*record.nt_status);
-  proto.set_entry_point(record.entry_point);
-  proto.set_rule(record.rule);
+  if (!record.entry_point.empty()) proto.set_entry_point(record.entry_point);
+  if (!record.rule.empty()) proto.set_rule(record.rule);
   proto.set_backward(record.way == core::Way::kBack);
 }
 
@@ -133,7 +134,7 @@ void ToProto(const core::VirtualGpuResult& vgpu, v1::VirtualGpuResult& proto) {
   if (vgpu.blackout.has_value()) {
     ToProto(*vgpu.blackout, *proto.mutable_blackout());
   }
-  proto.set_difference(vgpu.difference);
+  if (!vgpu.difference.empty()) proto.set_difference(vgpu.difference);
 }
 
 v1::UpdateReport ReportOf(const core::Update& update) {

@@ -401,6 +401,7 @@ absl::StatusOr<core::UpdateReport> FromProto(const v1::UpdateReport& report) {
       .reason = report.reason(),
       .message = report.message()};
   ASSIGN_OR_RETURN(parsed.step, FromProto(report.step()));
+  parsed.steps.reserve(static_cast<size_t>(report.steps_size()));
   for (const v1::StepRecord& proto : report.steps()) {
     ASSIGN_OR_RETURN(core::StepRecord record, FromProto(proto));
     parsed.steps.push_back(std::move(record));

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "baton/store/v1/records.pb.h"
+#include "google/protobuf/message_lite.h"
 #include "service/store/codec_rollout.h"
 #include "service/store/codec_values.h"
 
@@ -86,11 +87,10 @@ core::Inventory FromProto(const v1::Inventory& from) {
   return to;
 }
 
-template <typename Proto>
-absl::StatusOr<Proto> Parse(absl::string_view bytes, absl::string_view what) {
-  Proto proto;
+absl::Status Parse(absl::string_view bytes, absl::string_view what,
+                   google::protobuf::MessageLite& proto) {
   if (proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return proto;
+    return absl::OkStatus();
   }
   return CorruptError(what);
 }
@@ -135,11 +135,12 @@ void ToProto(const core::StepRecord& from, v1::StepRecord& to) {
   SetTime(from.start_time, [&](int64_t ns) { to.set_start_time_ns(ns); });
   to.set_elapsed_ns(ToNs(from.elapsed));
   to.set_code(from.code);
-  to.set_reason(from.reason);
-  to.set_message(from.message);
+  // Most steps have nothing to say.
+  if (!from.reason.empty()) to.set_reason(from.reason);
+  if (!from.message.empty()) to.set_message(from.message);
   if (from.nt_status.has_value()) to.set_nt_status(*from.nt_status);
-  to.set_entry_point(from.entry_point);
-  to.set_rule(from.rule);
+  if (!from.entry_point.empty()) to.set_entry_point(from.entry_point);
+  if (!from.rule.empty()) to.set_rule(from.rule);
   to.set_backward(from.backward);
 }
 
@@ -262,7 +263,8 @@ absl::StatusOr<core::UpdateState> UpdateStateOf(uint32_t number) {
 }  // namespace
 
 std::string EncodeMeta(const core::Fleet& fleet) {
-  v1::Meta meta;
+  Scratch<v1::Meta> scratch;
+  v1::Meta& meta = *scratch;
   meta.set_epoch(fleet.epoch);
   meta.set_revision(fleet.revision);
   meta.set_now_ns(ToNs(fleet.now));
@@ -285,7 +287,9 @@ std::string EncodeMeta(const core::Fleet& fleet) {
 }
 
 absl::Status DecodeMeta(absl::string_view bytes, core::Fleet& fleet) {
-  ASSIGN_OR_RETURN(const v1::Meta meta, Parse<v1::Meta>(bytes, "meta"));
+  Scratch<v1::Meta> scratch;
+  RETURN_IF_ERROR(Parse(bytes, "meta", *scratch));
+  const v1::Meta& meta = *scratch;
   fleet.epoch = meta.epoch();
   fleet.revision = meta.revision();
   fleet.now = ToTime(meta.now_ns());
@@ -306,7 +310,8 @@ absl::Status DecodeMeta(absl::string_view bytes, core::Fleet& fleet) {
 }
 
 std::string Encode(const core::Host& host) {
-  v1::Host to;
+  Scratch<v1::Host> scratch;
+  v1::Host& to = *scratch;
   const core::Labels agent = core::LabelsIn(host.agent_labels);
   to.mutable_agent_labels()->insert(agent.begin(), agent.end());
   const core::Labels own = core::LabelsIn(host.operator_labels);
@@ -333,7 +338,9 @@ std::string Encode(const core::Host& host) {
 
 absl::StatusOr<core::Host> DecodeHost(const std::string& name,
                                       absl::string_view bytes) {
-  ASSIGN_OR_RETURN(const v1::Host from, Parse<v1::Host>(bytes, name));
+  Scratch<v1::Host> scratch;
+  RETURN_IF_ERROR(Parse(bytes, name, *scratch));
+  const v1::Host& from = *scratch;
   core::Host host;
   host.name = name;
   host.agent_labels = core::PackedLabels(
@@ -360,7 +367,8 @@ absl::StatusOr<core::Host> DecodeHost(const std::string& name,
 }
 
 std::string Encode(const core::Driver& driver) {
-  v1::Driver to;
+  Scratch<v1::Driver> scratch;
+  v1::Driver& to = *scratch;
   to.set_digest(driver.digest);
   to.set_size_bytes(driver.size_bytes);
   const core::DriverManifest& manifest = driver.manifest;
@@ -383,7 +391,9 @@ std::string Encode(const core::Driver& driver) {
 
 absl::StatusOr<core::Driver> DecodeDriver(const std::string& name,
                                           absl::string_view bytes) {
-  ASSIGN_OR_RETURN(const v1::Driver from, Parse<v1::Driver>(bytes, name));
+  Scratch<v1::Driver> scratch;
+  RETURN_IF_ERROR(Parse(bytes, name, *scratch));
+  const v1::Driver& from = *scratch;
   core::Driver driver;
   driver.name = name;
   driver.digest = from.digest();
@@ -405,7 +415,8 @@ absl::StatusOr<core::Driver> DecodeDriver(const std::string& name,
 }
 
 std::string Encode(const core::Rollout& rollout) {
-  v1::Rollout to;
+  Scratch<v1::Rollout> scratch;
+  v1::Rollout& to = *scratch;
   ToProto(rollout.spec, *to.mutable_spec());
   to.set_state(static_cast<uint32_t>(rollout.state));
   to.set_reason(rollout.reason);
@@ -437,7 +448,9 @@ std::string Encode(const core::Rollout& rollout) {
 
 absl::StatusOr<core::Rollout> DecodeRollout(const std::string& name,
                                             absl::string_view bytes) {
-  ASSIGN_OR_RETURN(const v1::Rollout from, Parse<v1::Rollout>(bytes, name));
+  Scratch<v1::Rollout> scratch;
+  RETURN_IF_ERROR(Parse(bytes, name, *scratch));
+  const v1::Rollout& from = *scratch;
   core::Rollout rollout;
   rollout.name = name;
   RETURN_IF_ERROR(FromProto(from.spec(), rollout.spec));
@@ -477,19 +490,22 @@ absl::StatusOr<core::Rollout> DecodeRollout(const std::string& name,
 }
 
 std::string Encode(const core::RolloutPlan& plan) {
-  v1::RolloutPlan to;
+  Scratch<v1::RolloutPlan> scratch;
+  v1::RolloutPlan& to = *scratch;
   ToProto(plan, to);
   return to.SerializeAsString();
 }
 
 absl::StatusOr<core::RolloutPlan> DecodePlan(absl::string_view bytes) {
-  ASSIGN_OR_RETURN(const v1::RolloutPlan from,
-                   Parse<v1::RolloutPlan>(bytes, "plan"));
+  Scratch<v1::RolloutPlan> scratch;
+  RETURN_IF_ERROR(Parse(bytes, "plan", *scratch));
+  const v1::RolloutPlan& from = *scratch;
   return FromProto(from);
 }
 
 std::string Encode(const core::Update& update) {
-  v1::Update to;
+  Scratch<v1::Update> scratch;
+  v1::Update& to = *scratch;
   to.set_state(static_cast<uint32_t>(update.state));
   to.set_attempt(update.attempt);
   to.set_wave(update.wave);
@@ -509,7 +525,9 @@ std::string Encode(const core::Update& update) {
 }
 
 absl::StatusOr<core::Update> DecodeUpdate(absl::string_view bytes) {
-  ASSIGN_OR_RETURN(const v1::Update from, Parse<v1::Update>(bytes, "update"));
+  Scratch<v1::Update> scratch;
+  RETURN_IF_ERROR(Parse(bytes, "update", *scratch));
+  const v1::Update& from = *scratch;
   core::Update update;
   ASSIGN_OR_RETURN(update.state, UpdateStateOf(from.state()));
   update.attempt = from.attempt();
@@ -539,21 +557,24 @@ absl::StatusOr<core::Update> DecodeUpdate(absl::string_view bytes) {
 }
 
 std::string Encode(const core::RecordedRequest& request) {
-  v1::RecordedRequest to;
+  Scratch<v1::RecordedRequest> scratch;
+  v1::RecordedRequest& to = *scratch;
   to.set_sequence(request.sequence);
   to.set_fingerprint(request.fingerprint);
   return to.SerializeAsString();
 }
 
 absl::StatusOr<core::RecordedRequest> DecodeRequest(absl::string_view bytes) {
-  ASSIGN_OR_RETURN(const v1::RecordedRequest from,
-                   Parse<v1::RecordedRequest>(bytes, "request"));
+  Scratch<v1::RecordedRequest> scratch;
+  RETURN_IF_ERROR(Parse(bytes, "request", *scratch));
+  const v1::RecordedRequest& from = *scratch;
   return core::RecordedRequest{from.sequence(), from.fingerprint()};
 }
 
 std::string Encode(const core::HistoryKey& key,
                    const core::HistoryEntry& entry) {
-  v1::History to;
+  Scratch<v1::History> scratch;
+  v1::History& to = *scratch;
   to.set_from_driver(key.from_driver);
   to.set_to_driver(key.to_driver);
   to.set_model(key.model);
@@ -572,8 +593,9 @@ std::string Encode(const core::HistoryKey& key,
 }
 
 absl::Status DecodeHistory(absl::string_view bytes, core::History& history) {
-  ASSIGN_OR_RETURN(const v1::History from,
-                   Parse<v1::History>(bytes, "history"));
+  Scratch<v1::History> scratch;
+  RETURN_IF_ERROR(Parse(bytes, "history", *scratch));
+  const v1::History& from = *scratch;
   core::HistoryEntry& entry = history[{from.from_driver(), from.to_driver(),
                                        from.model(), from.profile()}];
   entry.vgpus = from.vgpus();
@@ -588,7 +610,8 @@ absl::Status DecodeHistory(absl::string_view bytes, core::History& history) {
 }
 
 std::string Encode(const core::Capsule& capsule) {
-  v1::Capsule to;
+  Scratch<v1::Capsule> scratch;
+  v1::Capsule& to = *scratch;
   to.set_attempt(capsule.attempt);
   to.set_time_ns(ToNs(capsule.time));
   to.set_state(static_cast<uint32_t>(capsule.state));
@@ -605,8 +628,9 @@ std::string Encode(const core::Capsule& capsule) {
 }
 
 absl::StatusOr<core::Capsule> DecodeCapsule(absl::string_view bytes) {
-  ASSIGN_OR_RETURN(const v1::Capsule from,
-                   Parse<v1::Capsule>(bytes, "capsule"));
+  Scratch<v1::Capsule> scratch;
+  RETURN_IF_ERROR(Parse(bytes, "capsule", *scratch));
+  const v1::Capsule& from = *scratch;
   core::Capsule capsule;
   capsule.attempt = from.attempt();
   capsule.time = ToTime(from.time_ns());
@@ -622,7 +646,8 @@ absl::StatusOr<core::Capsule> DecodeCapsule(absl::string_view bytes) {
 }
 
 std::string Encode(const core::AuditRecord& record) {
-  v1::AuditRecord to;
+  Scratch<v1::AuditRecord> scratch;
+  v1::AuditRecord& to = *scratch;
   to.set_time_ns(ToNs(record.time));
   to.set_actor(record.actor);
   to.set_action(record.action);
@@ -634,8 +659,9 @@ std::string Encode(const core::AuditRecord& record) {
 
 absl::StatusOr<core::AuditRecord> DecodeAudit(uint64_t sequence,
                                               absl::string_view bytes) {
-  ASSIGN_OR_RETURN(const v1::AuditRecord from,
-                   Parse<v1::AuditRecord>(bytes, "audit record"));
+  Scratch<v1::AuditRecord> scratch;
+  RETURN_IF_ERROR(Parse(bytes, "audit record", *scratch));
+  const v1::AuditRecord& from = *scratch;
   return core::AuditRecord{sequence,      ToTime(from.time_ns()), from.actor(),
                            from.action(), from.resource(),        from.detail(),
                            from.hash()};

@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/reason.h"
+#include "google/protobuf/arena.h"
 
 namespace baton::store {
 
@@ -28,6 +29,33 @@ absl::StatusOr<Enum> ToEnum(uint32_t number, Enum first, Enum last) {
   }
   return CorruptError(absl::StrCat("enum number ", number));
 }
+
+// A message and all of its parts on one piece of memory, which is on the stack
+// for the records that are usual: thousands of them are written in a turn.
+template <typename Proto>
+class Scratch {
+ public:
+  Scratch() : arena_(OptionsOf(block_)) {
+    message_ = google::protobuf::Arena::CreateMessage<Proto>(&arena_);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  Proto& operator*() { return *message_; }
+  Proto* operator->() { return message_; }
+
+ private:
+  static google::protobuf::ArenaOptions OptionsOf(char (&block)[4096]) {
+    google::protobuf::ArenaOptions options;
+    options.initial_block = block;
+    options.initial_block_size = sizeof(block);
+    return options;
+  }
+
+  alignas(8) char block_[4096];
+  google::protobuf::Arena arena_;
+  Proto* message_;
+};
 
 inline absl::Time ToTime(int64_t ns) { return absl::FromUnixNanos(ns); }
 inline int64_t ToNs(absl::Time time) { return absl::ToUnixNanos(time); }
