@@ -23,8 +23,11 @@ class Sha256 {
 
   void Update(absl::string_view bytes);
 
-  // Returns "sha256:" and 64 lower-case hex digits. Call it once.
+  // Returns "sha256:" and 64 lower-case hex digits. Only Restart() may follow.
   std::string Finish();
+
+  // Forgets all that was added.
+  void Restart();
 
  private:
   evp_md_ctx_st* const context_;

@@ -224,13 +224,15 @@ absl::StatusOr<const Host*> FindOnStream(const Fleet& fleet,
 
 // What a heartbeat says of the inventory; nothing: it is as it was.
 struct Told {
-  std::optional<Inventory> inventory = std::nullopt;
+  std::optional<KeptInventory> inventory = std::nullopt;
   std::string digest = "";
 };
 
 absl::StatusOr<Told> ToldBy(const HostHeard& event, const Host& host) {
   if (!event.change.has_value()) {
-    return Told{event.inventory, event.inventory_digest};
+    if (!event.inventory.has_value()) return Told{};
+    RETURN_IF_ERROR(CheckInventory(event.host, *event.inventory));
+    return Told{*event.inventory, event.inventory_digest};
   }
   const InventoryChange& change = *event.change;
   if (change.base.empty() || change.base != host.inventory_digest) {
@@ -240,7 +242,9 @@ absl::StatusOr<Told> ToldBy(const HostHeard& event, const Host& host) {
                      change.base, "\", the one known is \"",
                      host.inventory_digest.view(), "\": connect again"));
   }
-  return Told{Changed(host.inventory.Get(), change), change.digest};
+  const Inventory changed = Changed(host.inventory.Get(), change);
+  RETURN_IF_ERROR(CheckInventory(event.host, changed));
+  return Told{changed, change.digest};
 }
 
 // ---- Reports.
@@ -356,18 +360,18 @@ absl::StatusOr<Effect> EffectOf(const UpdateReported& event,
 // What must not be believed of a report that ends an update; empty: all fits.
 // The host is then quarantined: it is never READY on a word that contradicts
 // itself.
-std::string ContradictionOf(const UpdateReport& report) {
+std::string ContradictionOf(const UpdateReport& report, bool past_no_return) {
   const bool lost = std::any_of(report.vgpus.begin(), report.vgpus.end(),
                                 [](const auto& v) { return !v.preserved; });
   switch (report.state) {
     case UpdateState::kDone:
-      if (!report.past_no_return) return "DONE, yet nothing was unloaded";
+      if (!past_no_return) return "DONE, yet nothing was unloaded";
       return lost ? "DONE, yet a vGPU is not as it was" : "";
     case UpdateState::kCancelled:
-      if (report.past_no_return) return "CANCELLED after the unload";
+      if (past_no_return) return "CANCELLED after the unload";
       return lost ? "CANCELLED, yet a vGPU is not as it was" : "";
     case UpdateState::kRolledBack:
-      if (!report.past_no_return) return "ROLLED_BACK before the unload";
+      if (!past_no_return) return "ROLLED_BACK before the unload";
       return lost ? "ROLLED_BACK, yet a vGPU is not as it was" : "";
     case UpdateState::kPending:
     case UpdateState::kRunning:
@@ -461,9 +465,9 @@ void Remember(const Host& host, const Rollout& rollout, const Update& update,
 }
 
 void End(const UpdateReported& event, Update& update, Editor& editor) {
-  UpdateReport report = event.report;
-  report.past_no_return = update.past_no_return;
-  const std::string contradiction = ContradictionOf(report);
+  const UpdateReport& report = event.report;
+  const std::string contradiction =
+      ContradictionOf(report, update.past_no_return);
   update.state = report.state;
   update.end_time = editor.at();
   if (!contradiction.empty()) {
@@ -521,16 +525,15 @@ absl::Status On(const HostConnected& event, Editor& editor) {
 absl::Status On(const HostHeard& event, Editor& editor) {
   ASSIGN_OR_RETURN(const Host* found,
                    FindOnStream(editor.fleet(), event.host, event.stream));
-  ASSIGN_OR_RETURN(const Told told, ToldBy(event, *found));
+  ASSIGN_OR_RETURN(Told told, ToldBy(event, *found));
   const bool changed =
       told.inventory.has_value() && (*told.inventory != found->inventory ||
                                      told.digest != found->inventory_digest);
-  if (changed) RETURN_IF_ERROR(CheckInventory(event.host, *told.inventory));
   // Nothing below this line can fail.
   editor.Hear(event.host);
   if (!changed) return absl::OkStatus();
   Host& host = editor.EditHost(event.host);
-  host.inventory = *told.inventory;
+  host.inventory = *std::move(told.inventory);
   host.inventory_digest = told.digest;
   editor.Audit("host.inventory", event.host, DriverVersionsOf(*found));
   return absl::OkStatus();

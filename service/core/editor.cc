@@ -126,10 +126,11 @@ void Editor::KeepCapsule(const std::string& update, Capsule capsule) {
 void Editor::StartEpoch() {
   ++fleet_.epoch;
   revision_ = std::max(revision_, fleet_.epoch << kEpochShift);
-  index_.AllChanged();
   for (auto& [name, host] : fleet_.hosts) {
-    host.stream = 0;
     host.version = revision_;
+    if (!host.connected()) continue;
+    index_.BeforeHost(name);
+    host.stream = 0;
   }
 }
 

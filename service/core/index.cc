@@ -186,10 +186,6 @@ void IndexEdit::BeforeUpdate(const std::string& rollout,
 }
 
 void IndexEdit::Finish() {
-  if (all_changed_) {
-    Reindex(fleet_);
-    return;
-  }
   FinishHosts();
   FinishUpdates();
   FinishRollouts();

@@ -43,8 +43,6 @@ class IndexEdit {
   // All of its updates were just made.
   void Started(const std::string& rollout) { started_.insert(rollout); }
   void DriversChanged() { drivers_changed_ = true; }
-  // Make everything anew.
-  void AllChanged() { all_changed_ = true; }
 
   // Call it once, with fleet.now as it is after the event.
   void Finish();
@@ -62,7 +60,6 @@ class IndexEdit {
   std::set<std::string> entered_;
   std::set<std::string> started_;
   bool drivers_changed_ = false;
-  bool all_changed_ = false;
 };
 
 }  // namespace baton::core

@@ -141,7 +141,9 @@ void DecideOnRollout(const Fleet& fleet, const Rollout& rollout,
     DecideOnWave(fleet, rollout, decisions);
   } else if (rollout.state == RolloutState::kRunning) {
     SkipUnfit(fleet, rollout, decisions);
-    if (LetsStart(fleet, rollout)) {
+    // Most often nobody waits, or there is no room: the gates need no asking.
+    if (!rollout.tally.waves[rollout.wave].ready.empty() &&
+        admissions.HasRoom(rollout) && LetsStart(fleet, rollout)) {
       AdmitReady(fleet, rollout, admissions, decisions);
     }
   }

@@ -1,6 +1,8 @@
 #include "service/core/verdict.h"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -18,14 +20,14 @@ bool Contains(const Values& values, const T& wanted) {
   return false;
 }
 
-bool IsAtVersion(const Host& host, const DriverManifest& manifest) {
-  for (const Adapter& adapter : host.inventory.adapters) {
-    if (adapter.driver != manifest.driver ||
-        adapter.driver_version != manifest.version) {
-      return false;
-    }
-  }
-  return !host.inventory.adapters.empty();
+bool AreAtVersion(const std::vector<Adapter>& adapters,
+                  const DriverManifest& manifest) {
+  return !adapters.empty() &&
+         std::all_of(adapters.begin(), adapters.end(),
+                     [&](const Adapter& adapter) {
+                       return adapter.driver == manifest.driver &&
+                              adapter.driver_version == manifest.version;
+                     });
 }
 
 const Driver* DriverOf(const Fleet& fleet, const Adapter& adapter) {
@@ -164,7 +166,9 @@ Verdict VerdictOf(const Fleet& fleet, const Host& host, const Driver& driver,
   if (host.quarantine.has_value()) {
     return {"HOST_QUARANTINED", StateMessageOf(host)};
   }
-  if (IsAtVersion(host, driver.manifest)) {
+  // Kept packed: read once.
+  const std::vector<Adapter> adapters = host.inventory.adapters.Get();
+  if (AreAtVersion(adapters, driver.manifest)) {
     return {"ALREADY_AT_VERSION",
             absl::StrCat("it runs ", driver.manifest.version)};
   }
@@ -176,7 +180,7 @@ Verdict VerdictOf(const Fleet& fleet, const Host& host, const Driver& driver,
   if (Verdict verdict = StateVerdict(host, rollout.name); !verdict.hot()) {
     return verdict;
   }
-  for (const Adapter& adapter : host.inventory.adapters) {
+  for (const Adapter& adapter : adapters) {
     Verdict verdict =
         AdapterVerdict(fleet, adapter, driver.manifest, rollout.spec.require);
     if (!verdict.hot()) return verdict;
