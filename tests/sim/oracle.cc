@@ -46,34 +46,61 @@ bool Same(UpdateState state, End end) {
   return false;
 }
 
-core::Host Stored(core::Host host) {
-  host.stream = 0;
-  host.last_heard = absl::InfinitePast();
-  host.version = 0;
-  host.claimant.clear();
-  return host;
+// Whether they are the same but for what is not stored.
+bool SameStored(const core::Host& a, const core::Host& b) {
+  core::Host as_a = b;
+  as_a.stream = a.stream;
+  as_a.last_heard = a.last_heard;
+  as_a.version = a.version;
+  as_a.claimant = a.claimant;
+  return as_a == a;
 }
 
-core::Rollout Stored(core::Rollout rollout) {
-  rollout.version = 0;
-  rollout.tally = {};
-  return rollout;
+bool SameStored(const core::Rollout& a, const core::Rollout& b) {
+  core::Rollout as_a = b;
+  as_a.version = a.version;
+  as_a.tally = a.tally;
+  return as_a == a;
 }
 
 // The first record that is not the same in both; empty: none.
 template <typename Records>
 std::string DifferenceOf(const Records& a, const Records& b) {
-  for (const auto* side : {&a, &b}) {
-    for (const auto& [name, record] : *side) {
-      const auto x = a.find(name);
-      const auto y = b.find(name);
-      if (x == a.end() || y == b.end() ||
-          !(Stored(x->second) == Stored(y->second))) {
-        return name;
-      }
+  auto x = a.begin();
+  auto y = b.begin();
+  for (; x != a.end() && y != b.end(); ++x, ++y) {
+    if (x->first != y->first || !SameStored(x->second, y->second)) {
+      return x->first;
     }
   }
+  if (x != a.end()) return x->first;
+  if (y != b.end()) return y->first;
   return "";
+}
+
+// Takes all of a rollout but its plan and its updates, which are large and
+// change by themselves. What is forgotten here differs after a restart.
+void TakeRecord(const core::Rollout& from, core::Rollout& to) {
+  to.name = from.name;
+  to.spec = from.spec;
+  to.state = from.state;
+  to.reason = from.reason;
+  to.message = from.message;
+  to.author = from.author;
+  to.create_time = from.create_time;
+  to.start_time = from.start_time;
+  to.end_time = from.end_time;
+  to.version = from.version;
+  to.wave = from.wave;
+  to.wave_ended = from.wave_ended;
+  to.deadline_time = from.deadline_time;
+  to.failures_accepted = from.failures_accepted;
+  to.wave_failures_accepted = from.wave_failures_accepted;
+  to.long_blackouts_accepted = from.long_blackouts_accepted;
+  to.slow_blackouts_accepted = from.slow_blackouts_accepted;
+  to.approvals = from.approvals;
+  to.take_back = from.take_back;
+  to.rollback = from.rollback;
 }
 
 // Somebody asked for it once more, and in the same turn the host was found to
@@ -91,6 +118,28 @@ bool RetriedAndLeftOut(const core::Changes& changes, const std::string& rollout,
 
 }  // namespace
 
+void Oracle::OutOfService::Note(const std::string& name,
+                                const core::Host* host) {
+  const auto known = hosts.find(name);
+  if (known != hosts.end()) {
+    for (const auto& domain : known->second) {
+      if (--counts[domain] == 0) counts.erase(domain);
+    }
+    hosts.erase(known);
+  }
+  if (host == nullptr || !Unavailable(*host)) return;
+  core::Labels domains = core::LabelsOf(*host);
+  domains[""] = "";  // the fleet
+  for (const auto& domain : domains) ++counts[domain];
+  hosts[name] = std::move(domains);
+}
+
+Oracle::OutOfService Oracle::CountAll(const core::Fleet& fleet) {
+  OutOfService out;
+  for (const auto& [name, host] : fleet.hosts) out.Note(name, &host);
+  return out;
+}
+
 absl::Status Oracle::Commit(const core::Fleet& fleet,
                             const core::Changes& changes) {
   absl::Status verdict = CheckAudit(fleet, changes);
@@ -99,6 +148,9 @@ absl::Status Oracle::Commit(const core::Fleet& fleet,
   if (verdict.ok()) verdict = CheckWaves(fleet, changes);
   if (verdict.ok() && ++commits_ % full_every_ == 0) {
     verdict = core::CheckInvariants(fleet);
+    if (verdict.ok() && !(out_ == CountAll(fleet))) {
+      verdict = Broken("oracle", "who is out of service was counted wrong");
+    }
     // A turn that is full leaves the rest to the next one.
     const bool settled = core::Decide(fleet).empty();
     if (verdict.ok() && settled) verdict = core::CheckReasons(fleet);
@@ -206,7 +258,6 @@ absl::Status Oracle::CheckAdmission(const core::Fleet& fleet,
 absl::Status Oracle::CheckBudget(
     const core::Fleet& fleet,
     const std::vector<const core::Host*>& admitted) const {
-  using Domain = std::pair<std::string, std::string>;  // empty: the fleet
   std::map<Domain, uint32_t> limits;
   for (const core::Host* host : admitted) {
     const core::Rollout& rollout = fleet.rollouts.at(host->rollout);
@@ -223,14 +274,9 @@ absl::Status Oracle::CheckBudget(
     }
   }
   for (const auto& [domain, most] : limits) {
-    const auto out =
-        std::count_if(unavailable_.begin(), unavailable_.end(),
-                      [&, &domain = domain](const std::string& name) {
-                        return domain.first.empty() ||
-                               core::LabelOf(fleet.hosts.at(name),
-                                             domain.first) == domain.second;
-                      });
-    if (out <= static_cast<ptrdiff_t>(most)) continue;
+    const auto counted = out_.counts.find(domain);
+    const uint32_t out = counted == out_.counts.end() ? 0 : counted->second;
+    if (out <= most) continue;
     return Broken(
         "S1", absl::StrCat(out, " hosts of ", domain.first, "=", domain.second,
                            " are out of service by an admission "
@@ -248,11 +294,7 @@ absl::Status Oracle::CheckHosts(const core::Fleet& fleet,
   for (const std::string& name : changes.hosts) {
     const core::Host* host = core::FindHost(fleet, name);
     const core::Host* was = core::FindHost(committed_, name);
-    if (host != nullptr && Unavailable(*host)) {
-      unavailable_.insert(name);
-    } else {
-      unavailable_.erase(name);
-    }
+    out_.Note(name, host);
     if (host == nullptr || was == nullptr) continue;
     if (host->attempt < was->attempt) {
       return Broken("S13", absl::StrCat("attempt of '", name, "' fell"));
@@ -338,7 +380,9 @@ void Oracle::Take(const core::Fleet& fleet, const core::Changes& changes) {
   };
   take(changes.hosts, fleet.hosts, committed_.hosts);
   take(changes.drivers, fleet.drivers, committed_.drivers);
-  take(changes.rollouts, fleet.rollouts, committed_.rollouts);
+  for (const std::string& name : changes.rollouts) {
+    TakeRecord(fleet.rollouts.at(name), committed_.rollouts[name]);
+  }
   take(changes.plans, fleet.rollouts, committed_.rollouts);
   take(changes.started, fleet.rollouts, committed_.rollouts);
   take(changes.requests, fleet.requests, committed_.requests);
@@ -360,10 +404,7 @@ void Oracle::Take(const core::Fleet& fleet, const core::Changes& changes) {
 
 void Oracle::Rewind(core::Fleet committed) {
   committed_ = std::move(committed);
-  unavailable_.clear();
-  for (const auto& [name, host] : committed_.hosts) {
-    if (Unavailable(host)) unavailable_.insert(name);
-  }
+  out_ = CountAll(committed_);
 }
 
 absl::Status Oracle::CheckRestart(const core::Fleet& fleet) const {

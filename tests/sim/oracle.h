@@ -5,8 +5,8 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -59,12 +59,24 @@ class Oracle final {
                             const core::Changes& changes) const;
   void Take(const core::Fleet& fleet, const core::Changes& changes);
 
+  // Hosts that are out of service, by label and value; both empty: all of them.
+  using Domain = std::pair<std::string, std::string>;
+  struct OutOfService {
+    std::map<std::string, core::Labels> hosts = {};  // each with its domains
+    std::map<Domain, uint32_t> counts = {};
+
+    // Counts `name` as it is now; null: it is no more.
+    void Note(const std::string& name, const core::Host* host);
+    bool operator==(const OutOfService&) const = default;
+  };
+  static OutOfService CountAll(const core::Fleet& fleet);
+
   const Truth truth_;
   const int full_every_;
   int commits_ = 0;
   uint64_t admissions_ = 0;
   core::Fleet committed_;
-  std::set<std::string> unavailable_ = {};  // slot, quarantine, cordon
+  OutOfService out_ = {};  // slot, quarantine, cordon
 };
 
 }  // namespace baton::sim

@@ -49,14 +49,6 @@ TEST_F(SimTest, ThirtyHostsToo) {
   EXPECT_GT(updates, 30);
 }
 
-using Regression = SimTest;
-
-// ./dev sim --hosts 30 --seed 6069
-TEST_F(Regression, AHostThatIsTriedAgainAndLeftOutAtOnceHasEndedOnce) {
-  EXPECT_EQ(RunSeed(6069, 30, files_.images(), Tracing::kOff).status,
-            absl::OkStatus());
-}
-
 // Every fault alone; pairs and triples by the hundredth.
 TEST_F(SimTest, SurvivesEveryFault) {
   const std::vector<std::vector<Planned>> all = Combinations(1);
