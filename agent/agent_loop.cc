@@ -210,7 +210,11 @@ void AgentLoop::HandleSight(const JobResult& result) {
     inventory_.set_fault(
         absl::StrCat("the shim does not answer: ", sight.status().message()));
   }
-  inventory_bytes_ = inventory_.SerializeAsString();
+  std::string bytes = inventory_.SerializeAsString();
+  if (shown_ != nullptr && bytes == inventory_bytes_) return;
+  inventory_bytes_ = std::move(bytes);
+  shown_ = std::make_shared<const v1::Inventory>(inventory_);
+  ++inventories_;
 }
 
 // A shim that starts gives its guests new vGPUs: whoever asks why theirs was
@@ -320,11 +324,11 @@ void AgentLoop::Publish() {
   std::string key =
       absl::StrCat(update_.epoch, "/", update_.finished_attempt, "/",
                    update_.order.attempt, "/", show ? update_.sequence : 0, "/",
-                   update_.asked_again, "/", inventory_bytes_);
+                   update_.asked_again, "/", inventories_);
   if (key == published_) return;
   published_ = std::move(key);
   View view;
-  view.inventory = inventory_;
+  view.inventory = shown_;
   view.epoch = update_.epoch;
   view.finished_attempt = update_.finished_attempt;
   if (update_.phase == core::Phase::kEnded) {

@@ -2,6 +2,7 @@
 #define AGENT_AGENT_LOOP_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -108,7 +109,9 @@ class AgentLoop {
   std::string shim_instance_;  // that was seen last
   v1::Inventory inventory_;
   std::string inventory_bytes_;  // it as bytes, to see whether it changed
-  uint64_t asked_incident_ = 0;  // of which attempt; 0: of none
+  std::shared_ptr<const v1::Inventory> shown_;  // a copy, for views
+  uint64_t inventories_ = 0;                    // copies that were made
+  uint64_t asked_incident_ = 0;                 // of which attempt; 0: of none
   v1::Incident incident_;
   std::string published_;
 };

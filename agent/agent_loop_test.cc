@@ -155,7 +155,7 @@ TEST(AgentLoopTest, UpdatesAHostAndReportsIt) {
   ASSERT_EQ(last.report->vgpus_size(), 1);
   EXPECT_TRUE(last.report->vgpus(0).preserved());
   EXPECT_EQ(last.report->vgpus(0).blackout().nanos(), 20'000'000);
-  EXPECT_EQ(last.inventory.adapters(0).driver_version(), "2.0");
+  EXPECT_EQ(last.inventory->adapters(0).driver_version(), "2.0");
   EXPECT_EQ(last.finished_attempt, 1u);
 }
 
@@ -266,7 +266,7 @@ TEST(AgentLoopTest, MemoryIsToldWhenItChangesByMuch) {
     SCOPED_TRACE(row.now);
     world.machine.memory = row.now;
     ASSERT_TRUE(world.Run(20).ok());
-    EXPECT_EQ(world.uplink.views.back().inventory.available_memory_bytes(),
+    EXPECT_EQ(world.uplink.views.back().inventory->available_memory_bytes(),
               row.told);
   }
 }
@@ -727,12 +727,12 @@ TEST(AgentLoopTest, SaysThatTheShimDoesNotAnswer) {
   World world;
   world.shim.away = 1000;
   ASSERT_TRUE(world.Run(3).ok());
-  EXPECT_THAT(world.uplink.views.back().inventory.fault(),
+  EXPECT_THAT(world.uplink.views.back().inventory->fault(),
               HasSubstr("does not answer"));
   world.shim.away = 0;
   ASSERT_TRUE(world.Run(30).ok());
-  EXPECT_EQ(world.uplink.views.back().inventory.fault(), "");
-  EXPECT_EQ(world.uplink.views.back().inventory.adapters_size(), 1);
+  EXPECT_EQ(world.uplink.views.back().inventory->fault(), "");
+  EXPECT_EQ(world.uplink.views.back().inventory->adapters_size(), 1);
 }
 
 TEST(AgentLoopTest, PublishesOnlyWhatChanged) {

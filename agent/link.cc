@@ -259,7 +259,7 @@ v1::ConnectRequest Link::Hello(Sent& sent) {
   hello.mutable_labels()->insert(options_.labels.begin(),
                                  options_.labels.end());
   MutexLock lock(mu_);
-  inventory_.Greet(view_->inventory, hello);
+  inventory_.Greet(*view_->inventory, hello);
   hello.set_epoch(view_->epoch);
   hello.set_finished_attempt(view_->finished_attempt);
   hello.set_finished_state(view_->finished_state);
@@ -280,7 +280,7 @@ std::optional<v1::ConnectRequest> Link::NextWord(Sent& sent) {
     *word.mutable_report() = *view_->report;
   } else {
     const bool changed =
-        inventory_.Tell(view_->inventory, *word.mutable_heartbeat());
+        inventory_.Tell(*view_->inventory, *word.mutable_heartbeat());
     const bool due = clock_.Monotonic() - sent.last >= heartbeat_;
     if (!changed && !due) return std::nullopt;
   }

@@ -113,9 +113,17 @@ class Service final : public v1::AgentService::Service {
   std::deque<v1::ConnectRequest> waiting_;  // of the test's thread
 };
 
+std::shared_ptr<const v1::Inventory> AnInventory(
+    const std::string& fault = "") {
+  v1::Inventory inventory;
+  inventory.add_adapters()->set_name("gpu0");
+  inventory.set_fault(fault);
+  return std::make_shared<v1::Inventory>(inventory);
+}
+
 View AView(uint64_t sequence) {
   View view;
-  view.inventory.add_adapters()->set_name("gpu0");
+  view.inventory = AnInventory();
   view.epoch = 3;
   view.finished_attempt = 6;
   view.finished_state = v1::UPDATE_STATE_QUARANTINED;
@@ -225,7 +233,7 @@ TEST_F(LinkTest, SendsReportsAndInventoriesThatAreNew) {
   link_->Publish(AView(6));
   EXPECT_EQ(service_.Hear().report().sequence(), 6u);
   View changed = AView(6);
-  changed.inventory.set_fault("gone");
+  changed.inventory = AnInventory("gone");
   link_->Publish(changed);
   EXPECT_EQ(service_.Hear().heartbeat().change().rest().fault(), "gone");
 }
@@ -235,7 +243,7 @@ TEST_F(LinkTest, SaysAgainWhatWasHiddenInBetween) {
   link_->Publish(AView(5));
   EXPECT_TRUE(service_.Hear().has_hello());
   View hidden = AView(0);
-  hidden.inventory.set_fault("marks the place");
+  hidden.inventory = AnInventory("marks the place");
   link_->Publish(hidden);
   EXPECT_TRUE(service_.Hear().has_heartbeat());
   hidden.report = AView(5).report;

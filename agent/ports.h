@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -174,7 +175,9 @@ class Journal {
 
 // What the service is to know.
 struct View {
-  v1::Inventory inventory = {};
+  // Never null; views that follow each other mostly have the same.
+  std::shared_ptr<const v1::Inventory> inventory =
+      std::make_shared<v1::Inventory>();
   uint64_t epoch = 0;
   uint64_t finished_attempt = 0;
   // How it ended; unspecified once another one is under way.

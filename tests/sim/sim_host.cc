@@ -201,8 +201,6 @@ void SimHost::Wake(absl::Duration delay) {
 }
 
 void SimHost::Turn() {
-  // A mailbox that holds something is not waited for.
-  (void)mailbox_->TryPost({});
   const absl::Status turned = loop_->Turn(absl::ZeroDuration());
   Check();
   if (!turned.ok()) {

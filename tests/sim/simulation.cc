@@ -288,8 +288,6 @@ void Simulation::WantTurn(absl::Duration delay) {
 
 void Simulation::ServiceTurn() {
   if (loop_ == nullptr) return;
-  // A mailbox that holds something is not waited for.
-  (void)loop_->Read([](const absl::Status&, const core::Fleet&) {});
   if (!loop_->RunOnce(absl::ZeroDuration()).ok()) StopService();
 }
 
@@ -357,7 +355,7 @@ void Simulation::Connect(int host) {
   hello.boot_id = hosts_[host - 1]->boot_id();
   hello.agent_version = "0.1";
   hello.labels = {{"rack", absl::StrCat("r", host % 5)}};
-  hello.inventory = rpc::FromProto(view->inventory);
+  hello.inventory = rpc::FromProto(*view->inventory);
   hello.epoch = view->epoch;
   hello.finished_attempt = view->finished_attempt;
   hello.finished_quarantined =
@@ -372,13 +370,15 @@ void Simulation::Connect(int host) {
     hello.running_rollout = view->report->rollout();
   }
   stream.clock = std::make_shared<agent::ServiceClock>(now_);
-  Send(host, [this, said = std::move(hello), host, life = life_] {
-    if (life == life_ && loop_ != nullptr) HearHello(host, said);
+  Send(host, [this, said = std::move(hello), shown = view->inventory, host,
+              life = life_]() mutable {
+    if (life != life_ || loop_ == nullptr) return;
+    HearHello(host, std::move(said), std::move(shown));
   });
   Beat(host);
 }
 
-void Simulation::HearHello(int host, const core::HostConnected& hello) {
+void Simulation::HearHello(int host, core::HostConnected hello, Shown shown) {
   const absl::Duration wait =
       hello.running_attempt > 0
           ? absl::ZeroDuration()
@@ -410,9 +410,11 @@ void Simulation::HearHello(int host, const core::HostConnected& hello) {
       hello.epoch > loop_->fleet().epoch ||
       (known != nullptr && std::max(hello.finished_attempt,
                                     hello.running_attempt) > known->attempt);
-  const auto welcome = [this, host, hello, more](const absl::Status& status,
-                                                 const core::Fleet& fleet) {
-    if (streams_[host - 1].number != hello.stream) return;
+  const auto welcome = [this, host, stream = hello.stream, epoch = hello.epoch,
+                        more, inventory = std::move(shown)](
+                           const absl::Status& status,
+                           const core::Fleet& fleet) {
+    if (streams_[host - 1].number != stream) return;
     if (!status.ok()) {
       Trace(host, "hello refused: ", status.ToString());
       DropStream(host);
@@ -420,20 +422,20 @@ void Simulation::HearHello(int host, const core::HostConnected& hello) {
     }
     if (more && !fleet.emergency_stop.has_value() &&
         !fleet.store_doubt.answered) {
-      Note(absl::InternalError(
-          absl::StrCat("S3: '", hello.host,
-                       "' knows more than the store, which is trusted")));
+      Note(absl::InternalError(absl::StrCat(
+          "S3: host-", host, " knows more than the store, which is trusted")));
     }
-    if (fleet.epoch < hello.epoch) {
+    if (fleet.epoch < epoch) {
       Note(absl::InternalError(
-          absl::StrCat("S3: '", hello.host, "' obeys a later epoch")));
+          absl::StrCat("S3: host-", host, " obeys a later epoch")));
     }
-    Send(host,
-         [this, host, number = hello.stream, epoch = fleet.epoch,
-          told = loop_->Now()] { HearWelcome(host, number, epoch, told); });
+    streams_[host - 1].told = inventory;
+    Send(host, [this, host, stream, now = fleet.epoch, told = loop_->Now()] {
+      HearWelcome(host, stream, now, told);
+    });
   };
-  (void)loop_->Connect(
-      hello, std::make_shared<SimLink>(*this, host, hello.stream), welcome);
+  const auto link = std::make_shared<SimLink>(*this, host, hello.stream);
+  (void)loop_->Connect(std::move(hello), link, welcome);
   WantTurn(absl::Milliseconds(1));
 }
 
@@ -505,7 +507,7 @@ void Simulation::SayReport(int host) {
   word.host = support::HostName(host);
   word.stream = stream.number;
   word.report = *std::move(report);
-  Send(host, [this, reported = std::move(word), host, life = life_] {
+  Send(host, [this, reported = std::move(word), host, life = life_]() mutable {
     if (life != life_ || loop_ == nullptr) return;
     const auto acknowledge = [this, host, spoken = reported.stream,
                               attempt = reported.report.attempt,
@@ -526,12 +528,14 @@ void Simulation::SayReport(int host) {
       news.sequence = sequence;
       Send(host, [this, host, news] { hosts_[host - 1]->Hear(news); });
     };
-    (void)loop_->Post(absl::StrCat("agent:host-", host), reported, acknowledge);
+    (void)loop_->Post(absl::StrCat("agent:host-", host), std::move(reported),
+                      acknowledge);
     WantTurn(absl::Milliseconds(1));
   });
 }
 
-// A sign of life, with all that there is to say: nothing depends on one word.
+// A sign of life, with all that the service has not heard: nothing depends on
+// one word.
 void Simulation::Beat(int host) {
   Stream& stream = streams_[host - 1];
   After(kHeartbeat, [this, host, number = stream.number, beat = ++stream.beat] {
@@ -544,18 +548,29 @@ void Simulation::Beat(int host) {
     }
     const std::optional<agent::View>& view = hosts_[host - 1]->view();
     if (view.has_value()) {
-      core::HostHeard word{support::HostName(host), number,
-                           rpc::FromProto(view->inventory)};
-      Send(host, [this, heard = std::move(word), host, life = life_] {
+      core::HostHeard word{support::HostName(host), number};
+      // As agents do: until the service has heard it, and not again.
+      if (now.told != view->inventory) {
+        word.inventory = rpc::FromProto(*view->inventory);
+      }
+      Send(host, [this, heard = std::move(word), shown = view->inventory, host,
+                  life = life_]() mutable {
         if (life != life_ || loop_ == nullptr) return;
-        const auto end = [this, host, spoken = heard.stream](
+        if (!heard.inventory.has_value()) shown = nullptr;
+        const auto end = [this, host, spoken = heard.stream,
+                          inventory = std::move(shown)](
                              const absl::Status& status, const core::Fleet&) {
+          Stream& line = streams_[host - 1];
+          if (line.number != spoken) return;
           // A stream whose words are refused is ended.
-          if (!status.ok() && streams_[host - 1].number == spoken) {
+          if (!status.ok()) {
             DropStream(host);
+          } else if (inventory != nullptr) {
+            line.told = inventory;
           }
         };
-        (void)loop_->Post(absl::StrCat("agent:host-", host), heard, end);
+        (void)loop_->Post(absl::StrCat("agent:host-", host), std::move(heard),
+                          end);
         WantTurn(absl::Milliseconds(1));
       });
       now.said.clear();

@@ -134,6 +134,9 @@ class Simulation final : public HostPort {
     }
   };
 
+  // An inventory, as an agent shows it.
+  using Shown = std::shared_ptr<const v1::Inventory>;
+
   // The network's side of one host.
   struct Stream {
     uint64_t number = 0;  // 0: none is open
@@ -145,6 +148,8 @@ class Simulation final : public HostPort {
     // The service's time on the agent's clock; of this stream, and of the
     // orders that are on their way over it.
     std::shared_ptr<agent::ServiceClock> clock = nullptr;
+    // The inventory that the service heard last; null: none.
+    Shown told = nullptr;
   };
 
   // What a store was at some time, and all that was committed then.
@@ -160,7 +165,7 @@ class Simulation final : public HostPort {
   void Send(int host, std::function<void()> message);
   void Dial(int host);
   void Connect(int host);
-  void HearHello(int host, const core::HostConnected& hello);
+  void HearHello(int host, core::HostConnected hello, Shown shown);
   void HearWelcome(int host, uint64_t number, uint64_t epoch, absl::Time told);
   void HearOrder(int host, agent::FromService news, absl::Duration expires);
   void TakeBackup();
