@@ -64,15 +64,20 @@ std::string OtherDriver(const VerbContext& context) {
 // What somebody would ask who wants the work to go on: the next verb of a
 // rollout that is not finished.
 DrawnCall Drive(const VerbContext& context) {
+  // One that is under way has all hosts.
+  const bool busy = !context.fleet.active.empty() && !context.random.OneIn(8);
   for (const auto& [name, rollout] : context.fleet.rollouts) {
     switch (rollout.state) {
       case core::RolloutState::kDraft:
-        // There may be no host for it.
-        if (context.random.OneIn(3)) break;
-        return {.body = core::PlanRollout{name}};
       case core::RolloutState::kPlanned:
-        // One that lay about is refused for ever once the fleet has changed.
-        if (context.fleet.now - rollout.plan->time > kPlanAgeMax) {
+        // Most hosts have its driver: there may be none for it.
+        if (busy || (rollout.spec.driver != OtherDriver(context) &&
+                     !context.random.OneIn(4))) {
+          break;
+        }
+        // A plan that lay about is refused for ever once the fleet has changed.
+        if (!rollout.plan.has_value() ||
+            context.fleet.now - rollout.plan->time > kPlanAgeMax) {
           return {.body = core::PlanRollout{name}};
         }
         return {.body = core::StartRollout{name, rollout.plan->digest}};
@@ -92,8 +97,11 @@ DrawnCall Drive(const VerbContext& context) {
         break;
     }
   }
-  const std::string name =
-      absl::StrCat("rollouts/r", context.fleet.rollouts.size());
+  std::string name;
+  size_t number = context.fleet.rollouts.size();
+  do {
+    name = absl::StrCat("rollouts/r", number++);
+  } while (context.fleet.rollouts.count(name) > 0);
   core::RolloutSpec spec = DrawSpec(context.random, context.hosts, context.now);
   spec.driver = OtherDriver(context);
   return {.body = core::CreateRollout{name, spec}};
