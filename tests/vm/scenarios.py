@@ -251,8 +251,8 @@ def met(host, points, way="kill"):
         expect(state_of(update) in ("DONE", "ROLLED_BACK", "CANCELLED"),
                f"{way} at {point}: {state_of(update)}: {reason_of(update)}")
         rig.check_users(driver=major(kernel.version()), turns=10)
-        rig.check_machines()
         ends[point] = state_of(update)
+        rig.check_machines(carried=ends[point] != "CANCELLED")
         rig.say(f"{way} at {point}: {ends[point]}")
     rig.check_users(driver=major(kernel.version()))
     return {"ends": ends}
