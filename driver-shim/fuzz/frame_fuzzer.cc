@@ -2,6 +2,7 @@
 // bytes. The first byte of the input says whether header and checksum are made
 // right, so that what lies behind them is reached.
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -26,7 +27,7 @@ constexpr uint32_t kKnownCount = 3;
 
 void MakeRight(std::vector<uint8_t>& frame) {
   baton_kit_header header;
-  if (frame.size() < sizeof header) frame.resize(sizeof header);
+  frame.resize(std::max((frame.size() + 7) / 8 * 8, sizeof header));
   std::memcpy(&header, frame.data(), sizeof header);
   header.magic = BATON_KIT_MAGIC;
   header.format = BATON_KIT_FORMAT;
@@ -34,7 +35,12 @@ void MakeRight(std::vector<uint8_t>& frame) {
   header.checksum = 0;
   std::memcpy(frame.data(), &header, sizeof header);
   uint64_t sum = 0xcbf29ce484222325u;
-  for (const uint8_t byte : frame) sum = (sum ^ byte) * 0x100000001b3u;
+  for (size_t at = 0; at < frame.size(); at += sizeof(uint64_t)) {
+    uint64_t word = 0;
+    std::memcpy(&word, frame.data() + at, sizeof word);
+    sum = (sum ^ word) * 0x100000001b3u;
+    sum ^= sum >> 32;
+  }
   header.checksum = sum;
   std::memcpy(frame.data(), &header, sizeof header);
 }

@@ -17,17 +17,17 @@ extern "C" {
 
 enum {
   BATON_KIT_MAGIC = 0x54494b42,  // "BKIT"
-  BATON_KIT_FORMAT = 1
+  BATON_KIT_FORMAT = 2
 };
 
 struct baton_kit_header {
   uint32_t magic;
   uint16_t format;
   uint16_t kind;   // the driver's own: what the frame is about
-  uint64_t bytes;  // of the whole frame, this header included
+  uint64_t bytes;  // of the whole frame, this header included; of 8 a multiple
   uint32_t records;
   uint32_t reserved;
-  uint64_t checksum;  // FNV-1a of the frame with this field 0
+  uint64_t checksum;  // FNV-1a of the frame's words, this one 0; see frame.c
 };
 
 enum { BATON_KIT_OPTIONAL = 1 };

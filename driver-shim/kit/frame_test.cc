@@ -116,6 +116,33 @@ TEST(FrameTest, FindsEverySingleFlippedBit) {
   }
 }
 
+// The highest bits of words reach no other bit of a product.
+TEST(FrameTest, FindsTheSameBitFlippedInTwoWords) {
+  std::vector<uint64_t> words(64);
+  const uint64_t count = WriteTwo(words) / 8;
+  for (unsigned bit = 0; bit < 64; ++bit) {
+    for (uint64_t i = 4; i < count; ++i) {
+      for (uint64_t k = i + 1; k < count; ++k) {
+        std::vector<uint64_t> damaged = words;
+        damaged[i] ^= uint64_t{1} << bit;
+        damaged[k] ^= uint64_t{1} << bit;
+        baton_kit_reader reader = {};
+        EXPECT_EQ(baton_kit_open(&reader, damaged.data(), words.size() * 8),
+                  BATON_KIT_DAMAGED)
+            << "bit " << bit << " of words " << i << " and " << k;
+      }
+    }
+  }
+}
+
+TEST(FrameTest, RefusesAFrameThatIsNotOfWholeWords) {
+  std::vector<uint64_t> words(64);
+  words[1] = WriteTwo(words) - 1;
+  baton_kit_reader reader = {};
+  EXPECT_EQ(baton_kit_open(&reader, words.data(), words.size() * 8),
+            BATON_KIT_DAMAGED);
+}
+
 TEST(FrameTest, SurvivesLengthsThatLieUnderAGoodChecksum) {
   for (const uint64_t lie : {uint64_t{1} << 63, ~uint64_t{0}, ~uint64_t{7},
                              uint64_t{40}, uint64_t{4096}}) {
