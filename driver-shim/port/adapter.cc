@@ -34,7 +34,7 @@ absl::Status Stale(uint64_t attempt, absl::string_view why) {
 }
 
 // Each entry point with the time of all its calls, as they came first.
-std::string TextOf(const std::vector<EntryPointCall>& calls) {
+std::string TextOf(const SharedList<EntryPointCall>& calls) {
   std::vector<EntryPointCall> sums;
   for (const EntryPointCall& call : calls) {
     auto sum = std::find_if(sums.begin(), sums.end(), [&](const auto& s) {
@@ -291,7 +291,7 @@ void DdiAdapter::WriteRecord() {
   if (record_->Write(fill)) return;
   // A driver that says very much: what it said and was called for goes first.
   const auto shorten = [](StepReport& report) {
-    report.calls.clear();
+    report.calls = {};
     report.driver_log.clear();
   };
   for (auto& [step, report] : records_) shorten(report);
@@ -337,7 +337,7 @@ AdapterReport DdiAdapter::Inspect() {
   };
   if (report.fault.empty()) {
     // A driver may not notice for long that its device is gone.
-    report.fault = std::string(device_.Functions().status().message());
+    report.fault = std::string(device_.CheckAlive().message());
   }
   const bool loaded =
       state_ != AdapterState::kEmpty && state_ != AdapterState::kUnloaded;

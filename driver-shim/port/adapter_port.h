@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/digest.h"
+#include "driver-shim/port/shared_list.h"
 
 namespace baton::port {
 
@@ -110,12 +111,12 @@ struct StepReport {
   std::string entry_point = "";
   std::string rule = "";  // e.g. "R4"
   std::vector<std::string> driver_log = {};
-  std::vector<EntryPointCall> calls = {};
+  SharedList<EntryPointCall> calls = {};
   // In the driver's own code, calls that are not listed included.
   absl::Duration driver_time = absl::ZeroDuration();
   uint64_t shim_faults = 0;    // page faults that the shim took, ...
   uint64_t driver_faults = 0;  // ... and the driver's host, driver included
-  std::vector<CensusEntry> census = {};      // of kPause and kVerify
+  SharedList<CensusEntry> census = {};       // of kPause and kVerify
   std::vector<VirtualGpuResult> vgpus = {};  // kCancel, kVerify … kConfirm
   SavedState saved = {};                     // of kSave
 };
@@ -132,8 +133,8 @@ struct BlockFacts {
 struct Incident {
   uint64_t attempt = 0;
   std::vector<BlockFacts> blocks = {};  // in the order of saving
-  std::vector<CensusEntry> before = {};
-  std::vector<CensusEntry> after = {};
+  SharedList<CensusEntry> before = {};
+  SharedList<CensusEntry> after = {};
   std::vector<std::string> driver_log = {};
 };
 
@@ -152,7 +153,7 @@ struct AdapterReport {
   std::string pci_id = "";
   DriverImage image = {};
   bool hot_update_capable = false;
-  std::vector<VirtualGpu> vgpus = {};
+  SharedList<VirtualGpu> vgpus = {};
   std::string fault = "";  // "" when well
   std::vector<Blocker> blockers = {};
   std::string kernel_release = "";  // where the driver is a kernel's module

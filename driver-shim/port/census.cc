@@ -72,6 +72,7 @@ absl::StatusOr<std::vector<CensusEntry>> TakeCensus(
     of_driver[answer.partition_id] = &answer;
   }
   std::vector<CensusEntry> census;
+  census.reserve(functions.size());
   std::vector<std::string> missing;
   for (const FunctionState& function : functions) {
     const auto found = of_driver.find(function.partition_id);
@@ -97,6 +98,7 @@ std::vector<CensusEntry> TakeJointCensus(
     const std::vector<FunctionState>& functions,
     const std::vector<CensusAnswer>& answers) {
   std::vector<CensusEntry> census;
+  census.reserve(functions.size());
   for (const FunctionState& function : functions) {
     const auto answer = std::find_if(
         answers.begin(), answers.end(),
@@ -109,6 +111,7 @@ std::vector<CensusEntry> TakeJointCensus(
 std::vector<VirtualGpuResult> Compare(const std::vector<CensusEntry>& before,
                                       const std::vector<CensusEntry>& after) {
   std::vector<VirtualGpuResult> results;
+  results.reserve(before.size());
   for (const CensusEntry& was : before) {
     VirtualGpuResult result = {.partition_id = was.vgpu.partition_id,
                                .guest = was.vgpu.guest};

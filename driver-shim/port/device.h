@@ -61,6 +61,9 @@ class Device {
   // interrupt, its value the message number.
   virtual std::string InterruptPath() const = 0;
 
+  // Whether it is there: OK, or UNAVAILABLE, reason DEVICE_GONE.
+  virtual absl::Status CheckAlive() const = 0;
+
   // Returns every enabled virtual function, ordered by partition id.
   //
   // Errors: UNAVAILABLE, reason DEVICE_GONE

@@ -519,6 +519,7 @@ void DriverProcess::NoteRuleUnasked() {
 std::vector<EntryPointCall> DriverProcess::Calls() const {
   std::vector<EntryPointCall> calls;
   const size_t count = std::min<size_t>(status().calls, kCallsMax);
+  calls.reserve(count);
   for (size_t i = 0; i < count; ++i) {
     const RecordedCall call = status().call[i];
     calls.push_back({.entry_point = EntryPointName(call.entry_point),

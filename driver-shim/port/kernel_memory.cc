@@ -1,6 +1,5 @@
 #include "driver-shim/port/kernel_memory.h"
 
-#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +16,7 @@
 #include "base/check.h"
 #include "base/reason.h"
 #include "driver-shim/port/named_memory.h"
+#include "driver-shim/port/touch.h"
 
 namespace baton::port {
 namespace {
@@ -28,6 +28,9 @@ constexpr size_t kSlotMost = kPageBytes / 2;
 constexpr size_t kBooksBytes = size_t{4} << 20;
 constexpr size_t kClosedMax = 10'000;
 constexpr uint64_t kAnyPage = std::numeric_limits<uint64_t>::max();
+// What a driver that is handed saved pages takes of its own while it is loaded,
+// twice over.
+constexpr uint64_t kPagesAhead = 2048;
 // Whose bytes a list can count.
 constexpr size_t kListPagesMax = std::numeric_limits<ULONG>::max() / kPageBytes;
 
@@ -42,19 +45,6 @@ void* Pointer(uint64_t address) {
 
 uint64_t PagesFor(size_t bytes) {
   return (bytes + kPageBytes - 1) / kPageBytes;
-}
-
-// Has the heap keep this much memory that was touched: a list of many pages is
-// large.
-void WarmHeap(size_t bytes) {
-  constexpr int kFromHeap = 32 << 20;  // the most that can be set
-  mallopt(M_MMAP_THRESHOLD, kFromHeap);
-  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
-  void* const memory = std::malloc(bytes + kPageBytes);
-  if (memory != nullptr) std::memset(memory, 1, bytes + kPageBytes);
-  // Else compilers see that nobody reads it, and leave it all out.
-  asm volatile("" : : "r"(memory) : "memory");
-  std::free(memory);
 }
 
 // Of the page in the file.
@@ -479,7 +469,11 @@ void KernelMemory::Touch() {
 
 void KernelMemory::TouchFree(uint64_t pages) {
   for (const PageRun& run : map_.FindFree(pages, map_.all())) {
-    madvise(View(run.first), run.pages * kPageBytes, MADV_POPULATE_WRITE);
+    // Finding out that a page is there takes time, too.
+    const uint64_t first = std::max(run.first, touched_end_);
+    const uint64_t end = run.first + run.pages;
+    if (first >= end) continue;
+    madvise(View(first), (end - first) * kPageBytes, MADV_POPULATE_WRITE);
   }
 }
 
@@ -488,9 +482,14 @@ absl::Status KernelMemory::TouchSaved() {
   saved_view_ = MapLarge(fd_, bytes(), MAP_PRIVATE);
   if (saved_view_ == nullptr) return Unavailable("map the saved pages");
   madvise(saved_view_, bytes(), MADV_POPULATE_READ);
-  // Not the other view: small pages that are there take long to close.
+  // Not all of the other view: small pages that are there take long to close,
+  // and a large one is lost as soon as a part of it is closed.
+  const uint64_t ahead = std::min(kPagesAhead, map_.all().pages);
+  madvise(view_, ahead * kPageBytes, MADV_NOHUGEPAGE);
+  madvise(view_, ahead * kPageBytes, MADV_POPULATE_WRITE);
+  touched_end_ = map_.all().first + ahead;
   // For the longest list, and for books of many runs.
-  WarmHeap(map_.all().pages * sizeof(PFN_NUMBER) + kBooksBytes);
+  TouchHeap(map_.all().pages * sizeof(PFN_NUMBER) + kBooksBytes);
   return absl::OkStatus();
 }
 
@@ -674,6 +673,7 @@ absl::Status KernelMemory::Settle() {
 
 KernelMemory::Outstanding KernelMemory::outstanding() const {
   Outstanding out;
+  uint64_t first = std::numeric_limits<uint64_t>::max();
   for (const auto& [address, allocation] : allocations_) {
     const auto page = PageOf(Pointer(address));
     if (page.has_value() && map_.At(*page).kept) continue;
@@ -687,7 +687,8 @@ KernelMemory::Outstanding KernelMemory::outstanding() const {
     } else {
       ++out.pool;
     }
-    if (out.first.empty()) {
+    if (address < first) {
+      first = address;
       out.first =
           absl::StrCat(allocation.bytes, " bytes, tag ", Hex(allocation.tag));
     }

@@ -8,10 +8,11 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "driver-shim/ddi/mdl.h"
@@ -92,7 +93,8 @@ class KernelMemory {
   //
   // Errors: RESOURCE_EXHAUSTED, reason MEMORY_UNAVAILABLE
   absl::Status TouchSaved();
-  // Of the pages that are given out next, at most that many.
+  // Of the pages that are given out next, at most that many, those that
+  // TouchSaved() did not take: it takes the lowest.
   void TouchFree(uint64_t pages);
 
   // Whether every page of `run` belongs to the driver.
@@ -189,10 +191,11 @@ class KernelMemory {
   std::byte* const view_;            // shared, in the order of the file
   std::byte* saved_view_ = nullptr;  // the same, copy-on-write; or null
   PageMap map_;
-  std::map<uint64_t, Allocation> allocations_;  // by address
-  std::set<uint64_t> freed_;                    // addresses
-  std::map<uint64_t, Slab> slabs_;              // by page number
-  std::map<uint64_t, Window> windows_;          // by first address
+  uint64_t touched_end_ = 0;  // pages below it were touched one by one
+  absl::flat_hash_map<uint64_t, Allocation> allocations_;  // by address
+  absl::flat_hash_set<uint64_t> freed_;                    // addresses
+  std::map<uint64_t, Slab> slabs_;                         // by page number
+  std::map<uint64_t, Window> windows_;                     // by first address
   size_t closed_ = 0;  // runs of pages, since they were freed
 };
 

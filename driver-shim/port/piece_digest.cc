@@ -81,8 +81,7 @@ void Extents::Add(std::byte* data, uint64_t bytes) {
   bytes_ += bytes;
 }
 
-std::vector<Extents::Extent>::const_iterator Extents::Find(
-    uint64_t offset) const {
+Extents::All::const_iterator Extents::Find(uint64_t offset) const {
   return std::prev(std::upper_bound(
       extents_.begin(), extents_.end(), offset,
       [](uint64_t at, const Extent& extent) { return at < extent.offset; }));
@@ -116,23 +115,28 @@ std::vector<Digest128> DigestsOf(const std::vector<Extents>& blocks) {
     size_t block = 0;
     size_t piece = 0;
   };
-  std::vector<Piece> all;
-  std::vector<std::vector<Digest128>> found(blocks.size());
+  std::vector<Piece> all;  // those of a block follow each other
+  all.reserve(blocks.size());
   uint64_t bytes = 0;
   for (size_t i = 0; i < blocks.size(); ++i) {
-    found[i].resize(std::max<size_t>(1, blocks[i].pieces()));
     bytes += blocks[i].bytes();
-    for (size_t k = 0; k < found[i].size(); ++k) {
+    for (size_t k = 0; k < std::max<size_t>(1, blocks[i].pieces()); ++k) {
       all.push_back({.block = i, .piece = k});
     }
   }
+  std::vector<Digest128> found(all.size());
   OnAllCores(all.size(), all.empty() ? 0 : bytes / all.size(), [&](size_t i) {
-    found[all[i].block][all[i].piece] =
-        DigestOfPiece(blocks[all[i].block], all[i].piece);
+    found[i] = DigestOfPiece(blocks[all[i].block], all[i].piece);
   });
+  if (found.size() == blocks.size()) return found;  // one piece each
   std::vector<Digest128> digests;
-  for (const std::vector<Digest128>& pieces : found) {
-    digests.push_back(Combine(pieces));
+  digests.reserve(blocks.size());
+  auto next = found.begin();
+  for (const Extents& block : blocks) {
+    const auto end =
+        next + static_cast<ptrdiff_t>(std::max<size_t>(1, block.pieces()));
+    digests.push_back(Combine({next, end}));
+    next = end;
   }
   return digests;
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "base/digest.h"
 
 // Digests of large blocks, on all cores. A block of at most one piece has the
@@ -51,9 +52,12 @@ class Extents {
     uint64_t bytes = 0;
   };
 
-  std::vector<Extent>::const_iterator Find(uint64_t offset) const;
+  // Most blocks lie in one place.
+  using All = absl::InlinedVector<Extent, 1>;
 
-  std::vector<Extent> extents_;
+  All::const_iterator Find(uint64_t offset) const;
+
+  All extents_;
   uint64_t bytes_ = 0;
 };
 

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "base/reason.h"
+#include "driver-shim/port/shared_list.h"
 
 // Values as bytes, for whoever reads them with the same list of fields: numbers
 // in eight bytes, everything else as a count and what it counts. A type of ours
@@ -88,6 +89,10 @@ class RecordWriter {
   void Put(const std::vector<T>& values) {
     Put(values.size());
     for (const T& value : values) Put(value);
+  }
+  template <typename T>
+  void Put(const SharedList<T>& values) {
+    Put(values.items());
   }
   template <typename K, typename V>
   void Put(const std::map<K, V>& values) {
@@ -193,6 +198,12 @@ class RecordReader {
     const size_t count = Count(sizeof(uint64_t));
     values.clear();
     for (size_t i = 0; i < count && good_; ++i) Get(values.emplace_back());
+  }
+  template <typename T>
+  void Get(SharedList<T>& values) {
+    std::vector<T> items;
+    Get(items);
+    values = std::move(items);
   }
   template <typename K, typename V>
   void Get(std::map<K, V>& values) {

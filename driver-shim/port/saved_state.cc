@@ -102,6 +102,7 @@ absl::StatusOr<std::vector<SavedBlock>> SavedStateStore::Read() const {
 std::vector<Digest128> SavedStateStore::DigestsOfAll(
     const std::vector<const SavedBlock*>& blocks) const {
   std::vector<Extents> extents;
+  extents.reserve(blocks.size());
   for (const SavedBlock* block : blocks) {
     extents.push_back(ExtentsOf(*block, memory_->data(), kFirstPage));
   }

@@ -1,12 +1,16 @@
 #include "driver-shim/port/touch.h"
 
 #include <link.h>
+#include <malloc.h>
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
 
 #include "driver-shim/ddi/mdl.h"
 
@@ -63,6 +67,17 @@ int TouchImage(dl_phdr_info* image, size_t, void*) {
 void TouchCodeAndStack() {
   dl_iterate_phdr(&TouchImage, nullptr);
   TouchStack();
+}
+
+void TouchHeap(size_t bytes) {
+  constexpr int kFromHeap = 32 << 20;  // the most that can be set
+  mallopt(M_MMAP_THRESHOLD, kFromHeap);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  void* const memory = std::malloc(bytes + PAGE_SIZE);
+  if (memory != nullptr) std::memset(memory, 1, bytes + PAGE_SIZE);
+  // Else compilers see that nobody reads it, and leave it all out.
+  asm volatile("" : : "r"(memory) : "memory");
+  std::free(memory);
 }
 
 }  // namespace baton::port

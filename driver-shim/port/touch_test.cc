@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "driver-shim/ddi/mdl.h"
 #include "gtest/gtest.h"
@@ -28,6 +29,19 @@ TEST(TouchTest, LeavesNoPageFaultsInDataThatIsWrittenNext) {
   const int64_t before = PageFaults();
   for (size_t i = 0; i < untouched.size(); i += PAGE_SIZE) untouched[i] = 1;
   EXPECT_LT(PageFaults() - before, static_cast<int64_t>(kPages) / 4);
+}
+
+TEST(TouchTest, LeavesNoPageFaultsInWhatIsAllocatedNext) {
+  TouchHeap(kPages * PAGE_SIZE);
+  const int64_t before = PageFaults();
+  for (int round = 0; round < 2; ++round) {
+    std::vector<std::vector<char>> all;
+    all.reserve(kPages);
+    for (size_t i = 0; i + 1 < kPages; ++i)
+      all.emplace_back(PAGE_SIZE / 2, 'x');
+    const std::vector<char> large(kPages * PAGE_SIZE / 4, 'x');
+    EXPECT_LT(PageFaults() - before, static_cast<int64_t>(kPages) / 4);
+  }
 }
 
 }  // namespace

@@ -20,6 +20,9 @@
 namespace baton::port {
 namespace {
 
+// What the shim allocates in a blackout of as many vGPUs as a board can have.
+constexpr size_t kHeapBytes = size_t{1} << 20;
+
 absl::Status NoDriver(const std::string& fault) {
   return ErrorWithReason(absl::StatusCode::kAborted, "DRIVER_CRASHED",
                          fault.empty() ? "driver is not there" : fault);
@@ -239,8 +242,13 @@ bool UpdateSteps::hot_update_capable() const {
 }
 
 void UpdateSteps::Adopt(const std::vector<CensusEntry>& census) {
-  vgpus_.clear();
-  for (const CensusEntry& entry : census) vgpus_.push_back(entry.vgpu);
+  const bool same = std::equal(
+      census.begin(), census.end(), vgpus_.begin(), vgpus_.end(),
+      [](const CensusEntry& a, const VirtualGpu& b) { return a.vgpu == b; });
+  if (same) return;
+  std::vector<VirtualGpu> vgpus;
+  for (const CensusEntry& entry : census) vgpus.push_back(entry.vgpu);
+  vgpus_ = std::move(vgpus);
 }
 
 bool UpdateSteps::Lost(const absl::Status& status) const {
@@ -252,8 +260,9 @@ bool UpdateSteps::Lost(const absl::Status& status) const {
 // that failed is still `driver_`.
 void UpdateSteps::Note(StepReport& report, const absl::Status& status) {
   if (driver_ != nullptr) {
-    const auto calls = driver_->Calls();
-    report.calls.insert(report.calls.end(), calls.begin(), calls.end());
+    std::vector<EntryPointCall> calls = driver_->Calls();
+    calls.insert(calls.begin(), report.calls.begin(), report.calls.end());
+    report.calls = std::move(calls);
     report.driver_time += driver_->driver_time();
     report.driver_faults += driver_->page_faults();
   }
@@ -375,7 +384,7 @@ UpdateSteps::Outcome UpdateSteps::Prepare(const StepOrder& order) {
     DropStandbys();
     return outcome;
   }
-  before_.clear();
+  before_ = {};
   at_unload_.clear();
   blackouts_.clear();
   saved_ = {};
@@ -392,6 +401,7 @@ absl::Status UpdateSteps::OpenStandbys(const Budget& budget) {
     standbys_.push_back({.image = wanted, .process = std::move(process)});
   }
   TouchCodeAndStack();
+  TouchHeap(kHeapBytes);
   return absl::OkStatus();
 }
 
@@ -428,9 +438,9 @@ UpdateSteps::Outcome UpdateSteps::Pause(const StepOrder& order,
     return outcome;
   }
   origin_ = from;
-  before_ = census;
   Adopt(census);
-  report.census = std::move(census);
+  before_ = std::move(census);
+  report.census = before_;
   outcome.state = AdapterState::kPaused;
   return outcome;
 }
@@ -480,7 +490,7 @@ absl::Status UpdateSteps::JudgeSave(StepReport& report) {
   save_.blocks = saved_.blocks;
   report.saved = saved_;
   Verdict verdict = CheckSavedAnything(blocks.size(), before_.size());
-  if (!verdict.has_value()) verdict = CheckLabels(blocks, before_);
+  if (!verdict.has_value()) verdict = CheckLabels(blocks, before_.items());
   if (!verdict.has_value()) return absl::OkStatus();
   report.rule = absl::StrCat("R", verdict->rule);
   report.driver_log = driver_->LastLines();
@@ -543,7 +553,7 @@ UpdateSteps::Outcome UpdateSteps::CancelByReload(const Budget& budget) {
     return Broken(std::move(resumed.report), budget);
   }
   StepReport report = std::move(verified.report);
-  report.census.clear();
+  report.census = {};
   const Outcome committed = Commit(order(AdapterStep::kCommit));
   report.status = committed.report.status;
   if (committed.state == AdapterState::kBroken) return committed;
@@ -610,8 +620,8 @@ UpdateSteps::Outcome UpdateSteps::CancelSaved(StepReport report,
     const bool ran =
         std::any_of(functions->begin(), functions->end(),
                     [](const auto& f) { return f.started_at > f.stopped_at; });
-    report.vgpus =
-        ran ? CompareIdentity(before_, std::move(now)) : Compare(before_, now);
+    report.vgpus = ran ? CompareIdentity(before_.items(), std::move(now))
+                       : Compare(before_.items(), now);
   } else {
     report.vgpus = Unseen(std::string(
         (functions.ok() ? counted.status() : functions.status()).message()));

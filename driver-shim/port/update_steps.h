@@ -119,7 +119,7 @@ class UpdateSteps {
   const std::string& life() const { return life_; }
   const DriverImage& image() const { return image_; }
   bool hot_update_capable() const;
-  const std::vector<VirtualGpu>& vgpus() const { return vgpus_; }
+  const SharedList<VirtualGpu>& vgpus() const { return vgpus_; }
   const std::string& fault() const { return fault_; }
   SavedState saved() const { return saved_; }
   // What an engineer needs once a step of `attempt` has failed as `report`
@@ -208,12 +208,12 @@ class UpdateSteps {
   DXGK_GPUPCAPS caps_ = {};
   std::vector<Standby> standbys_;
   std::vector<std::unique_ptr<DriverProcess>> retired_;
-  std::vector<VirtualGpu> vgpus_;
+  SharedList<VirtualGpu> vgpus_;
   std::string fault_ = "";
 
   // Of the update under way.
   AdapterState origin_ = AdapterState::kPrepared;  // where Pause came from
-  std::vector<CensusEntry> before_;                // at Pause
+  SharedList<CensusEntry> before_;                 // at Pause
   std::map<uint32_t, Digest128> at_unload_;        // registers
   std::map<uint32_t, uint64_t> completed_;         // commands, at Pause
   std::map<uint32_t, absl::Duration> blackouts_;   // the longest

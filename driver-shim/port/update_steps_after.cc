@@ -148,10 +148,9 @@ UpdateSteps::Outcome UpdateSteps::Verify(const StepOrder& order) {
     }
     return outcome;
   }
-  const std::vector<CensusEntry> after =
-      TakeJointCensus(*functions, counted->census);
-  report.census = after;
-  report.vgpus = Compare(before_, after);
+  report.census = TakeJointCensus(*functions, counted->census);
+  const std::vector<CensusEntry>& after = report.census.items();
+  report.vgpus = Compare(before_.items(), after);
   report.status = Judge(report.vgpus, after);
   if (report.status.ok()) {
     Adopt(after);
@@ -239,7 +238,7 @@ UpdateSteps::Outcome UpdateSteps::ResumeFailed(StepReport report,
   bool untouched = paused.ok() && quiet.ok() && functions.ok();
   if (untouched) {
     const auto now = TakeJointCensus(*functions, quiet->census);
-    untouched = Judge(Compare(before_, now), now).ok();
+    untouched = Judge(Compare(before_.items(), now), now).ok();
   }
   return {std::move(report),
           untouched ? AdapterState::kVerified : AdapterState::kResumed};

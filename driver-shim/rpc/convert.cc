@@ -144,7 +144,7 @@ std::string StateDigestOf(const port::CensusEntry& entry) {
   return Xxh3Of(both.data(), sizeof both).ToString();
 }
 
-void AddCensus(const std::vector<port::CensusEntry>& census,
+void AddCensus(const port::SharedList<port::CensusEntry>& census,
                google::protobuf::RepeatedPtrField<v1::CensusLine>& lines) {
   for (const port::CensusEntry& entry : census) {
     v1::CensusLine& line = *lines.Add();

@@ -136,8 +136,8 @@ TEST_F(ShimServiceTest, WhatIsKeptOfAnIncidentIsSaidToWhoeverAsks) {
   worker_.Run([this] {
     port::Incident kept = {.attempt = 4, .driver_log = {"a\xff"}};
     kept.blocks.push_back({"LIST", 5, 6, Xxh3Of("x", 1)});
-    kept.before.push_back(
-        {.vgpu = {.partition_id = 1, .guest = "red"}, .fence_value = 9});
+    kept.before = {
+        {.vgpu = {.partition_id = 1, .guest = "red"}, .fence_value = 9}};
     adapter_.incident = std::make_shared<const port::Incident>(kept);
     worker_.Show();
   });

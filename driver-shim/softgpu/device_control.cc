@@ -146,6 +146,7 @@ absl::StatusOr<std::vector<port::FunctionState>> DeviceControl::Functions()
     const {
   RETURN_IF_ERROR(CheckAlive());
   std::vector<port::FunctionState> states;
+  states.reserve(vfs_.size());
   for (uint32_t n = 0; n < vfs_.size(); ++n) {
     if (softgpu_read32(&pf()->functions[n].enabled) != 0) {
       states.push_back(StateOf(n));

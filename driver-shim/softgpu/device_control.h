@@ -32,6 +32,7 @@ class DeviceControl final : public port::Device {
   std::string Life() const override { return life_; }
   std::vector<port::Bar> Bars() const override;
   std::string InterruptPath() const override;
+  absl::Status CheckAlive() const override;
   absl::StatusOr<std::vector<port::FunctionState>> Functions() const override;
   absl::Status Assign(uint32_t partition_id, const std::string& guest) override;
   absl::Status PauseEngines(absl::Duration timeout) override;
@@ -42,7 +43,6 @@ class DeviceControl final : public port::Device {
       : directory_(std::move(directory)) {}
 
   absl::Status MapAll();
-  absl::Status CheckAlive() const;
   void Request(uint32_t request) const;
   absl::Status Await(uint32_t request, absl::Duration timeout) const;
   port::FunctionState StateOf(uint32_t function) const;

@@ -23,6 +23,7 @@ class FakeDevice final : public Device {
   std::string Life() const override { return life; }
   std::vector<Bar> Bars() const override;
   std::string InterruptPath() const override;
+  absl::Status CheckAlive() const override { return functions_result; }
   absl::StatusOr<std::vector<FunctionState>> Functions() const override;
   absl::Status Assign(uint32_t partition_id, const std::string& guest) override;
   absl::Status PauseEngines(absl::Duration timeout) override;
