@@ -204,12 +204,15 @@ void PassAfter(core::Step step) {
   }
 }
 
+core::SavedState SavedIn(const v1::SavedState& saved) {
+  return {saved.blocks(), saved.size_bytes()};
+}
+
 // What a response carries beyond its result.
 template <typename Response>
 void TakeRest(const Response&, core::Outcome&) {}
 void TakeRest(const v1::SaveResponse& response, core::Outcome& outcome) {
-  outcome.saved = core::SavedState{response.saved().blocks(),
-                                   response.saved().size_bytes()};
+  outcome.saved = SavedIn(response.saved());
 }
 void TakeRest(const v1::CancelResponse& response, core::Outcome& outcome) {
   TakeVgpus(response.vgpus(), outcome);
@@ -253,9 +256,40 @@ absl::StatusOr<Sight> ShimClient::Inspect(absl::Duration deadline,
 
 core::Outcome ShimClient::Run(const ShimStep& step) {
   PassBefore(step.step);
-  core::Outcome outcome = Call(step);
+  core::Outcome outcome;
+  if (Knows(step)) {
+    outcome = std::move(ahead_.front().outcome);
+    ahead_.pop_front();
+  } else {
+    ahead_.clear();
+    outcome = Call(step);
+  }
   PassAfter(step.step);
   return outcome;
+}
+
+bool ShimClient::Knows(const ShimStep& step) const {
+  return !ahead_.empty() && ahead_.front().attempt == step.attempt &&
+         ahead_.front().step == step.step;
+}
+
+// All but the last, which is asked for: by that the shim knows what was heard.
+// What was not ordered is not believed.
+template <typename Response>
+void ShimClient::KeepAhead(const ShimStep& step, const Response& response) {
+  if constexpr (requires { response.ahead(); }) {
+    for (int i = 0; i + 1 < response.ahead_size(); ++i) {
+      const v1::StepTaken& taken = response.ahead(i);
+      const size_t at = ahead_.size();
+      if (at == step.ahead.size()) return;
+      if (ToProto(step.ahead[at].step) != taken.step()) return;
+      core::Outcome outcome;
+      outcome.record = FromProto(taken.result());
+      if (taken.has_saved()) outcome.saved = SavedIn(taken.saved());
+      TakeVgpus(taken.vgpus(), outcome);
+      ahead_.push_back({step.attempt, step.ahead[at].step, std::move(outcome)});
+    }
+  }
 }
 
 core::Outcome ShimClient::Call(const ShimStep& step) {
@@ -270,6 +304,7 @@ core::Outcome ShimClient::Call(const ShimStep& step) {
     core::Outcome outcome;
     outcome.record = FromProto(response.result());
     TakeRest(response, outcome);
+    KeepAhead(step, response);
     return outcome;
   };
   using Stub = v1::ShimService::Stub;

@@ -1,6 +1,8 @@
 #ifndef AGENT_SHIM_CLIENT_H_
 #define AGENT_SHIM_CLIENT_H_
 
+#include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 
@@ -9,7 +11,8 @@
 
 namespace baton::agent {
 
-// The shim behind a unix socket. Any thread; calls block.
+// The shim behind a unix socket. Calls block. Inspect() from any thread, Run()
+// from one at a time.
 class ShimClient final : public Shim {
  public:
   struct Options {
@@ -25,10 +28,23 @@ class ShimClient final : public Shim {
   core::Outcome Run(const ShimStep& step) override;
 
  private:
+  // What a step did that was taken in the wake of another, as that one's answer
+  // said.
+  struct Taken {
+    uint64_t attempt = 0;
+    core::Step step = core::Step::kInspect;
+    core::Outcome outcome = {};
+  };
+
+  // Whether the last answer says what `step` did.
+  bool Knows(const ShimStep& step) const;
   core::Outcome Call(const ShimStep& step);
+  template <typename Response>
+  void KeepAhead(const ShimStep& step, const Response& response);
 
   const Options options_;
   const std::unique_ptr<v1::ShimService::Stub> stub_;
+  std::deque<Taken> ahead_ = {};  // in order
 };
 
 }  // namespace baton::agent

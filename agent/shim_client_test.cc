@@ -30,6 +30,7 @@ class ScriptedShim final : public v1::ShimService::Service {
   Status Method(ServerContext*, const v1::Method##Request* request, \
                 v1::Method##Response* response) override {          \
     called = #Method;                                               \
+    ++calls;                                                        \
     order = request->order();                                       \
     Fill(*response);                                                \
     return error;                                                   \
@@ -49,6 +50,9 @@ class ScriptedShim final : public v1::ShimService::Service {
   template <typename Response>
   void Fill(Response& response) {
     *response.mutable_result() = result;
+    if constexpr (requires { response.add_ahead(); }) {
+      response.mutable_ahead()->Add(ahead.begin(), ahead.end());
+    }
     if constexpr (requires { response.add_vgpus(); }) {
       *response.add_vgpus() = vgpu;
     }
@@ -60,8 +64,10 @@ class ScriptedShim final : public v1::ShimService::Service {
   Status error = Status::OK;
   v1::InspectResponse inspected;
   v1::StepResult result;
+  std::vector<v1::StepTaken> ahead;
   v1::VirtualGpuResult vgpu;
   std::string called;
+  int calls = 0;
   v1::StepOrder order;
 };
 
@@ -126,6 +132,66 @@ TEST_F(ShimClientTest, SaysWhatTheShimIsToGoOnWith) {
   EXPECT_EQ(shim_.order.ahead(1).step(), v1::STEP_VERIFY);
   EXPECT_EQ(shim_.order.ahead(1).deadline().seconds(), 3);
   EXPECT_FALSE(shim_.order.ahead(1).has_image());
+}
+
+v1::StepTaken Told(v1::Step step) {
+  v1::StepTaken taken;
+  taken.set_step(step);
+  return taken;
+}
+
+// From Unload to Resume.
+ShimStep WithAhead() {
+  return {Step::kUnload,
+          7,
+          absl::Seconds(1),
+          {},
+          {{Step::kRestore, absl::Seconds(2), {"/i", "d"}},
+           {Step::kVerify, absl::Seconds(3), {}},
+           {Step::kResume, absl::Seconds(4), {}}}};
+}
+
+TEST_F(ShimClientTest, AsksForTheLastAloneOfWhatItWasTold) {
+  shim_.ahead = {Told(v1::STEP_RESTORE), Told(v1::STEP_VERIFY),
+                 Told(v1::STEP_RESUME)};
+  shim_.ahead[0].mutable_saved()->set_blocks(4);
+  shim_.ahead[1].mutable_result()->mutable_elapsed()->set_seconds(9);
+  shim_.ahead[1].add_vgpus()->set_partition_id(3);
+  EXPECT_EQ(client_->Run(WithAhead()).record.code, absl::StatusCode::kOk);
+  shim_.ahead.clear();
+  EXPECT_EQ(Run(Step::kRestore).saved->blocks, 4u);
+  const core::Outcome outcome = Run(Step::kVerify);
+  EXPECT_EQ(outcome.trial, core::Trial::kTried);
+  EXPECT_EQ(outcome.record.elapsed, absl::Seconds(9));
+  ASSERT_EQ(outcome.vgpus.size(), 1u);
+  EXPECT_EQ(outcome.vgpus[0].partition_id, 3u);
+  EXPECT_EQ(shim_.calls, 1);
+  Run(Step::kResume);
+  EXPECT_EQ(shim_.calls, 2);
+  EXPECT_EQ(shim_.called, "Resume");
+}
+
+TEST_F(ShimClientTest, ForgetsWhatItWasToldOnceAnythingElseIsToBeDone) {
+  // Nobody ordered the second there.
+  const std::vector<v1::StepTaken> ahead = {
+      Told(v1::STEP_RESTORE), Told(v1::STEP_RESUME), Told(v1::STEP_VERIFY)};
+  shim_.ahead = ahead;
+  client_->Run(WithAhead());
+  shim_.ahead.clear();
+  Run(Step::kUnload);
+  Run(Step::kRestore);
+  EXPECT_EQ(shim_.calls, 3);
+  // Of another attempt.
+  shim_.ahead = ahead;
+  client_->Run(WithAhead());
+  client_->Run({Step::kRestore, 8, absl::Seconds(1), {"/i", "d"}, {}});
+  EXPECT_EQ(shim_.calls, 5);
+  // What did not follow.
+  client_->Run(WithAhead());
+  Run(Step::kRestore);
+  EXPECT_EQ(shim_.calls, 6);
+  Run(Step::kResume);
+  EXPECT_EQ(shim_.calls, 7);
 }
 
 TEST_F(ShimClientTest, AFailedStepIsTried) {

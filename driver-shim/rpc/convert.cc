@@ -57,6 +57,32 @@ std::optional<port::AdapterStep> StepFrom(v1::Step step) {
   return std::nullopt;
 }
 
+v1::Step ToProto(port::AdapterStep step) {
+  switch (step) {
+    case port::AdapterStep::kPrepare:
+      return v1::STEP_PREPARE;
+    case port::AdapterStep::kPause:
+      return v1::STEP_PAUSE;
+    case port::AdapterStep::kSave:
+      return v1::STEP_SAVE;
+    case port::AdapterStep::kCancel:
+      return v1::STEP_CANCEL;
+    case port::AdapterStep::kUnload:
+      return v1::STEP_UNLOAD;
+    case port::AdapterStep::kRestore:
+      return v1::STEP_RESTORE;
+    case port::AdapterStep::kVerify:
+      return v1::STEP_VERIFY;
+    case port::AdapterStep::kResume:
+      return v1::STEP_RESUME;
+    case port::AdapterStep::kConfirm:
+      return v1::STEP_CONFIRM;
+    case port::AdapterStep::kCommit:
+      return v1::STEP_COMMIT;
+  }
+  std::abort();
+}
+
 // The step in whose wake they are taken is one that guests stand still for.
 std::optional<port::AdapterStep> Following(port::AdapterStep step) {
   switch (step) {
@@ -319,6 +345,19 @@ v1::StepResult ResultOf(const port::StepReport& report) {
     added.set_entry_point(call.entry_point);
     added.set_nt_status(call.nt_status);
     *added.mutable_elapsed() = ToProto(call.elapsed);
+  }
+  return proto;
+}
+
+v1::StepTaken TakenOf(port::AdapterStep step, const port::StepReport& report) {
+  v1::StepTaken proto;
+  proto.set_step(ToProto(step));
+  *proto.mutable_result() = ResultOf(report);
+  if (step == port::AdapterStep::kSave) {
+    *proto.mutable_saved() = ToProto(report.saved);
+  }
+  for (const port::VirtualGpuResult& vgpu : report.vgpus) {
+    *proto.add_vgpus() = ToProto(vgpu);
   }
   return proto;
 }

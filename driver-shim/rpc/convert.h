@@ -29,6 +29,8 @@ v1::InspectResponse ToProto(const port::AdapterReport& report,
                             const std::string& shim_version);
 v1::Incident ToProto(const port::Incident& incident);
 v1::StepResult ResultOf(const port::StepReport& report);
+// Of one in the wake of another.
+v1::StepTaken TakenOf(port::AdapterStep step, const port::StepReport& report);
 v1::CensusEntry ToProto(const port::CensusEntry& entry);
 v1::VirtualGpuResult ToProto(const port::VirtualGpuResult& result);
 v1::SavedState ToProto(const port::SavedState& saved);

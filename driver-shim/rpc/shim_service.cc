@@ -36,6 +36,8 @@ void AddVgpus(const port::StepReport& report, Response& response) {
   }
 }
 
+void Nothing(const port::StepReport&) {}
+
 }  // namespace
 
 std::optional<port::StepReport> ShimService::Recall(
@@ -71,6 +73,15 @@ absl::StatusOr<port::StepReport> ShimService::Take(const Orders& orders) {
   return run_.reports.front();
 }
 
+template <typename Response>
+void ShimService::AddAhead(Response& response) const {
+  if constexpr (requires { response.add_ahead(); }) {
+    for (size_t at = run_.told; at < run_.reports.size(); ++at) {
+      *response.add_ahead() = TakenOf(run_.orders[at].step, run_.reports[at]);
+    }
+  }
+}
+
 absl::Status ShimService::TakeRest() {
   while (run_.reports.size() < run_.orders.size()) {
     absl::StatusOr<port::StepReport> report =
@@ -101,18 +112,24 @@ void ShimService::GoOn() {
   if (!taken.ok()) LogWarning(taken.message());
 }
 
+template <typename Response>
 grpc::ServerUnaryReactor* ShimService::Post(
     grpc::CallbackServerContext* context, absl::StatusOr<Orders> orders,
-    Fill fill) {
+    Response& response, Fill fill) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   if (!orders.ok()) {
     reactor->Finish(ToGrpc(orders.status()));
     return reactor;
   }
-  const bool posted = worker_.TryPost(
-      [this, reactor, orders = *std::move(orders), fill = std::move(fill)] {
+  const bool posted =
+      worker_.TryPost([this, reactor, orders = *std::move(orders), &response,
+                       fill = std::move(fill)] {
         const absl::StatusOr<port::StepReport> report = Take(orders);
-        if (report.ok()) fill(*report);
+        if (report.ok()) {
+          *response.mutable_result() = ResultOf(*report);
+          if (orders.size() > 1) AddAhead(response);
+          fill(*report);
+        }
         reactor->Finish(ToGrpc(report.status()));
       });
   if (!posted) {
@@ -141,18 +158,15 @@ grpc::ServerUnaryReactor* ShimService::Inspect(
 grpc::ServerUnaryReactor* ShimService::Prepare(
     grpc::CallbackServerContext* context, const v1::PrepareRequest* request,
     v1::PrepareResponse* response) {
-  return Post(context, OrdersOf(AdapterStep::kPrepare, *request),
-              [response](const port::StepReport& report) {
-                *response->mutable_result() = ResultOf(report);
-              });
+  return Post(context, OrdersOf(AdapterStep::kPrepare, *request), *response,
+              &Nothing);
 }
 
 grpc::ServerUnaryReactor* ShimService::Pause(
     grpc::CallbackServerContext* context, const v1::PauseRequest* request,
     v1::PauseResponse* response) {
-  return Post(context, OrdersOf(AdapterStep::kPause, *request),
+  return Post(context, OrdersOf(AdapterStep::kPause, *request), *response,
               [response](const port::StepReport& report) {
-                *response->mutable_result() = ResultOf(report);
                 for (const port::CensusEntry& entry : report.census) {
                   *response->add_census() = ToProto(entry);
                 }
@@ -162,9 +176,8 @@ grpc::ServerUnaryReactor* ShimService::Pause(
 grpc::ServerUnaryReactor* ShimService::Save(
     grpc::CallbackServerContext* context, const v1::SaveRequest* request,
     v1::SaveResponse* response) {
-  return Post(context, OrdersOf(AdapterStep::kSave, *request),
+  return Post(context, OrdersOf(AdapterStep::kSave, *request), *response,
               [response](const port::StepReport& report) {
-                *response->mutable_result() = ResultOf(report);
                 *response->mutable_saved() = ToProto(report.saved);
               });
 }
@@ -172,9 +185,8 @@ grpc::ServerUnaryReactor* ShimService::Save(
 grpc::ServerUnaryReactor* ShimService::Cancel(
     grpc::CallbackServerContext* context, const v1::CancelRequest* request,
     v1::CancelResponse* response) {
-  return Post(context, OrdersOf(AdapterStep::kCancel, *request),
+  return Post(context, OrdersOf(AdapterStep::kCancel, *request), *response,
               [response](const port::StepReport& report) {
-                *response->mutable_result() = ResultOf(report);
                 AddVgpus(report, *response);
               });
 }
@@ -182,27 +194,22 @@ grpc::ServerUnaryReactor* ShimService::Cancel(
 grpc::ServerUnaryReactor* ShimService::Unload(
     grpc::CallbackServerContext* context, const v1::UnloadRequest* request,
     v1::UnloadResponse* response) {
-  return Post(context, OrdersOf(AdapterStep::kUnload, *request),
-              [response](const port::StepReport& report) {
-                *response->mutable_result() = ResultOf(report);
-              });
+  return Post(context, OrdersOf(AdapterStep::kUnload, *request), *response,
+              &Nothing);
 }
 
 grpc::ServerUnaryReactor* ShimService::Restore(
     grpc::CallbackServerContext* context, const v1::RestoreRequest* request,
     v1::RestoreResponse* response) {
-  return Post(context, OrdersOf(AdapterStep::kRestore, *request),
-              [response](const port::StepReport& report) {
-                *response->mutable_result() = ResultOf(report);
-              });
+  return Post(context, OrdersOf(AdapterStep::kRestore, *request), *response,
+              &Nothing);
 }
 
 grpc::ServerUnaryReactor* ShimService::Verify(
     grpc::CallbackServerContext* context, const v1::VerifyRequest* request,
     v1::VerifyResponse* response) {
-  return Post(context, OrdersOf(AdapterStep::kVerify, *request),
+  return Post(context, OrdersOf(AdapterStep::kVerify, *request), *response,
               [response](const port::StepReport& report) {
-                *response->mutable_result() = ResultOf(report);
                 AddVgpus(report, *response);
               });
 }
@@ -210,9 +217,8 @@ grpc::ServerUnaryReactor* ShimService::Verify(
 grpc::ServerUnaryReactor* ShimService::Resume(
     grpc::CallbackServerContext* context, const v1::ResumeRequest* request,
     v1::ResumeResponse* response) {
-  return Post(context, OrdersOf(AdapterStep::kResume, *request),
+  return Post(context, OrdersOf(AdapterStep::kResume, *request), *response,
               [response](const port::StepReport& report) {
-                *response->mutable_result() = ResultOf(report);
                 AddVgpus(report, *response);
               });
 }
@@ -220,9 +226,8 @@ grpc::ServerUnaryReactor* ShimService::Resume(
 grpc::ServerUnaryReactor* ShimService::Confirm(
     grpc::CallbackServerContext* context, const v1::ConfirmRequest* request,
     v1::ConfirmResponse* response) {
-  return Post(context, OrdersOf(AdapterStep::kConfirm, *request),
+  return Post(context, OrdersOf(AdapterStep::kConfirm, *request), *response,
               [response](const port::StepReport& report) {
-                *response->mutable_result() = ResultOf(report);
                 AddVgpus(report, *response);
               });
 }
@@ -230,10 +235,8 @@ grpc::ServerUnaryReactor* ShimService::Confirm(
 grpc::ServerUnaryReactor* ShimService::Commit(
     grpc::CallbackServerContext* context, const v1::CommitRequest* request,
     v1::CommitResponse* response) {
-  return Post(context, OrdersOf(AdapterStep::kCommit, *request),
-              [response](const port::StepReport& report) {
-                *response->mutable_result() = ResultOf(report);
-              });
+  return Post(context, OrdersOf(AdapterStep::kCommit, *request), *response,
+              &Nothing);
 }
 
 }  // namespace baton::rpc

@@ -72,9 +72,12 @@ class ShimService final : public v1::ShimService::CallbackService {
   // A step, and what is taken in its wake.
   using Orders = std::vector<port::StepOrder>;
 
-  // Has the steps carried out, and `fill` write the response, on the worker.
+  // Has the steps carried out, and the response written, of which `fill` adds
+  // what others have not, on the worker.
+  template <typename Response>
   grpc::ServerUnaryReactor* Post(grpc::CallbackServerContext* context,
-                                 absl::StatusOr<Orders> orders, Fill fill);
+                                 absl::StatusOr<Orders> orders,
+                                 Response& response, Fill fill);
 
   // Takes the first step, and those in its wake, unless it was taken ahead.
   // Returns what the first did. On the worker.
@@ -85,6 +88,11 @@ class ShimService final : public v1::ShimService::CallbackService {
   // What a step that was taken ahead did, if it is the turn of `order` to be
   // told. On the worker.
   std::optional<port::StepReport> Recall(const port::StepOrder& order);
+  // Says in the answer to the one in whose wake they were taken what all did.
+  // They are told no sooner than by calls of their own: the answer may be lost.
+  // On the worker.
+  template <typename Response>
+  void AddAhead(Response& response) const;
 
   port::AdapterPort& adapter_;
   ShimWorker& worker_;

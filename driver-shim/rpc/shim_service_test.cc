@@ -413,6 +413,49 @@ TEST_F(ShimServiceTest, AStepThatFailedAheadIsNotTakenTwice) {
   worker_.Run([this] { EXPECT_EQ(adapter_.orders.size(), 3u); });
 }
 
+TEST_F(ShimServiceTest, SaysAtOnceWhatAllDidThatWereTakenAhead) {
+  worker_.Run([this] {
+    port::StepReport done;
+    done.saved = {.blocks = 3, .bytes = 4};
+    done.vgpus = {{.partition_id = 1, .preserved = true}};
+    adapter_.answer = done;
+    adapter_.fails = port::AdapterStep::kVerify;
+    adapter_.failure =
+        port::StepReport{.status = ErrorWithReason(absl::StatusCode::kDataLoss,
+                                                   "VGPU_CHANGED", "no")};
+  });
+  // An answer that was lost is given again.
+  for (int i = 0; i < 2; ++i) {
+    grpc::ClientContext context;
+    v1::PauseResponse paused;
+    ASSERT_TRUE(stub_->Pause(&context, WholeWay(), &paused).ok());
+    ASSERT_EQ(paused.ahead_size(), 4);
+    EXPECT_EQ(paused.ahead(0).step(), v1::STEP_SAVE);
+    EXPECT_EQ(paused.ahead(0).saved().blocks(), 3u);
+    EXPECT_EQ(paused.ahead(0).result().code(), 0);
+    EXPECT_EQ(paused.ahead(1).step(), v1::STEP_UNLOAD);
+    EXPECT_FALSE(paused.ahead(1).has_saved());
+    EXPECT_EQ(paused.ahead(2).step(), v1::STEP_RESTORE);
+    EXPECT_EQ(paused.ahead(2).vgpus(0).partition_id(), 1u);
+    EXPECT_EQ(paused.ahead(3).step(), v1::STEP_VERIFY);
+    EXPECT_EQ(paused.ahead(3).result().reason(), "VGPU_CHANGED");
+  }
+  // The call of the last one says that all was heard.
+  grpc::ClientContext context;
+  v1::VerifyResponse verified;
+  ASSERT_TRUE(
+      stub_->Verify(&context, With(v1::VerifyRequest(), 1, 1), &verified).ok());
+  EXPECT_EQ(verified.result().reason(), "VGPU_CHANGED");
+  EXPECT_EQ(verified.ahead_size(), 0);
+  worker_.Run([this] { EXPECT_EQ(adapter_.orders.size(), 5u); });
+  // The way back: not the one that was taken ahead.
+  grpc::ClientContext back;
+  v1::UnloadResponse unloaded;
+  ASSERT_TRUE(
+      stub_->Unload(&back, With(v1::UnloadRequest(), 1, 1), &unloaded).ok());
+  worker_.Run([this] { EXPECT_EQ(adapter_.orders.size(), 6u); });
+}
+
 TEST_F(ShimServiceTest, StepsAheadThatDoNotFollowAreRefused) {
   const auto reason = [this](void (*spoil)(v1::StepOrder & order)) {
     v1::PauseRequest request = WholeWay();
