@@ -18,6 +18,8 @@ using port::AdapterStep;
 
 // How often it is looked who is there, outside updates.
 constexpr absl::Duration kLookInterval = absl::Seconds(5);
+// How long after a Commit guests are left alone before it is tidied up.
+constexpr absl::Duration kTidyAfter = absl::Milliseconds(500);
 // What a step gets at least that another life of the shim had begun.
 constexpr absl::Duration kLeast = absl::Seconds(2);
 
@@ -142,7 +144,8 @@ absl::StatusOr<port::StepReport> VfioAdapter::Take(
   port::StepOrder limited = order;
   limited.deadline = Begin(order);
   port::StepReport report = Do(limited);
-  report.elapsed = clock_.Monotonic() - begin;
+  ended_ = clock_.Monotonic();
+  report.elapsed = ended_ - begin;
   KeepIncident(order, report);
   End(report);
   if (absl::Status kept = Finish(order, report); !kept.ok()) {
@@ -241,8 +244,15 @@ void VfioAdapter::KeepIncident(const port::StepOrder& order,
 
 void VfioAdapter::Watch() {
   const absl::Duration now = clock_.Monotonic();
-  if (steps_->record().attempt != 0 || now - looked_ < kLookInterval) return;
-  steps_->Look();
+  if (steps_->record().attempt != 0) return;
+  if (steps_->untidy()) {
+    if (now - ended_ < kTidyAfter) return;
+    steps_->Tidy();
+  } else if (now - looked_ < kLookInterval) {
+    return;
+  } else {
+    steps_->Look();
+  }
   looked_ = clock_.Monotonic();
 }
 

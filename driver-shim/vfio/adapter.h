@@ -61,6 +61,7 @@ class VfioAdapter final : public port::AdapterPort {
   const Clock& clock_;
   const std::unique_ptr<Steps> steps_;
   absl::Duration looked_ = -absl::InfiniteDuration();
+  absl::Duration ended_ = -absl::InfiniteDuration();  // the last step
   std::shared_ptr<const port::Incident> incident_;
 };
 

@@ -24,6 +24,16 @@ using testing::IsEmpty;
 constexpr absl::Duration kDeadline = absl::Seconds(60);
 constexpr char kVermagic[] = "6.1.0-42-amd64 SMP ";
 
+// The real one, and how much of it was passed over.
+class LateClock final : public Clock {
+ public:
+  absl::Time Now() const override { return RealClock().Now(); }
+  absl::Duration Monotonic() const override {
+    return RealClock().Monotonic() + passed;
+  }
+  absl::Duration passed = absl::ZeroDuration();
+};
+
 // A host with two guests, module files, and a shim that can be replaced.
 class AdapterTest : public testing::Test {
  protected:
@@ -63,9 +73,9 @@ class AdapterTest : public testing::Test {
           {.config = vgpu, .holder = world_->NewHolder(vgpu.guest)});
     }
     adapter_ = std::make_unique<VfioAdapter>(
-        VfioAdapter::Identity{.name = "gpu0"}, RealClock(),
+        VfioAdapter::Identity{.name = "gpu0"}, clock_,
         std::make_unique<Steps>(ConfigOf(guests_), directory_, std::move(vgpus),
-                                *kernel_, RealClock()));
+                                *kernel_, clock_));
     return adapter_->Start(old_, instance);
   }
 
@@ -81,6 +91,12 @@ class AdapterTest : public testing::Test {
   absl::Status Try(AdapterStep step, const port::DriverImage& image = {}) {
     const auto report = Take(step, image);
     return report.ok() ? report->status : report.status();
+  }
+
+  // A moment in which nobody orders anything.
+  void Later() {
+    clock_.passed += absl::Seconds(1);
+    adapter_->Watch();
   }
 
   // The steps up to and including the last; returns the first failure.
@@ -140,6 +156,7 @@ class AdapterTest : public testing::Test {
 
   // Everybody runs as before with that module, and nothing is left over.
   void ExpectWell(const port::DriverImage& image, const std::string& what) {
+    Later();
     EXPECT_EQ(world_->Wrong(), "") << what;
     EXPECT_EQ(world_->loaded, image.path) << what;
     const port::AdapterReport seen = adapter_->Inspect();
@@ -157,6 +174,7 @@ class AdapterTest : public testing::Test {
       AdapterStep::kResume,  AdapterStep::kConfirm, AdapterStep::kCommit};
 
   const std::vector<std::string> guests_ = {"a", "b"};
+  LateClock clock_;
   std::string directory_;
   std::unique_ptr<FakeWorld> world_;
   std::unique_ptr<Kernel> kernel_;
@@ -170,6 +188,7 @@ class AdapterTest : public testing::Test {
 TEST_F(AdapterTest, CarriesAllGuestsFromOneModuleToTheNext) {
   world_->Revive();
   ASSERT_TRUE(Walk(AdapterStep::kCommit, next_).ok());
+  Later();
   EXPECT_THAT(
       world_->calls(),
       ElementsAre("prepare a", "prepare b", "prepare a", "prepare b", "stop a",
@@ -178,6 +197,31 @@ TEST_F(AdapterTest, CarriesAllGuestsFromOneModuleToTheNext) {
                   "restore b", "adopt a", "resume a", "adopt b", "resume b",
                   "confirm a", "confirm b", "dismiss a", "dismiss b"));
   ExpectWell(next_, "after the update");
+}
+
+TEST_F(AdapterTest, TidiesUpOnceGuestsHadAMomentToThemselves) {
+  ASSERT_TRUE(Walk(AdapterStep::kCommit, next_).ok());
+  adapter_->Watch();
+  EXPECT_EQ(Streams().size(), 2u);
+  EXPECT_EQ(adapter_->Inspect().vgpus.size(), 2u);
+  EXPECT_EQ(adapter_->Inspect().saved, std::nullopt);
+  Later();
+  EXPECT_THAT(Streams(), IsEmpty());
+  // Nor does the next update find anything where it does not wait.
+  ++attempt_;
+  ASSERT_TRUE(Walk(AdapterStep::kCommit, old_).ok());
+  ++attempt_;
+  ASSERT_TRUE(Try(AdapterStep::kPrepare, next_).ok());
+  EXPECT_THAT(Streams(), IsEmpty());
+  ASSERT_TRUE(Try(AdapterStep::kCancel).ok());
+  ++attempt_;
+  ASSERT_TRUE(Walk(AdapterStep::kCommit, next_).ok());
+  // There is nothing to cancel, and nobody who stood.
+  ++attempt_;
+  const auto cancelled = Take(AdapterStep::kCancel);
+  ASSERT_TRUE(cancelled.ok() && cancelled->status.ok());
+  EXPECT_THAT(cancelled->vgpus, IsEmpty());
+  ExpectWell(next_, "after all");
 }
 
 TEST_F(AdapterTest, SaysWhatBecameOfEachGuest) {
@@ -387,6 +431,7 @@ TEST_F(AdapterTest, TheOthersAreRestoredWithoutWhoeverHasEnded) {
       EXPECT_TRUE(report->vgpus[1].preserved);
     }
     ASSERT_TRUE(Try(AdapterStep::kCommit).ok());
+    Later();
     EXPECT_EQ(world_->Wrong(), "");
     EXPECT_EQ(world_->loaded, (back ? old_ : next_).path);
   }
@@ -434,6 +479,7 @@ TEST_F(AdapterTest, AnotherShimGoesOnFromEveryCall) {
         };
         world_->CutOff(call, after);
         static_cast<void>(Walk(AdapterStep::kCommit, next_));
+        Later();
         if (!world_->dead()) break;
         ++cuts;
         const std::string what = absl::StrCat(

@@ -135,6 +135,14 @@ void Steps::CleanUp() {
   for (const std::string& name : NamesIn(streams)) {
     unlink(absl::StrCat(streams, name).c_str());
   }
+  untidy_ = false;
+}
+
+void Steps::Tidy() {
+  CleanUp();
+  Look();
+  // A shim that does not find it so tidies up once more.
+  if (absl::Status kept = Keep(); !kept.ok()) LogWarning(kept.message());
 }
 
 // ---- acts ----
@@ -403,6 +411,7 @@ void Steps::Look() {
 port::StepReport Steps::Prepare(const port::StepOrder& order) {
   const Budget budget(clock_, order.deadline);
   port::StepReport report;
+  if (untidy_) CleanUp();
   report.status = [&] {
     RETURN_IF_ERROR(CheckImage(order.image));
     // What leads back must be there too.
@@ -462,6 +471,7 @@ port::StepReport Steps::Save(const port::StepOrder& order) {
 }
 
 port::StepReport Steps::Cancel(const port::StepOrder& order) {
+  if (untidy_) CleanUp();
   const Budget budget(clock_, order.deadline);
   port::StepReport report;
   report.status = Reach(Goal::kRunning, record_.loaded, budget);

@@ -63,6 +63,9 @@ class Steps {
   absl::Status Keep();
   // Drops what an attempt that has ended left: streams, QEMUs that wait.
   void CleanUp();
+  // Does so after a Commit, which leaves it for later, and looks who is there.
+  void Tidy();
+  bool untidy() const { return untidy_; }
 
   // Who has a vGPU, ordered by partition id: during an update, whoever is
   // carried over.
@@ -132,6 +135,7 @@ class Steps {
   RecordFile file_;
   Record record_;
   std::vector<bool> present_;  // by index in vgpus_
+  bool untidy_ = false;        // what was committed has left things behind
   // By digest: which file had it.
   std::map<std::string, FileIdentity> checked_;
   std::vector<core::Blocker> blockers_;

@@ -275,6 +275,8 @@ port::StepReport Steps::Confirm(const port::StepOrder& order) {
 }
 
 // Nothing of it can fail once it is on record: whoever starts again cleans up.
+// What is left over waits: guests have only just gone on, and want the
+// processors.
 port::StepReport Steps::Commit(const port::StepOrder& order) {
   static_cast<void>(order);
   port::StepReport report;
@@ -286,8 +288,10 @@ port::StepReport Steps::Commit(const port::StepOrder& order) {
     return report;
   }
   FAIL_POINT("shim.vfio_after_commit");
-  CleanUp();
-  Look();
+  for (size_t i = 0; i < vgpus_.size(); ++i) {
+    if (RecordOf(vgpus_[i]).phase == Phase::kLost) present_[i] = false;
+  }
+  untidy_ = true;
   return report;
 }
 
