@@ -339,6 +339,7 @@ void AgentLoop::Publish() {
                      incident_.ByteSizeLong() > 0;
   if (wrong) *view.report->mutable_incident() = incident_;
   view.asked_again = update_.asked_again;
+  view.may_wait = core::Active(update_) && update_.paused;
   ports_.uplink.Publish(std::move(view));
 }
 

@@ -25,6 +25,10 @@ constexpr absl::Duration kWelcomeMax = absl::Seconds(30);
 // How long a service may tell an agent to stay away.
 constexpr absl::Duration kStayAwayMax = absl::Minutes(10);
 
+// How long the news of an update waits for more where it may: of the steps that
+// guests stand for the service hears at once, and not one by one.
+constexpr absl::Duration kGather = absl::Seconds(1);
+
 // How long the status of a stream that broke may take to arrive.
 constexpr absl::Duration kEndMax = absl::Seconds(1);
 
@@ -265,19 +269,28 @@ v1::ConnectRequest Link::Hello(Sent& sent) {
   hello.set_finished_state(view_->finished_state);
   if (view_->report.has_value()) *hello.mutable_update() = *view_->report;
   sent.report_key = KeyOf(*view_);
-  sent.last = clock_.Monotonic();
+  sent.last = sent.report_last = clock_.Monotonic();
   writing_ = true;
   return word;
+}
+
+absl::Duration Link::ReportWaits(const Sent& sent) const {
+  const bool news = KeyOf(*view_) != sent.report_key;
+  if (!news || !view_->may_wait) return absl::ZeroDuration();
+  const absl::Duration since = clock_.Monotonic() - sent.report_last;
+  return std::max(kGather - since, absl::ZeroDuration());
 }
 
 // What has to be said now; none while nothing has.
 std::optional<v1::ConnectRequest> Link::NextWord(Sent& sent) {
   if (!welcomed_ || writing_) return std::nullopt;
   v1::ConnectRequest word;
-  const bool news = KeyOf(*view_) != sent.report_key;
-  sent.report_key = KeyOf(*view_);
+  const bool news = KeyOf(*view_) != sent.report_key &&
+                    ReportWaits(sent) == absl::ZeroDuration();
+  if (news) sent.report_key = KeyOf(*view_);
   if (news && view_->report.has_value()) {
     *word.mutable_report() = *view_->report;
+    sent.report_last = clock_.Monotonic();
   } else {
     const bool changed =
         inventory_.Tell(*view_->inventory, *word.mutable_heartbeat());
@@ -300,8 +313,12 @@ void Link::Converse(Stream& stream) {
     if (word.has_value()) continue;
     const absl::Duration quiet = clock_.Monotonic() - sent.last;
     if (!welcomed_ && quiet > kWelcomeMax) return;
-    changed_.WaitFor(mu_, std::clamp(heartbeat_ - quiet, absl::Milliseconds(1),
-                                     absl::Seconds(1)));
+    const absl::Duration waits = ReportWaits(sent);
+    const absl::Duration next = waits > absl::ZeroDuration()
+                                    ? std::min(waits, heartbeat_ - quiet)
+                                    : heartbeat_ - quiet;
+    changed_.WaitFor(mu_,
+                     std::clamp(next, absl::Milliseconds(1), absl::Seconds(1)));
   }
 }
 

@@ -57,8 +57,9 @@ class Link final : public Uplink {
   class Stream;
   // What went over the stream that is open.
   struct Sent {
-    std::string report_key = "";                 // empty: none
-    absl::Duration last = absl::ZeroDuration();  // when anything did
+    std::string report_key = "";                        // empty: none
+    absl::Duration last = absl::ZeroDuration();         // when anything did
+    absl::Duration report_last = absl::ZeroDuration();  // when a report did
   };
 
   void Run() ABSL_LOCKS_EXCLUDED(mu_);
@@ -67,6 +68,9 @@ class Link final : public Uplink {
   void AwaitEnd(absl::Duration most) ABSL_LOCKS_EXCLUDED(mu_);
   v1::ConnectRequest Hello(Sent& sent) ABSL_LOCKS_EXCLUDED(mu_);
   std::optional<v1::ConnectRequest> NextWord(Sent& sent)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // How long what there is to say of the update is to wait yet.
+  absl::Duration ReportWaits(const Sent& sent) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Duration WaitAfter(const absl::Status& ended) ABSL_LOCKS_EXCLUDED(mu_);
   void Pause(absl::Duration wait) ABSL_LOCKS_EXCLUDED(mu_);

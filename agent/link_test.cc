@@ -238,6 +238,25 @@ TEST_F(LinkTest, SendsReportsAndInventoriesThatAreNew) {
   EXPECT_EQ(service_.Hear().heartbeat().change().rest().fault(), "gone");
 }
 
+TEST_F(LinkTest, WhatMayWaitIsSaidTogetherWithWhatFollowsIt) {
+  Open();
+  link_->Publish(AView(5));
+  EXPECT_TRUE(service_.Hear().has_hello());
+  for (uint64_t sequence = 6; sequence < 9; ++sequence) {
+    View view = AView(sequence);
+    view.may_wait = true;
+    link_->Publish(view);
+  }
+  // It waits, and not for ever.
+  clock_.Stop(2);
+  EXPECT_EQ(service_.Hear().report().sequence(), 8u);
+  View view = AView(9);
+  view.may_wait = true;
+  link_->Publish(view);
+  link_->Publish(AView(10));
+  EXPECT_EQ(service_.Hear().report().sequence(), 10u);
+}
+
 TEST_F(LinkTest, SaysAgainWhatWasHiddenInBetween) {
   Open();
   link_->Publish(AView(5));

@@ -185,6 +185,9 @@ struct View {
   std::optional<v1::UpdateReport> report = std::nullopt;  // until acknowledged
   // Grows each time that the same report is to be said once more.
   uint64_t asked_again = 0;
+  // Whether the report's news may wait for more: guests stand, or have only
+  // just gone on, and want the processors.
+  bool may_wait = false;
 };
 
 // The stream to the service.
