@@ -36,6 +36,9 @@ constexpr absl::Duration kLearnTimeout = absl::Seconds(2);
 constexpr absl::Duration kQuitTimeout = absl::Seconds(3);
 constexpr absl::Duration kKillTimeout = absl::Seconds(5);
 constexpr absl::Duration kConnectAgain = absl::Milliseconds(2);
+// How long a guest that has just gone on is not looked at: it wants the
+// processors, and what QEMU complains of it has not written yet.
+constexpr absl::Duration kGetsGoing = absl::Milliseconds(100);
 constexpr char kStateFd[] = "baton-state";
 constexpr char kMemoryFd[] = "baton-memory";
 constexpr size_t kComplaintLinesMax = 5;
@@ -425,6 +428,9 @@ absl::Status Machine::PourInto(Qmp& qmp, const Stream& stream,
   // Where it does not take all, it says why.
   const absl::Status poured = PourStream(stream, ends.second.get(), budget);
   ends.second.Close();
+  // Looked for while QEMU loads what it was given; who needs it hears whether
+  // it was found.
+  static_cast<void>(HeldDevice(budget));
   RETURN_IF_ERROR(qmp.AwaitMigration(budget));
   return poured;
 }
@@ -495,12 +501,15 @@ absl::Status Machine::Resume(const Budget& budget) {
     // One that runs already takes it well.
     ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(running_, budget));
     RETURN_IF_ERROR(qmp->Run("cont", Json::object(), budget).status());
+    resumed_ = clock_.Monotonic();
   }
   stopped_ = false;
   return absl::OkStatus();
 }
 
 absl::Status Machine::Confirm(const Budget& budget) {
+  const Budget going(clock_, resumed_ + kGetsGoing - clock_.Monotonic());
+  poll(nullptr, 0, going.AtMost(budget.Left() / 2).LeftMilliseconds());
   ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(running_, budget));
   ASSIGN_OR_RETURN(const std::string status, qmp->Status(budget));
   const std::string complaints = ComplaintsOf(running_);

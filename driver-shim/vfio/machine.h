@@ -115,7 +115,8 @@ class Machine final : public Holder {
   bool given_ = false;       // the next one was given the device
   bool was_running_ = true;  // before it was stopped
   bool stopped_ = false;     // by us, and not let go on since
-  std::map<std::string, std::string> property_types_;  // of the device
+  absl::Duration resumed_ = -absl::InfiniteDuration();  // last, by us
+  std::map<std::string, std::string> property_types_;   // of the device
   std::unique_ptr<Device> device_;
 };
 
