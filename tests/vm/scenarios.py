@@ -10,6 +10,7 @@ import time
 
 from tests.vm import byhand, kernel
 from tests.vm.baton import Host, blackouts, reason_of, state_of
+from tests.vm.clock import wait_for
 from tests.vm.rig import Rig, expect
 
 SCENARIOS = {}
@@ -333,16 +334,23 @@ def blocked(rig):
     rig.machine("vm-b", migration="off")
     host = Host(rig, proof=False)
     host.start()
+
+    def blockers():
+        return host.json("host", "list")["hosts"][0]["adapters"][0].get("blockers", [])
+
+    # The shim was there before the machines, and looks every few seconds.
+    wait_for("blocker of each machine", lambda: all(
+        name in json.dumps(blockers()) for name in ("vm-a", "vm-b")))
     # The only host: there is nothing left to plan.
     code, said = host.call("rollout", "plan", host.draft("2.0"))
     expect(code != 0 and "1 blocked (UNVERIFIABLE" in said, f"the plan says {code}: {said}")
-    blockers = host.json("host", "list")["hosts"][0]["adapters"][0]["blockers"]
-    text = json.dumps(blockers)
+    found = blockers()
+    text = json.dumps(found)
     for word in ("MACHINE_MEMORY_PRIVATE", "MACHINE_MIGRATION_OFF", "UNVERIFIABLE", "vm-a",
                  "vm-b"):
         expect(word in text, f"'{word}' is not in {text}")
     rig.check_users(driver=1)
-    return {"blocked": [one["reason"] for one in blockers]}
+    return {"blocked": [one["reason"] for one in found]}
 
 
 # Between two swaps: what a rollout takes. A QEMU that has run for longer has more
