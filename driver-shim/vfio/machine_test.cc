@@ -157,14 +157,11 @@ TEST_F(MachineTest, IsCarriedOverByANextQemu) {
   EXPECT_EQ(next.vgpu()->state(), DeviceState::kStop);
   ASSERT_TRUE(machine_->Adopt(budget_()).ok());
   EXPECT_EQ(next.status(), "paused");
-  const absl::Duration resumed = RealClock().Monotonic();
   ASSERT_TRUE(machine_->Resume(budget_()).ok());
   EXPECT_EQ(next.status(), "running");
   EXPECT_EQ(next.vgpu()->state(), DeviceState::kRunning);
   EXPECT_EQ(next.vgpu()->content(), kState);
   EXPECT_TRUE(machine_->Confirm(budget_()).ok());
-  // It had the processors for a moment, and QEMU the time to complain.
-  EXPECT_GE(RealClock().Monotonic() - resumed, absl::Milliseconds(100));
   machine_->Dismiss();
   EXPECT_EQ(processes_.Alive(), 1u);
   // And again, from the socket that it had at first.
