@@ -735,6 +735,25 @@ TEST(AgentLoopTest, SaysThatTheShimDoesNotAnswer) {
   EXPECT_EQ(world.uplink.views.back().inventory->adapters_size(), 1);
 }
 
+TEST(AgentLoopTest, WhatIsToldMayWaitFromPauseToTheEnd) {
+  World world;
+  for (const Step away : {Step::kPrepare, Step::kRestore}) {
+    world.shim.FailNext(away, {.code = absl::StatusCode::kUnavailable,
+                               .trial = core::Trial::kNoAnswer,
+                               .times = 2});
+  }
+  EXPECT_EQ(world.RunUpdate(), End::kDone);
+  size_t waiting = 0;
+  for (const View& view : world.uplink.views) {
+    const bool before =
+        view.report.has_value() && view.report->steps_size() < 2;
+    EXPECT_FALSE(view.may_wait && before);
+    waiting += view.may_wait ? 1 : 0;
+  }
+  EXPECT_GT(waiting, 0u);
+  EXPECT_FALSE(world.uplink.views.back().may_wait);
+}
+
 TEST(AgentLoopTest, PublishesOnlyWhatChanged) {
   World world;
   ASSERT_TRUE(world.Run(100).ok());

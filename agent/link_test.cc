@@ -139,11 +139,16 @@ class LateClock final : public Clock {
  public:
   absl::Time Now() const override { return RealClock().Now(); }
   absl::Duration Monotonic() const override {
-    return RealClock().Monotonic() + absl::Seconds(stopped_s_.load());
+    const absl::Duration now = frozen_ ? begin_ : RealClock().Monotonic();
+    return now + absl::Seconds(stopped_s_.load());
   }
   void Stop(int64_t seconds) { stopped_s_ += seconds; }
+  // Stands still from now on, but for what Stop() adds.
+  void Freeze() { frozen_ = true; }
 
  private:
+  const absl::Duration begin_ = RealClock().Monotonic();
+  std::atomic<bool> frozen_ = false;
   std::atomic<int64_t> stopped_s_ = 0;
 };
 
@@ -239,6 +244,7 @@ TEST_F(LinkTest, SendsReportsAndInventoriesThatAreNew) {
 }
 
 TEST_F(LinkTest, WhatMayWaitIsSaidTogetherWithWhatFollowsIt) {
+  clock_.Freeze();
   Open();
   link_->Publish(AView(5));
   EXPECT_TRUE(service_.Hear().has_hello());

@@ -92,7 +92,7 @@ const char* baton_kit_result_name(enum baton_kit_result result) {
     case BATON_KIT_NOT_A_FRAME:
       return "not a frame";
     case BATON_KIT_TOO_NEW:
-      return "of a later format";
+      return "of another format";
     case BATON_KIT_TRUNCATED:
       return "cut short";
     case BATON_KIT_DAMAGED:

@@ -206,8 +206,8 @@ TEST_F(AdapterTest, RefusesBlocksThatAreNotWhatWasSaved) {
     refused("a damaged block");
     host.blocks()[i].metadata[0] ^= 1;
     refused("damaged metadata");
-    host.blocks()[i].metadata[6] = 2;
-    refused("a later format");
+    host.blocks()[i].metadata[4] ^= 0x40;
+    refused("another format");
     host.blocks().push_back(good[i]);
     refused("a block given twice");
     host.blocks().erase(host.blocks().begin() + static_cast<ptrdiff_t>(i));

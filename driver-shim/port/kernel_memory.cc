@@ -38,7 +38,7 @@ uint64_t Number(const void* address) {
   return reinterpret_cast<uint64_t>(address);
 }
 
-// Addresses are kept as numbers, in order.
+// Addresses are kept as numbers.
 void* Pointer(uint64_t address) {
   return reinterpret_cast<void*>(address);  // NOLINT(performance-no-int-to-ptr)
 }

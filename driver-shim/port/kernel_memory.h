@@ -89,7 +89,8 @@ class KernelMemory {
   // does: as a driver writes it that starts with nothing, ...
   void Touch();
   // ... and as one reads it that will be handed saved pages, whichever they
-  // are. Takes longer the more memory there is; call it before the pause.
+  // are, and writes the lowest of those that it is given beside them. Takes
+  // longer the more memory there is; call it before the pause.
   //
   // Errors: RESOURCE_EXHAUSTED, reason MEMORY_UNAVAILABLE
   absl::Status TouchSaved();

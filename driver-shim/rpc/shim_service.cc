@@ -40,15 +40,19 @@ void Nothing(const port::StepReport&) {}
 
 }  // namespace
 
-std::optional<port::StepReport> ShimService::Recall(
-    const port::StepOrder& order) {
+std::optional<port::StepReport> ShimService::Recall(const Orders& orders) {
+  const auto same = [](const port::StepOrder& a, const port::StepOrder& b) {
+    return a.step == b.step && a.attempt == b.attempt && a.image == b.image;
+  };
   // A repeat of the one that was told last, or one after it: whoever looked
   // while they were being taken asks for those alone that he did not see.
   for (size_t at = run_.told - std::min<size_t>(run_.told, 1);
        at < run_.reports.size(); ++at) {
-    const port::StepOrder& taken = run_.orders[at];
-    if (taken.step != order.step || taken.attempt != order.attempt ||
-        taken.image != order.image) {
+    // A way back has steps of the same names, and leads to another image.
+    const size_t count = std::min(orders.size(), run_.orders.size() - at);
+    if (!std::equal(orders.begin(),
+                    orders.begin() + static_cast<ptrdiff_t>(count),
+                    run_.orders.begin() + static_cast<ptrdiff_t>(at), same)) {
       continue;
     }
     run_.told = at + 1;
@@ -59,7 +63,7 @@ std::optional<port::StepReport> ShimService::Recall(
 
 absl::StatusOr<port::StepReport> ShimService::Take(const Orders& orders) {
   if (run_.orders.size() > 1) {
-    std::optional<port::StepReport> report = Recall(orders.front());
+    std::optional<port::StepReport> report = Recall(orders);
     // Whoever asks again for what failed has it tried again.
     if (!report.has_value() || !report->status.ok()) run_ = {};
     if (report.has_value()) {

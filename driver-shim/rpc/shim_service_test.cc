@@ -456,6 +456,38 @@ TEST_F(ShimServiceTest, SaysAtOnceWhatAllDidThatWereTakenAhead) {
   worker_.Run([this] { EXPECT_EQ(adapter_.orders.size(), 6u); });
 }
 
+// Whose call of the last step, by which all was heard, never came.
+TEST_F(ShimServiceTest, RegressionAWayBackIsNotAnsweredWithTheWayForward) {
+  const auto leads_back = [](v1::StepOrder& order) {
+    for (v1::NextStep& next : *order.mutable_ahead()) {
+      if (next.has_image()) next.mutable_image()->set_path("/previous.so");
+    }
+  };
+  v1::PauseResponse paused;
+  ASSERT_TRUE(stub_->Pause(&context_, WholeWay(), &paused).ok());
+  worker_.Run([this] { EXPECT_EQ(adapter_.orders.size(), 6u); });
+  auto with_same_blocks = With(v1::UnloadRequest(), 1, 1);
+  Add(v1::STEP_RESTORE, 4, *with_same_blocks.mutable_order());
+  Add(v1::STEP_VERIFY, 5, *with_same_blocks.mutable_order());
+  leads_back(*with_same_blocks.mutable_order());
+  grpc::ClientContext context;
+  v1::UnloadResponse unloaded;
+  ASSERT_TRUE(stub_->Unload(&context, with_same_blocks, &unloaded).ok());
+  worker_.Run([this] {
+    ASSERT_EQ(adapter_.orders.size(), 9u);
+    EXPECT_EQ(adapter_.orders[6].step, port::AdapterStep::kUnload);
+    EXPECT_EQ(adapter_.orders[7].image.path, "/previous.so");
+  });
+  // Nor one that begins with another pause.
+  for (const bool back : {false, true}) {
+    v1::PauseRequest request = WholeWay();
+    if (back) leads_back(*request.mutable_order());
+    grpc::ClientContext again;
+    ASSERT_TRUE(stub_->Pause(&again, request, &paused).ok());
+  }
+  worker_.Run([this] { EXPECT_EQ(adapter_.orders.size(), 21u); });
+}
+
 TEST_F(ShimServiceTest, StepsAheadThatDoNotFollowAreRefused) {
   const auto reason = [this](void (*spoil)(v1::StepOrder & order)) {
     v1::PauseRequest request = WholeWay();

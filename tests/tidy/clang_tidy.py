@@ -15,7 +15,7 @@ import sys
 SOURCES = (".cc",)
 # Flags of GCC or Bazel that clang does not know or need.
 DROP = ("-fno-canonical-system-headers", "-Wno-free-nonheap-object", "-MD",
-        "-Wunused-but-set-parameter")
+        "-Wunused-but-set-parameter", "-fno-gnu-unique")
 
 
 def commands(root):
