@@ -72,7 +72,7 @@ absl::Status ServiceFetcher::Fetch(const std::string& driver,
   while (true) {
     RETURN_IF_ERROR(AwaitService(download));
     const uint64_t before = download.next;
-    const absl::Status status = ReadStream(download);
+    absl::Status status = ReadStream(download);
     if (!download.broken) return status;
     if (download.next == before) Wait(std::min(kLook, download.Left()));
   }

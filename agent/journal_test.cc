@@ -11,7 +11,7 @@ namespace baton::agent {
 namespace {
 
 std::string FreshPath(const std::string& name) {
-  const std::string path = ::testing::TempDir() + "/journal_test_" + name;
+  std::string path = ::testing::TempDir() + "/journal_test_" + name;
   for (const char* suffix : {"", "-wal", "-shm"}) {
     std::filesystem::remove(path + suffix);
   }

@@ -87,6 +87,7 @@ Link::Options LinkOptions(const Options& options) {
 std::vector<std::string> NamesOf(
     const std::map<std::string, std::string>& hooks) {
   std::vector<std::string> names;
+  names.reserve(hooks.size());
   for (const auto& [name, path] : hooks) names.push_back(name);
   return names;
 }

@@ -161,7 +161,7 @@ absl::Status Steps::StageAndCheck(const core::Action& action,
                                      order.size_bytes, sight.image->path},
                                     action.deadline, stop));
   RETURN_IF_ERROR(CheckPackage(sight.adapter, next));
-  if (const absl::Status formats = CheckFormats(*sight.image, current, next);
+  if (absl::Status formats = CheckFormats(*sight.image, current, next);
       !formats.ok()) {
     outcome.one_way = Reason(formats) == "STATE_FORMAT_NO_WAY_BACK";
     if (!outcome.one_way || !order.without_way_back) return formats;

@@ -11,8 +11,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <memory>
+#include <system_error>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -75,7 +75,8 @@ absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
                                       : absl::StatusCode::kUnavailable;
     return ErrorWithReason(
         code, "FILE_UNREADABLE",
-        absl::StrCat("cannot open '", path, "': ", std::strerror(errno)));
+        absl::StrCat("cannot open '", path,
+                     "': ", std::generic_category().message(errno)));
   }
   Sha256 sha;
   const auto buffer = std::make_unique_for_overwrite<char[]>(kBufferBytes);
@@ -88,7 +89,8 @@ absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
   if (got < 0) {
     return ErrorWithReason(
         absl::StatusCode::kUnavailable, "FILE_UNREADABLE",
-        absl::StrCat("cannot read '", path, "': ", std::strerror(error)));
+        absl::StrCat("cannot read '", path,
+                     "': ", std::generic_category().message(error)));
   }
   return sha.Finish();
 }

@@ -15,11 +15,13 @@
 #include "base/reason.h"
 #include "base/status_macros.h"
 
-// Where the linker says that the section begins and ends; null without one.
+// Where the linker says that the section begins and ends; null without one. It
+// chooses the names. NOLINTBEGIN(bugprone-reserved-identifier)
 extern const char __start_baton_fail_points[]
     __attribute__((weak, visibility("hidden")));
 extern const char __stop_baton_fail_points[]
     __attribute__((weak, visibility("hidden")));
+// NOLINTEND(bugprone-reserved-identifier)
 
 namespace baton {
 namespace {
@@ -71,6 +73,7 @@ struct Armed {
 // Leaked: threads may pass a place while the process ends.
 std::vector<Armed*>* ArmedPoints() {
   auto* armed = new std::vector<Armed*>();
+  // Nothing sets it. NOLINTNEXTLINE(concurrency-mt-unsafe)
   const char* text = std::getenv("BATON_FAIL_POINT");
   const auto points = ParseFailPoints(text == nullptr ? "" : text);
   if (!points.ok()) {
@@ -83,6 +86,7 @@ std::vector<Armed*>* ArmedPoints() {
 }
 
 bool MayAct() {
+  // Nothing sets it. NOLINTNEXTLINE(concurrency-mt-unsafe)
   const char* once = std::getenv("BATON_FAIL_POINT_ONCE");
   return once == nullptr || unlink(once) == 0;
 }

@@ -19,6 +19,7 @@ void Second() { FAIL_POINT("test.second"); }
 
 // Each death test forks a process, which reads the environment anew: this one
 // passes no place itself.
+// One thread only. NOLINTNEXTLINE(concurrency-mt-unsafe)
 void Arm(const char* points) { setenv("BATON_FAIL_POINT", points, 1); }
 
 void PassThrice() {
@@ -26,13 +27,15 @@ void PassThrice() {
   First();
   First();
   std::fprintf(stderr, "through\n");
-  std::exit(0);
+  std::exit(0);  // NOLINT(concurrency-mt-unsafe): one thread only
 }
 
 class FailPointTest : public testing::Test {
  protected:
   void SetUp() override {
+    // One thread only. NOLINTNEXTLINE(concurrency-mt-unsafe)
     unsetenv("BATON_FAIL_POINT");
+    // NOLINTNEXTLINE(concurrency-mt-unsafe)
     unsetenv("BATON_FAIL_POINT_ONCE");
   }
 };
@@ -68,6 +71,7 @@ TEST_F(FailPointTest, ActsOnceInAllProcessesThatShareAFile) {
   const std::string once = testing::TempDir() + "/fail_point_once";
   std::ofstream(once).close();
   Arm("test.first=kill");
+  // One thread only. NOLINTNEXTLINE(concurrency-mt-unsafe)
   setenv("BATON_FAIL_POINT_ONCE", once.c_str(), 1);
   EXPECT_EXIT(PassThrice(), testing::KilledBySignal(SIGKILL), "kill");
   EXPECT_EXIT(PassThrice(), testing::ExitedWithCode(0), "^through");

@@ -156,6 +156,7 @@ void Compare(const Block& block, const Machine& machine, Times& times) {
 
 double MedianOf(const std::vector<Times>& rounds, double Times::*field) {
   std::vector<double> values;
+  values.reserve(rounds.size());
   for (const Times& times : rounds) values.push_back(times.*field);
   return Median(std::move(values));
 }
@@ -191,7 +192,7 @@ Times Measure(const Block& block, const Machine& machine,
     auto steps = port::UpdateSteps::Create(
         {.state_directory = directory,
          .memory_bytes = block.bytes * (block.copied() ? 2 : 1) +
-                         block.runs * 4 * kKiB + 16 * kMiB,
+                         block.runs * (4 * kKiB) + 16 * kMiB,
          .digests = block.digests},
         device, RealClock());
     CHECK(steps.ok());

@@ -160,8 +160,8 @@ TEST(AppTest, RolloutFlow) {
              "StartRollout {name: \"rollouts/r1\" digest: \"sha256:d1\"}",
              "HoldRollout {name: \"rollouts/r1\" reason: \"lunch\"}",
              "ResumeRollout {name: \"rollouts/r1\" accept_failures: true}",
-             "ApproveRollout {name: \"rollouts/r1\" digest: \"sha256:d1\" "
-             "wave: \"rest\" remark: \"fine\"}"}));
+             ("ApproveRollout {name: \"rollouts/r1\" digest: \"sha256:d1\" "
+              "wave: \"rest\" remark: \"fine\"}")}));
 }
 
 TEST(AppTest, LintAsksNobodyAndListsAllThatIsWrong) {
@@ -314,10 +314,10 @@ TEST(AppTest, FleetVerbs) {
   EXPECT_EQ(run.Run({"history"}).out, ReadTestdata("history.golden"));
   EXPECT_EQ(run.service().calls(),
             (Calls{"GetFleet {}",
-                   "FreezeFleet {reason: \"quarter\" end_time { seconds: "
-                   "1715941932 }}",
-                   "FreezeFleet {reason: \"quarter\" end_time { seconds: "
-                   "1716024732 }}",
+                   ("FreezeFleet {reason: \"quarter\" end_time { seconds: "
+                    "1715941932 }}"),
+                   ("FreezeFleet {reason: \"quarter\" end_time { seconds: "
+                    "1716024732 }}"),
                    "UnfreezeFleet {reason: \"done\"}",
                    "EmergencyStop {reason: \"fire\"}",
                    "LiftEmergencyStop {reason: \"out\"}", "ListHistory {}"}));

@@ -180,7 +180,7 @@ class FakeService::Rollouts final : public v1::RolloutService::Service {
     *response = Sample<v1::Verb##Response>("stopped.txtpb");               \
     *response->mutable_rollout() = RolloutIn(                              \
         request->name(),                                                   \
-        request->validate_only() ? v1::ROLLOUT_STATE_RUNNING : after);     \
+        request->validate_only() ? v1::ROLLOUT_STATE_RUNNING : (after));   \
     return Known(request->name());                                         \
   }
   BATON_FAKE_STOP(PauseRollout, v1::ROLLOUT_STATE_HELD)

@@ -17,18 +17,22 @@ using Need = YamlKey::Need;
 constexpr int kWindowsMax = 32;
 constexpr uint32_t kAttemptsMax = 10;
 
-// Returns the key `name` that fills `duration(message)`, from `least` to
-// `most`.
+struct Bounds {
+  absl::string_view least = "";
+  absl::string_view most = "";
+};
+
+// Returns the key `name` that fills `duration(message)`, within the bounds.
 template <typename Message>
 YamlKey DurationKey(const YamlReader& reader, absl::string_view name,
                     Message& message,
                     google::protobuf::Duration* (Message::*duration)(),
-                    absl::string_view least, absl::string_view most) {
+                    Bounds bounds) {
   return {name,
-          [&reader, &message, duration, least,
-           most](const YamlField& f) -> absl::Status {
+          [&reader, &message, duration,
+           bounds](const YamlField& f) -> absl::Status {
             ASSIGN_OR_RETURN(*(message.*duration)(),
-                             reader.Duration(f, least, most));
+                             reader.Duration(f, bounds.least, bounds.most));
             return absl::OkStatus();
           }};
 }
@@ -116,7 +120,7 @@ absl::Status ReadDeadlines(const YamlReader& reader, const YamlField& field,
   using D = v1::StepDeadlines;
   const auto step = [&](absl::string_view name,
                         google::protobuf::Duration* (D::*duration)()) {
-    return DurationKey(reader, name, steps, duration, "1ms", "1h");
+    return DurationKey(reader, name, steps, duration, {"1ms", "1h"});
   };
   return reader.Map(
       field,
@@ -126,7 +130,7 @@ absl::Status ReadDeadlines(const YamlReader& reader, const YamlField& field,
        step("verify", &D::mutable_verify), step("resume", &D::mutable_resume),
        step("confirm", &D::mutable_confirm),
        DurationKey(reader, "whole", spec, &v1::RolloutSpec::mutable_deadline,
-                   "1m", "8760h")});
+                   {"1m", "8760h"})});
 }
 
 absl::Status ReadOnExceeded(const YamlReader& reader, const YamlField& field,
@@ -141,24 +145,25 @@ absl::Status ReadOnExceeded(const YamlReader& reader, const YamlField& field,
 absl::Status ReadBlackout(const YamlReader& reader, const YamlField& field,
                           v1::BlackoutSpec& blackout) {
   using B = v1::BlackoutSpec;
-  return reader.Map(field, {DurationKey(reader, "per_vgpu_max", blackout,
-                                        &B::mutable_per_vgpu_max, "1ms", "1h"),
-                            DurationKey(reader, "p99_max", blackout,
-                                        &B::mutable_p99_max, "1ms", "1h")});
+  return reader.Map(
+      field, {DurationKey(reader, "per_vgpu_max", blackout,
+                          &B::mutable_per_vgpu_max, {"1ms", "1h"}),
+              DurationKey(reader, "p99_max", blackout, &B::mutable_p99_max,
+                          {"1ms", "1h"})});
 }
 
 absl::Status ReadRetry(const YamlReader& reader, const YamlField& field,
                        v1::RetrySpec& retry) {
-  return reader.Map(field,
-                    {{"attempts",
-                      [&](auto& f) -> absl::Status {
-                        ASSIGN_OR_RETURN(const uint32_t attempts,
-                                         reader.Number(f, 1, kAttemptsMax));
-                        retry.set_attempts(attempts);
-                        return absl::OkStatus();
-                      }},
-                     DurationKey(reader, "backoff", retry,
-                                 &v1::RetrySpec::mutable_backoff, "1s", "1h")});
+  return reader.Map(
+      field, {{"attempts",
+               [&](auto& f) -> absl::Status {
+                 ASSIGN_OR_RETURN(const uint32_t attempts,
+                                  reader.Number(f, 1, kAttemptsMax));
+                 retry.set_attempts(attempts);
+                 return absl::OkStatus();
+               }},
+              DurationKey(reader, "backoff", retry,
+                          &v1::RetrySpec::mutable_backoff, {"1s", "1h"})});
 }
 
 absl::Status ReadWindows(const YamlReader& reader, const YamlField& field,

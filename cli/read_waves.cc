@@ -146,7 +146,7 @@ absl::Status ReadDomains(const YamlReader& reader, const YamlField& field,
   std::set<std::string> labels;
   RETURN_IF_ERROR(reader.Sequence(field, [&](const YamlField& f) {
     v1::DomainLimit& domain = *limits.add_domains();
-    const absl::Status read = ReadDomain(reader, f, domain);
+    absl::Status read = ReadDomain(reader, f, domain);
     if (!read.ok() || labels.insert(domain.label()).second) return read;
     return reader.ErrorAt(f, kBadValue,
                           absl::StrCat("got the label \"", domain.label(),

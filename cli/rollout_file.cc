@@ -81,7 +81,7 @@ class SpecReader {
     constexpr char kWant[] =
         "a label selector like \"zone=a,tier!=gold\", or \"*\" for every host";
     ASSIGN_OR_RETURN(*spec.mutable_selector(), reader_.Text(field, kWant));
-    const absl::Status parsed = Selector::Parse(spec.selector()).status();
+    absl::Status parsed = Selector::Parse(spec.selector()).status();
     if (parsed.ok()) return parsed;
     return reader_.BadValue(field,
                             absl::StrCat(kWant, " (", parsed.message(), ")"));

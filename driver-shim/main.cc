@@ -95,7 +95,7 @@ sigset_t BlockSignals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
 }
 
@@ -122,6 +122,7 @@ bool MustFinish(port::AdapterState state) {
 // Tells systemd's watchdog, if there is one, that this process is not stopped.
 // One that is cannot be followed by another, which could go on in its place.
 void SayAlive() {
+  // Nothing sets it. NOLINTNEXTLINE(concurrency-mt-unsafe)
   const char* const path = std::getenv("NOTIFY_SOCKET");
   if (path == nullptr) return;
   const absl::string_view name = path;
@@ -292,6 +293,8 @@ absl::Status Run(const Options& options) {
 }  // namespace
 }  // namespace baton::shim
 
+// Only flags that are declared wrongly throw.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   if (baton::port::IsDriverHost(argc, argv)) {
     return baton::port::RunDriverHost();

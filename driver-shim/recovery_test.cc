@@ -182,9 +182,11 @@ class RecoveryTest : public testing::Test {
       dup2(out[1], STDOUT_FILENO);
       for (const int fd : {in[0], in[1], out[0], out[1]}) close(fd);
       if (!fail_point.empty()) {
+        // One thread only. NOLINTNEXTLINE(concurrency-mt-unsafe)
         setenv("BATON_FAIL_POINT",
                absl::StrCat(fail_point, "=kill@", hit).c_str(), 1);
         // Of the shim and a driver host, which have the same environment, one.
+        // NOLINTNEXTLINE(concurrency-mt-unsafe)
         setenv("BATON_FAIL_POINT_ONCE", (directory_ + "/once").c_str(), 1);
       }
       execl("/proc/self/exe", "recovery_test", "--shim", directory_.c_str(),

@@ -10,12 +10,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <memory>
 #include <sstream>
+#include <system_error>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -57,9 +57,9 @@ absl::Status NotWritten(const std::string& path, absl::string_view what) {
 absl::Status Unreadable(const std::string& path) {
   const auto code = errno == ENOENT ? absl::StatusCode::kNotFound
                                     : absl::StatusCode::kUnavailable;
-  return ErrorWithReason(
-      code, "FILE_UNREADABLE",
-      absl::StrCat("cannot read '", path, "': ", std::strerror(errno)));
+  return ErrorWithReason(code, "FILE_UNREADABLE",
+                         absl::StrCat("cannot read '", path, "': ",
+                                      std::generic_category().message(errno)));
 }
 
 bool AllOf(absl::string_view text, absl::string_view extra) {
@@ -303,10 +303,11 @@ absl::StatusOr<v1::DriverManifest> Walk(
 
 absl::Status WriteAndSync(const std::string& path, absl::string_view bytes) {
   const File file(std::fopen(path.c_str(), "wb"), std::fclose);
-  if (file == nullptr) return NotWritten(path, std::strerror(errno));
+  if (file == nullptr)
+    return NotWritten(path, std::generic_category().message(errno));
   if (std::fwrite(bytes.data(), 1, bytes.size(), file.get()) != bytes.size() ||
       std::fflush(file.get()) != 0 || fsync(fileno(file.get())) != 0) {
-    return NotWritten(path, std::strerror(errno));
+    return NotWritten(path, std::generic_category().message(errno));
   }
   return absl::OkStatus();
 }
@@ -348,7 +349,7 @@ absl::StatusOr<v1::DriverManifest> PackDriver(v1::DriverManifest manifest,
   manifest.set_image(parts.back());
   manifest.set_image_digest(digest);
   RETURN_IF_ERROR(CheckManifest(manifest));
-  if (const absl::Status written = WritePackage(manifest, image_path, path);
+  if (absl::Status written = WritePackage(manifest, image_path, path);
       !written.ok()) {
     // Half a package must not lie about for somebody to push.
     std::remove(path.c_str());
@@ -371,19 +372,20 @@ absl::StatusOr<v1::DriverManifest> UnpackDriver(const std::string& path,
       [&](const v1::DriverManifest& manifest) -> absl::StatusOr<Sink> {
     image_path = absl::StrCat(directory, "/", manifest.image());
     image.reset(std::fopen(image_path.c_str(), "wb"));
-    if (image == nullptr) return NotWritten(image_path, std::strerror(errno));
+    if (image == nullptr)
+      return NotWritten(image_path, std::generic_category().message(errno));
     return Sink([&](absl::string_view piece) {
       if (std::fwrite(piece.data(), 1, piece.size(), image.get()) ==
           piece.size()) {
         return absl::OkStatus();
       }
-      return NotWritten(image_path, std::strerror(errno));
+      return NotWritten(image_path, std::generic_category().message(errno));
     });
   };
   ASSIGN_OR_RETURN(const v1::DriverManifest manifest, Walk(path, open_sink));
   if (std::fflush(image.get()) != 0 || fsync(fileno(image.get())) != 0 ||
       fchmod(fileno(image.get()), 0555) != 0) {
-    return NotWritten(image_path, std::strerror(errno));
+    return NotWritten(image_path, std::generic_category().message(errno));
   }
   RETURN_IF_ERROR(WriteAndSync(absl::StrCat(directory, "/", kManifestName),
                                ToJson(manifest)));

@@ -159,6 +159,7 @@ void WriteOut(Previous& previous, const char* path) {
 
 TEST(PreviousTest, TodaysProgramsReadEveryFieldThatWasWritten) {
   Previous previous;
+  // Nothing sets it. NOLINTNEXTLINE(concurrency-mt-unsafe)
   if (const char* out = std::getenv("PREVIOUS_OUT"); out != nullptr) {
     WriteOut(previous, out);
   }

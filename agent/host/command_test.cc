@@ -14,7 +14,7 @@ namespace {
 
 // Writes a shell script and returns its path.
 std::string Script(const std::string& name, const std::string& body) {
-  const std::string path = ::testing::TempDir() + "/command_test_" + name;
+  std::string path = ::testing::TempDir() + "/command_test_" + name;
   std::ofstream(path) << "#!/bin/sh\n" << body;
   chmod(path.c_str(), 0755);
   return path;

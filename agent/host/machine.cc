@@ -21,7 +21,7 @@ absl::Status LinuxMachine::RunHook(const std::string& name,
   // A host's name needs no escaping: see CheckHost().
   const std::string input = absl::StrCat("{\"host\":\"", options_.host, "\"}");
   FAIL_POINT("agent.before_hook");
-  const absl::Status ran =
+  absl::Status ran =
       RunCommand({found->second, moment, input, deadline}, clock_).status();
   FAIL_POINT("agent.after_hook");
   if (ran.ok()) return ran;

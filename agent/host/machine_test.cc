@@ -15,7 +15,7 @@ namespace {
 constexpr absl::Duration kPatient = absl::Seconds(30);
 
 std::string Script(const std::string& name, const std::string& body) {
-  const std::string path = ::testing::TempDir() + "/machine_test_" + name;
+  std::string path = ::testing::TempDir() + "/machine_test_" + name;
   std::ofstream(path) << "#!/bin/sh\n" << body;
   chmod(path.c_str(), 0755);
   return path;

@@ -169,7 +169,7 @@ bool Staging::Holds(const std::string& name, const std::string& digest) const {
 absl::StatusOr<std::string> Staging::Download(const Wanted& wanted,
                                               absl::Duration deadline,
                                               const std::atomic<bool>& stop) {
-  const std::string path =
+  std::string path =
       absl::StrCat(root_, "/downloads/", PartName(wanted.digest));
   if (SizeOf(path) > wanted.size_bytes) RETURN_IF_ERROR(RemoveFile(path));
   const absl::Status fetched =

@@ -21,7 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
-using ::testing::UnorderedElementsAre;
 
 constexpr absl::Duration kDeadline = absl::Seconds(30);
 
@@ -84,7 +83,7 @@ class StagingTest : public ::testing::Test {
     std::string body = "image of " + version;
     for (int i = 0; i < 40; ++i) body += Sha256Of(body);
     std::ofstream(image, std::ios::trunc) << body;
-    const std::string path = folder_ + "/" + version + ".pkg";
+    std::string path = folder_ + "/" + version + ".pkg";
     EXPECT_TRUE(PackDriver(manifest, image, path).ok());
     return path;
   }

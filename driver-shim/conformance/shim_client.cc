@@ -119,7 +119,7 @@ absl::StatusOr<v1::InspectResponse> ShimClient::Inspect() {
   grpc::ClientContext context;
   context.set_deadline(Deadline(kPatience));
   v1::InspectResponse response;
-  const absl::Status status =
+  absl::Status status =
       FromGrpc(stub_->Inspect(&context, v1::InspectRequest(), &response));
   if (!status.ok()) return status;
   return response;

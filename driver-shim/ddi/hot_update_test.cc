@@ -43,15 +43,14 @@ TEST(HotUpdateTest, SpannedPagesCountPartsAsWhole) {
     ULONG bytes;
     SIZE_T pages;
   } kCases[] = {{0, 1, 1}, {0, 4096, 1}, {1, 4096, 2}, {4095, 1, 1}};
+  alignas(PAGE_SIZE) const char page[PAGE_SIZE] = {};
   for (const auto& c : kCases) {
     MDL mdl = {};
     mdl.ByteOffset = c.offset;
     mdl.ByteCount = c.bytes;
     EXPECT_EQ(BatonMdlPageCount(&mdl), c.pages);
-    EXPECT_EQ(
-        ADDRESS_AND_SIZE_TO_SPAN_PAGES(
-            reinterpret_cast<void*>(uintptr_t{0x10000} + c.offset), c.bytes),
-        c.pages);
+    EXPECT_EQ(ADDRESS_AND_SIZE_TO_SPAN_PAGES(page + c.offset, c.bytes),
+              c.pages);
   }
 }
 

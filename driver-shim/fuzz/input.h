@@ -30,7 +30,7 @@ class Input {
 
   std::string TakeString(size_t bytes) {
     bytes = std::min(bytes, left_);
-    const std::string taken(reinterpret_cast<const char*>(data_), bytes);
+    std::string taken(reinterpret_cast<const char*>(data_), bytes);
     Skip(bytes);
     return taken;
   }

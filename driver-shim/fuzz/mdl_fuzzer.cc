@@ -92,8 +92,9 @@ class Driver {
 
   size_t Size() {
     const uint8_t how = input_.Take<uint8_t>();
-    if (how < 100) return how * 3;
-    return how < 230 ? input_.Take<uint16_t>() * 2 : input_.Take<uint64_t>();
+    if (how < 100) return size_t{how} * 3;
+    return how < 230 ? size_t{input_.Take<uint16_t>()} * 2
+                     : input_.Take<uint64_t>();
   }
 
   uint64_t Highest() {
@@ -243,6 +244,7 @@ class Driver {
 
   void AskAnywhere() {
     const auto number = input_.Take<uint64_t>();
+    // Never followed. NOLINTNEXTLINE(performance-no-int-to-ptr)
     const auto page = memory_->PageOf(reinterpret_cast<void*>(number));
     CHECK(!page.has_value() ||
           (*page >= kFirstPage && *page - kFirstPage < kPages));

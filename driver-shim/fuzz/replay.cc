@@ -60,7 +60,9 @@ class Mutator {
     const size_t at = Below(input.size() + 1);
     switch (Below(6)) {
       case 0:
-        if (at < input.size()) input[at] ^= static_cast<char>(1u << Below(8));
+        if (at < input.size()) {
+          input[at] = static_cast<char>(input[at] ^ (1u << Below(8)));
+        }
         return;
       case 1:
         if (at < input.size()) input[at] = static_cast<char>(random_());

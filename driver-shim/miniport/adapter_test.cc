@@ -30,9 +30,9 @@ void StartWithGuests(FakeHost& host, const Image& image) {
     uint64_t results[SOFTGPU_MAILBOX_WORDS] = {};
     ASSERT_EQ(host.Request(n, SOFTGPU_MAILBOX_ALLOCATE, 8192, 0, results),
               SOFTGPU_MAILBOX_OK);
-    ASSERT_EQ(
-        host.Request(n, SOFTGPU_MAILBOX_ALLOCATE, 4096 * (n + 1), 0, results),
-        SOFTGPU_MAILBOX_OK);
+    ASSERT_EQ(host.Request(n, SOFTGPU_MAILBOX_ALLOCATE,
+                           uint64_t{4096} * (n + 1), 0, results),
+              SOFTGPU_MAILBOX_OK);
     EXPECT_EQ(results[1], 8192u);
     ASSERT_EQ(host.Request(n, SOFTGPU_MAILBOX_CREATE_CONTEXT, 0, 0, results),
               SOFTGPU_MAILBOX_OK);

@@ -98,6 +98,7 @@ Logical Saved(GuestState* state, Statistics* statistics) {
   EXPECT_EQ(ReadAllocations(MmGetSystemAddressForMdlSafe(pages.allocations, 0),
                             pages.allocations_bytes, &logical, statistics),
             STATUS_SUCCESS);
+  // As the fake kernel numbers pages. NOLINTNEXTLINE(performance-no-int-to-ptr)
   const void* contexts = reinterpret_cast<const void*>(
       static_cast<uintptr_t>(BatonKsrFirstPage(pages.contexts) << PAGE_SHIFT));
   EXPECT_EQ(ReadContexts(contexts, pages.contexts_bytes, &logical.table),

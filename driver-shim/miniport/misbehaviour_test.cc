@@ -32,6 +32,7 @@ bool Destroys(const FaultRow& row) {
 }
 
 int Repeats() {
+  // Nothing sets it. NOLINTNEXTLINE(concurrency-mt-unsafe)
   const char* const asked = std::getenv("BATON_REPEATS");
   if (asked == nullptr) return 1;
   int repeats = 0;

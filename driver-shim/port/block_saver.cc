@@ -15,6 +15,7 @@ constexpr uint64_t kElsewhere = uint64_t{1} << 62;
 std::vector<PageRun> SavedRuns(const DXGKARGCB_SAVEMEMORYFORHOTUPDATE& args) {
   if (args.pDataMemoryRanges != nullptr) {
     std::vector<PageRun> runs;
+    runs.reserve(args.NumDataMemoryRanges);
     for (UINT i = 0; i < args.NumDataMemoryRanges; ++i) {
       runs.push_back({.first = BatonKsrFirstPage(args.pDataMemoryRanges[i]),
                       .pages = BatonKsrPages(args.pDataMemoryRanges[i])});

@@ -216,6 +216,7 @@ void DriverProcess::EndAll(const std::string& folder, const std::string& but) {
   std::vector<std::string> names;
   DIR* const directory = opendir(folder.c_str());
   if (directory == nullptr) return;
+  // Only this thread has it. NOLINTNEXTLINE(concurrency-mt-unsafe)
   while (const dirent* const entry = readdir(directory)) {
     const std::string name = absl::StrCat(folder, "/", entry->d_name);
     if (IsHostName(entry->d_name) && name != but) names.push_back(name);
@@ -254,11 +255,11 @@ absl::Status DriverProcess::Hear(absl::Duration timeout) {
   if (!attaching_) return absl::OkStatus();
   const uint64_t known = sequence_;
   absl::StatusOr<Answer> answer = Await(timeout);
+  if (attaching_) return answer.status();
   // It may be that what it said is what the shim before had asked last.
-  if (!attaching_ && sequence_ > known) {
+  if (sequence_ > known) {
     untold_ = {.command = last_, .answer = std::move(answer)};
   }
-  if (attaching_) return answer.status();
   return absl::OkStatus();
 }
 

@@ -29,10 +29,10 @@ void HostRecorder::Begin() {
 
 BrokenRule HostRecorder::End() {
   in_command_ = false;
-  const BrokenRule broken = {.rule = status_.rule,
-                             .between = status_.rule_between,
-                             .entry_point = status_.rule_entry_point,
-                             .message = status_.rule_message};
+  BrokenRule broken = {.rule = status_.rule,
+                       .between = status_.rule_between,
+                       .entry_point = status_.rule_entry_point,
+                       .message = status_.rule_message};
   status_.rule = 0;
   return broken;
 }

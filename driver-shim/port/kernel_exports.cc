@@ -72,6 +72,8 @@ VOID ExFreePoolWithTag(PVOID address, ULONG tag) {
   Memory().FreePool(address, tag);
 }
 
+// As many parameters as were published.
+// NOLINTNEXTLINE(readability-function-size)
 PMDL MmAllocatePagesForMdlEx(PHYSICAL_ADDRESS low, PHYSICAL_ADDRESS high,
                              PHYSICAL_ADDRESS skip, SIZE_T bytes,
                              MEMORY_CACHING_TYPE, ULONG flags) {
@@ -93,6 +95,8 @@ PMDL MmAllocatePagesForMdlEx(PHYSICAL_ADDRESS low, PHYSICAL_ADDRESS high,
 
 VOID MmFreePagesFromMdl(PMDL list) { Memory().FreePages(list); }
 
+// As many parameters as were published.
+// NOLINTNEXTLINE(readability-function-size)
 PVOID MmMapLockedPagesSpecifyCache(PMDL list, CHAR, MEMORY_CACHING_TYPE, PVOID,
                                    ULONG, ULONG) {
   return OutOfMemory() ? nullptr : Memory().MapPages(list);

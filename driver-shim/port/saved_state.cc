@@ -118,6 +118,7 @@ SavedState SavedStateStore::Digest(const std::vector<SavedBlock>& blocks) {
   }
   const std::vector<Digest128> found = DigestsOfAll(in_place);
   std::vector<Digest128> all;
+  all.reserve(blocks.size());
   auto next = found.begin();
   for (const SavedBlock& block : blocks) {
     all.push_back(block.kind == BlockKind::kData ? block.digest : *next++);
@@ -131,6 +132,7 @@ absl::StatusOr<SavedState> SavedStateStore::Check() const {
   const SavedState saved = SizeOf(blocks);
   if (digests_ == Digests::kNone) return saved;
   std::vector<const SavedBlock*> all;
+  all.reserve(blocks.size());
   for (const SavedBlock& block : blocks) all.push_back(&block);
   const std::vector<Digest128> found = DigestsOfAll(all);
   for (size_t i = 0; i < blocks.size(); ++i) {

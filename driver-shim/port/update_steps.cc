@@ -247,6 +247,7 @@ void UpdateSteps::Adopt(const std::vector<CensusEntry>& census) {
       [](const CensusEntry& a, const VirtualGpu& b) { return a.vgpu == b; });
   if (same) return;
   std::vector<VirtualGpu> vgpus;
+  vgpus.reserve(census.size());
   for (const CensusEntry& entry : census) vgpus.push_back(entry.vgpu);
   vgpus_ = std::move(vgpus);
 }
@@ -554,7 +555,7 @@ UpdateSteps::Outcome UpdateSteps::CancelByReload(const Budget& budget) {
   }
   StepReport report = std::move(verified.report);
   report.census = {};
-  const Outcome committed = Commit(order(AdapterStep::kCommit));
+  Outcome committed = Commit(order(AdapterStep::kCommit));
   report.status = committed.report.status;
   if (committed.state == AdapterState::kBroken) return committed;
   report.vgpus = Blackouts(std::move(report.vgpus));

@@ -101,6 +101,7 @@ absl::Status Stand::Populate(uint32_t vgpus) {
 
 std::vector<port::UpdateSteps::Tenant> Stand::Tenants(uint32_t count) const {
   std::vector<port::UpdateSteps::Tenant> tenants;
+  tenants.reserve(count);
   for (uint32_t i = 0; i < count; ++i) {
     tenants.push_back(
         {.guest = absl::StrCat("guest-", i), .profile = kProfile});

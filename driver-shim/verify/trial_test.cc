@@ -12,7 +12,6 @@
 namespace baton::verify {
 namespace {
 
-using port::AdapterState;
 using port::Hostility;
 using Step = port::AdapterStep;
 

@@ -102,7 +102,7 @@ class AdapterTest : public testing::Test {
   // The steps up to and including the last; returns the first failure.
   absl::Status Walk(AdapterStep last, const port::DriverImage& image) {
     for (const AdapterStep step : kForward) {
-      const absl::Status status = Try(step, image);
+      absl::Status status = Try(step, image);
       if (!status.ok() || step == last) return status;
     }
     return absl::OkStatus();

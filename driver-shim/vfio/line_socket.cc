@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -31,7 +32,7 @@ absl::StatusOr<LineSocket> LineSocket::Connect(const std::string& path) {
   Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.ok() || connect(fd.get(), reinterpret_cast<sockaddr*>(&address),
                           sizeof address) != 0) {
-    return ClosedError(path, std::strerror(errno));
+    return ClosedError(path, std::generic_category().message(errno));
   }
   ucred peer = {};
   socklen_t size = sizeof peer;
@@ -69,7 +70,7 @@ absl::Status LineSocket::Send(absl::string_view line, int fd,
       continue;
     }
     if (errno == EINTR) continue;
-    if (errno != EAGAIN) return Closed(std::strerror(errno));
+    if (errno != EAGAIN) return Closed(std::generic_category().message(errno));
     pollfd one = {.fd = fd_.get(), .events = POLLOUT, .revents = 0};
     if (poll(&one, 1, budget.LeftMilliseconds()) == 0) {
       return budget.Exceeded(absl::StrCat("sending to '", path_, "'"));
@@ -98,7 +99,7 @@ absl::Status LineSocket::ReceiveSome() {
   message.msg_controllen = sizeof control;
   const ssize_t got = recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return absl::OkStatus();
-  if (got < 0) return Closed(std::strerror(errno));
+  if (got < 0) return Closed(std::generic_category().message(errno));
   if (got == 0) return Closed("the other side has closed it");
   const cmsghdr* const header = CMSG_FIRSTHDR(&message);
   if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {

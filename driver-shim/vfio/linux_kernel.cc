@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -91,8 +91,9 @@ std::string TextOf(const std::vector<Occupant>& holders) {
 
 absl::Status Failed(absl::StatusCode code, absl::string_view reason,
                     absl::string_view what, int error) {
-  return ErrorWithReason(code, reason,
-                         absl::StrCat(what, ": ", std::strerror(error)));
+  return ErrorWithReason(
+      code, reason,
+      absl::StrCat(what, ": ", std::generic_category().message(error)));
 }
 
 class LinuxKernel final : public Kernel {

@@ -12,7 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -27,9 +27,9 @@ namespace baton::vfio {
 namespace {
 
 absl::Status NotStarted(const std::string& program, int error) {
-  return ErrorWithReason(
-      absl::StatusCode::kUnavailable, "PROCESS_NOT_STARTED",
-      absl::StrCat("cannot start '", program, "': ", std::strerror(error)));
+  return ErrorWithReason(absl::StatusCode::kUnavailable, "PROCESS_NOT_STARTED",
+                         absl::StrCat("cannot start '", program, "': ",
+                                      std::generic_category().message(error)));
 }
 
 // What the process that becomes the program tells the one that waits: its pid
@@ -55,6 +55,17 @@ struct Words {
   std::vector<char*> pointers;
 };
 
+// A program's texts, made before the fork: after it nothing may allocate.
+struct Texts {
+  explicit Texts(const Program& program)
+      : argv(program.argv),
+        environment(program.environment),
+        oom_score_adj(absl::StrCat(program.oom_score_adj)) {}
+  Words argv;
+  Words environment;
+  std::string oom_score_adj;
+};
+
 // The texts of a file of /proc, each of which ends with a zero.
 std::vector<std::string> TextsOf(const Process& process,
                                  absl::string_view name) {
@@ -68,7 +79,7 @@ std::vector<std::string> TextsOf(const Process& process,
 void ResetSignals() {
   sigset_t none;
   sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
+  pthread_sigmask(SIG_SETMASK, &none, nullptr);
   signal(SIGPIPE, SIG_DFL);
 }
 
@@ -82,20 +93,19 @@ void TakeWeight(int nice, const std::string& oom_score_adj) {
 }
 
 // Between fork and exec: system calls alone.
-[[noreturn]] void Become(const Words& argv, const Words& environment,
-                         const Program& program,
-                         const std::string& oom_score_adj, int log, int told) {
+[[noreturn]] void Become(const Program& program, const Texts& texts, int log,
+                         int told) {
   if (setsid() < 0 || fork() != 0) _exit(0);
   ResetSignals();
-  TakeWeight(program.nice, oom_score_adj);
+  TakeWeight(program.nice, texts.oom_score_adj);
   const int nothing = open("/dev/null", O_RDWR);
   dup2(nothing, STDIN_FILENO);
   dup2(log, STDOUT_FILENO);
   dup2(log, STDERR_FILENO);
   Tell(told, {.pid = getpid()});
   if (chdir(program.directory.c_str()) == 0) {
-    execvpe(argv.pointers.front(), argv.pointers.data(),
-            environment.pointers.data());
+    execvpe(texts.argv.pointers.front(), texts.argv.pointers.data(),
+            texts.environment.pointers.data());
   }
   Tell(told, {.pid = getpid(), .error = errno});
   _exit(127);
@@ -117,9 +127,7 @@ class LinuxProcesses final : public Processes {
                                  const std::string& log) override {
     if (program.argv.empty()) return NotStarted("", EINVAL);
     const std::string& name = program.argv.front();
-    const Words argv(program.argv);
-    const Words environment(program.environment);
-    const std::string oom_score_adj = absl::StrCat(program.oom_score_adj);
+    const Texts texts(program);
     const Fd file(open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
                        S_IRUSR | S_IWUSR));
     int ends[2] = {-1, -1};
@@ -130,7 +138,7 @@ class LinuxProcesses final : public Processes {
     Fd told(ends[1]);
     const pid_t child = fork();
     if (child == 0) {
-      Become(argv, environment, program, oom_score_adj, file.get(), told.get());
+      Become(program, texts, file.get(), told.get());
     }
     told.Close();
     if (child < 0) return NotStarted(name, errno);

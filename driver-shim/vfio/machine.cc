@@ -8,8 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <future>
+#include <system_error>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -56,8 +56,9 @@ absl::StatusOr<std::pair<Fd, Fd>> Pipe() {
     fcntl(ends[0], F_SETPIPE_SZ, kPipeBytes);
     return std::make_pair(Fd(ends[0]), Fd(ends[1]));
   }
-  return ErrorWithReason(absl::StatusCode::kUnavailable, "STREAM_UNREADABLE",
-                         absl::StrCat("no pipe: ", std::strerror(errno)));
+  return ErrorWithReason(
+      absl::StatusCode::kUnavailable, "STREAM_UNREADABLE",
+      absl::StrCat("no pipe: ", std::generic_category().message(errno)));
 }
 
 // QEMU also writes what is no fault, such as where a terminal is.
@@ -270,7 +271,7 @@ std::vector<std::string> Machine::LineFor(const std::string& socket) const {
 // A QEMU that was just started does not listen yet.
 absl::Status Machine::AwaitMonitor(Qemu& qemu, const Budget& budget) {
   while (true) {
-    const absl::Status connected = Monitor(qemu, budget).status();
+    absl::Status connected = Monitor(qemu, budget).status();
     if (connected.ok() || Reason(connected) != "SOCKET_CLOSED") {
       return connected;
     }
@@ -365,7 +366,7 @@ absl::StatusOr<Stream> Machine::Save(const std::string& path,
         qmp->Run("closefd", {{"fdname", kStateFd}}, again).status();
     if (!closed.ok()) LogWarning(closed.message());
   }
-  const absl::StatusOr<Stream> stream = kept.get();
+  absl::StatusOr<Stream> stream = kept.get();
   RETURN_IF_ERROR(begun);
   if (!stream.ok()) {
     ends.first.Close();  // it hears nothing while it waits for a reader
@@ -426,7 +427,7 @@ absl::Status Machine::PourInto(Qmp& qmp, const Stream& stream,
                           {"exit-on-error", false}};
   RETURN_IF_ERROR(qmp.Run("migrate-incoming", arguments, budget).status());
   // Where it does not take all, it says why.
-  const absl::Status poured = PourStream(stream, ends.second.get(), budget);
+  absl::Status poured = PourStream(stream, ends.second.get(), budget);
   ends.second.Close();
   // Looked for while QEMU loads what it was given; who needs it hears whether
   // it was found.
@@ -487,7 +488,8 @@ absl::Status Machine::Adopt(const Budget& budget) {
     return ErrorWithReason(
         absl::StatusCode::kUnavailable, "SOCKET_CLOSED",
         absl::StrCat("cannot rename '", next_.socket, "' to '",
-                     options_.name.qmp, "': ", std::strerror(errno)));
+                     options_.name.qmp,
+                     "': ", std::generic_category().message(errno)));
   }
   running_ = std::move(next_);
   running_.socket = options_.name.qmp;

@@ -4,7 +4,7 @@
 #include <sys/file.h>
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "base/reason.h"
@@ -14,9 +14,9 @@ namespace baton::vfio {
 absl::StatusOr<Fd> OpenMemory(const std::string& path) {
   Fd memory(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (memory.ok()) return memory;
-  return ErrorWithReason(
-      absl::StatusCode::kUnavailable, "MEMORY_GONE",
-      absl::StrCat("cannot open memory '", path, "': ", std::strerror(errno)));
+  return ErrorWithReason(absl::StatusCode::kUnavailable, "MEMORY_GONE",
+                         absl::StrCat("cannot open memory '", path, "': ",
+                                      std::generic_category().message(errno)));
 }
 
 absl::Status LockMemory(const Fd& memory, const std::string& path) {

@@ -32,7 +32,7 @@ template <typename Keep>
 absl::StatusOr<Stream> Read(Device& device, const Keep& keep) {
   RETURN_IF_ERROR(BringTo(DeviceState::kStop, device));
   ASSIGN_OR_RETURN(Fd source, device.Take(DeviceState::kStopCopy));
-  const absl::StatusOr<Stream> stream = keep(source.get());
+  absl::StatusOr<Stream> stream = keep(source.get());
   source.Close();
   const absl::Status stopped = BringTo(DeviceState::kStop, device);
   if (!stream.ok()) return stream.status();
@@ -66,7 +66,7 @@ absl::Status RestoreDevice(const Stream& stream, Device& device,
 }
 
 absl::Status SettleDevice(Device& device) {
-  const absl::Status settled = BringTo(DeviceState::kStop, device);
+  absl::Status settled = BringTo(DeviceState::kStop, device);
   if (settled.ok() || Reason(settled) != "ARC_REFUSED") return settled;
   return ErrorWithReason(
       absl::StatusCode::kFailedPrecondition, "STREAM_REFUSED",

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -22,8 +22,9 @@ constexpr size_t kPieceBytes = size_t{1} << 20;
 
 absl::Status Failed(absl::StatusCode code, absl::string_view reason,
                     absl::string_view what) {
-  return ErrorWithReason(code, reason,
-                         absl::StrCat(what, ": ", std::strerror(errno)));
+  return ErrorWithReason(
+      code, reason,
+      absl::StrCat(what, ": ", std::generic_category().message(errno)));
 }
 
 absl::Status Unwritable(const std::string& path) {

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -32,8 +33,9 @@ int Ask(int fd, uint32_t flags, Payload& payload) {
 }
 
 absl::Status Gone(absl::string_view what) {
-  return ErrorWithReason(absl::StatusCode::kUnavailable, "DEVICE_GONE",
-                         absl::StrCat(what, ": ", std::strerror(errno)));
+  return ErrorWithReason(
+      absl::StatusCode::kUnavailable, "DEVICE_GONE",
+      absl::StrCat(what, ": ", std::generic_category().message(errno)));
 }
 
 class VfioDevice final : public Device {
@@ -70,7 +72,7 @@ class VfioDevice final : public Device {
     return ErrorWithReason(
         absl::StatusCode::kFailedPrecondition, "ARC_REFUSED",
         absl::StrCat("its driver refuses to go to ", Name(next), ": ",
-                     std::strerror(errno)));
+                     std::generic_category().message(errno)));
   }
 
   absl::Status Reset() override {

@@ -58,6 +58,7 @@ void ShowProfiles(int number, const std::vector<std::string>& profiles,
 
 std::vector<size_t> SizesOf(const RolloutPlan& plan) {
   std::vector<size_t> sizes;
+  sizes.reserve(plan.waves.size());
   for (const PlannedWave& wave : plan.waves) sizes.push_back(wave.hosts.size());
   return sizes;
 }

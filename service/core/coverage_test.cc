@@ -32,6 +32,7 @@ Host HostOf(const std::vector<std::pair<std::string, std::string>>& vgpus,
 
 CoverageMap MapOf(const std::vector<Host>& hosts) {
   std::vector<const Host*> pointers;
+  pointers.reserve(hosts.size());
   for (const Host& host : hosts) pointers.push_back(&host);
   return CoverageMap(pointers);
 }
@@ -85,6 +86,7 @@ TEST(CoverageTest, NamesWhatNoHostMeets) {
 
 TEST(CoverageTest, NamesAHundredAtMost) {
   std::vector<std::pair<std::string, std::string>> vgpus;
+  vgpus.reserve(250);
   for (int i = 0; i < 250; ++i) vgpus.push_back({std::to_string(i), "1"});
   const Coverage coverage = MapOf({HostOf(vgpus)}).Sum();
   EXPECT_EQ(coverage.combinations, 250u);

@@ -22,6 +22,7 @@ using ::testing::HasSubstr;
 
 std::vector<std::string> NamesOf(const std::vector<Gate>& gates) {
   std::vector<std::string> names;
+  names.reserve(gates.size());
   for (const Gate& gate : gates) names.push_back(gate.name);
   return names;
 }

@@ -111,6 +111,7 @@ void Unpack(Unpacker& from, Label& label) {
 
 KeptLabels PackedLabels(const Labels& labels) {
   std::vector<Label> list;
+  list.reserve(labels.size());
   for (const auto& [key, value] : labels) list.push_back({key, value});
   return list;
 }

@@ -19,7 +19,7 @@ std::string RollbackName(const Fleet& fleet, const std::string& original) {
   for (int number = 1;; ++number) {
     const std::string suffix =
         absl::StrCat("-rollback", number == 1 ? "" : absl::StrCat("-", number));
-    const std::string name = absl::StrCat(
+    std::string name = absl::StrCat(
         "rollouts/", id.substr(0, kNameBytesMax - suffix.size()), suffix);
     if (FindRollout(fleet, name) == nullptr) return name;
   }
@@ -38,7 +38,7 @@ absl::Status CheckCanGoBack(const Fleet& fleet, const Rollout& rollout) {
       rollout.tally.Count(UpdateState::kDone) == 0) {
     return absl::OkStatus();
   }
-  const absl::Status planned =
+  absl::Status planned =
       CompilePlan(fleet, MakeRollback(fleet, rollout)).status();
   if (planned.ok()) return planned;
   return RefusedError(

@@ -12,7 +12,6 @@ namespace baton::core {
 namespace {
 
 using support::HostName;
-using support::kNewDriver;
 using support::kOldDriver;
 using support::kRollout;
 using support::MakeSpec;
@@ -413,7 +412,7 @@ TEST(ApprovalTest, WaitsForTheWordOfOthersBoundToTheDigest) {
   const std::string digest = stage.rollout().plan->digest;
   const auto approve = [&](const std::string& who, const std::string& what,
                            const std::string& wave = "") {
-    const absl::Status status =
+    absl::Status status =
         stage.Try(ApproveRollout{kRollout, what, wave, "fine"}, who);
     stage.Settle();
     return status;

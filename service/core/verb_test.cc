@@ -129,7 +129,7 @@ std::map<RolloutState, std::string> Refusals() {
           {RolloutState::kRolledBack, "ROLLOUT_FINISHED"}};
 }
 
-std::vector<RolloutVerb> RolloutVerbs() {
+std::vector<RolloutVerb> StartingVerbs() {
   using S = RolloutState;
   std::vector<RolloutVerb> verbs = {
       {"plan",
@@ -150,6 +150,15 @@ std::vector<RolloutVerb> RolloutVerbs() {
        },
        {{S::kPlanned, S::kPlanned}, {S::kAwaitingApproval, S::kRunning}},
        Refusals()},
+  };
+  verbs[2].refused[S::kRunning] = "APPROVAL_NOT_NEEDED";
+  verbs[2].refused[S::kHeld] = "APPROVAL_NOT_NEEDED";
+  return verbs;
+}
+
+std::vector<RolloutVerb> StoppingVerbs() {
+  using S = RolloutState;
+  return {
       {"hold",
        [](const Stage&, const auto& etag, const auto& id) {
          return HoldRollout{kRollout, "wait", etag, id};
@@ -196,8 +205,11 @@ std::vector<RolloutVerb> RolloutVerbs() {
         {S::kAborted, S::kAborted}},
        Refusals()},
   };
-  verbs[2].refused[S::kRunning] = "APPROVAL_NOT_NEEDED";
-  verbs[2].refused[S::kHeld] = "APPROVAL_NOT_NEEDED";
+}
+
+std::vector<RolloutVerb> RolloutVerbs() {
+  std::vector<RolloutVerb> verbs = StartingVerbs();
+  for (const RolloutVerb& verb : StoppingVerbs()) verbs.push_back(verb);
   return verbs;
 }
 

@@ -38,9 +38,9 @@ TEST(EndGateTest, TellsExactlyOneThreadToFinish) {
   for (int round = 0; round < 200; ++round) {
     EndGate gate;
     std::atomic<int> finishes = 0;
-    std::vector<std::thread> threads;
-    for (int i = 0; i < 4; ++i) {
-      threads.emplace_back([&] {
+    std::vector<std::thread> threads(4);
+    for (std::thread& thread : threads) {
+      thread = std::thread([&] {
         if (gate.Enter() && gate.Leave().has_value()) ++finishes;
         if (gate.End(absl::OkStatus()).has_value()) ++finishes;
       });

@@ -53,6 +53,7 @@ TEST_F(FleetServiceTest, ShowsWhatTheAgentSaid) {
 
 TEST_F(FleetServiceTest, ListsPageByPage) {
   std::vector<std::unique_ptr<FakeAgent>> agents;
+  agents.reserve(7);
   for (int i = 0; i < 7; ++i) {
     agents.push_back(Connected(absl::StrCat("hosts/h-", i)));
   }

@@ -182,7 +182,7 @@ grpc::ServerUnaryReactor* RolloutService::GetCapsule(
   if (!names.ok()) return Refuse(context, names.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   posted = loop_.ReadCapsule(
-      std::move(names->rollout), std::move(names->host),
+      names->rollout, names->host,
       [=](const absl::StatusOr<std::optional<core::Capsule>>& found) {
         reactor->Finish(ToGrpc(
             FillCapsule(request->name(), found, *response->mutable_capsule())));

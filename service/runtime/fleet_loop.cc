@@ -126,8 +126,8 @@ absl::Status FleetLoop::ReadAudit(AuditQuery query, AuditDone done) {
   return PostRequest(AuditLook{std::move(query), std::move(done)});
 }
 
-absl::Status FleetLoop::ReadCapsule(std::string rollout, std::string host,
-                                    CapsuleDone done) {
+absl::Status FleetLoop::ReadCapsule(const std::string& rollout,
+                                    const std::string& host, CapsuleDone done) {
   return PostRequest(
       CapsuleLook{core::UpdateName(rollout, host), std::move(done)});
 }

@@ -100,7 +100,7 @@ class FleetLoop {
 
   // Reads the capsule of an update on the loop thread, between two turns;
   // `done` gets it there, or nullopt when there is none.
-  absl::Status ReadCapsule(std::string rollout, std::string host,
+  absl::Status ReadCapsule(const std::string& rollout, const std::string& host,
                            CapsuleDone done);
 
   // Returns a number for a new agent stream, unique in this process.

@@ -381,6 +381,7 @@ TEST_F(FleetLoopTest, TakesPostsOfManyThreads) {
   constexpr int kPosts = 200;
   std::atomic<int> answered = 0;
   std::vector<std::thread> posters;
+  posters.reserve(kThreads);
   for (int i = 0; i < kThreads; ++i) {
     posters.emplace_back([&] {
       for (int n = 0; n < kPosts; ++n) {

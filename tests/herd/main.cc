@@ -8,6 +8,8 @@
 #include "tests/herd/herd.h"
 #include "tests/support/short_directory.h"
 
+// Only flags that are declared wrongly throw.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   baton::herd::Options options;
   options.hosts = 200;

@@ -6,7 +6,6 @@ namespace baton::sim {
 namespace {
 
 using agent::ShimStep;
-using agent::core::AdapterState;
 using agent::core::Outcome;
 using agent::core::Trial;
 
@@ -229,6 +228,36 @@ Outcome SimShim::Fail(const ShimStep& step, StepFault fault) {
   return outcome;
 }
 
+void SimShim::CarryCancel() {
+  engines_run_ = true;
+  ++generation_;
+  saved_generation_ = 0;
+  if (state_ != State::kBroken) state_ = State::kRunning;
+  attempt_ = 0;
+}
+
+void SimShim::CarryUnload(const ShimStep& step) {
+  if (engines_run_ || saved_generation_ != generation_) {
+    Note("S2: unloaded with guests that were not saved");
+  }
+  if (image_.has_value() && !restored_ && ++unloads_[step.attempt] > 1) {
+    Note("S5: one attempt unloaded the old driver twice");
+  }
+  image_ = std::nullopt;
+  state_ = State::kUnloaded;
+  unconfirmed_ = true;
+}
+
+void SimShim::CarryRestore(const ShimStep& step) {
+  if (saved_generation_ != generation_) {
+    Note("S4: blocks were given back that guests have left behind");
+  }
+  image_ = step.image;
+  restored_ = true;
+  vgpu_missing_ = false;
+  state_ = State::kRestored;
+}
+
 Outcome SimShim::Carry(const ShimStep& step) {
   Outcome outcome;
   switch (step.step) {
@@ -245,31 +274,13 @@ Outcome SimShim::Carry(const ShimStep& step) {
       outcome.saved = agent::core::SavedState{3, 4096};
       break;
     case Step::kCancel:
-      engines_run_ = true;
-      ++generation_;
-      saved_generation_ = 0;
-      if (state_ != State::kBroken) state_ = State::kRunning;
-      attempt_ = 0;
+      CarryCancel();
       break;
     case Step::kUnload:
-      if (engines_run_ || saved_generation_ != generation_) {
-        Note("S2: unloaded with guests that were not saved");
-      }
-      if (image_.has_value() && !restored_ && ++unloads_[step.attempt] > 1) {
-        Note("S5: one attempt unloaded the old driver twice");
-      }
-      image_ = std::nullopt;
-      state_ = State::kUnloaded;
-      unconfirmed_ = true;
+      CarryUnload(step);
       break;
     case Step::kRestore:
-      if (saved_generation_ != generation_) {
-        Note("S4: blocks were given back that guests have left behind");
-      }
-      image_ = step.image;
-      restored_ = true;
-      vgpu_missing_ = false;
-      state_ = State::kRestored;
+      CarryRestore(step);
       break;
     case Step::kVerify:
       state_ = State::kVerified;

@@ -58,6 +58,9 @@ class SimShim final : public agent::Shim {
 
   agent::core::Outcome RunOne(const agent::ShimStep& step);
   agent::core::Outcome Carry(const agent::ShimStep& step);
+  void CarryCancel();
+  void CarryUnload(const agent::ShimStep& step);
+  void CarryRestore(const agent::ShimStep& step);
   agent::core::Outcome Fail(const agent::ShimStep& step, StepFault fault);
   void BreakDown(Step step, StepFault fault);
   bool Allowed(Step step) const;

@@ -145,6 +145,8 @@ NTSTATUS FakeHost::GetDeviceInformation(HANDLE host, DXGK_DEVICE_INFO* info) {
   return STATUS_SUCCESS;
 }
 
+// As many parameters as were published.
+// NOLINTNEXTLINE(readability-function-size)
 NTSTATUS FakeHost::MapMemory(HANDLE host, PHYSICAL_ADDRESS bar, ULONG, BOOLEAN,
                              BOOLEAN, MEMORY_CACHING_TYPE, PVOID* address) {
   const auto index = static_cast<uint32_t>(bar.QuadPart >> kBarShift);
@@ -200,6 +202,8 @@ void FakeHost::TakePages(SavedBlock* block, uint64_t first_page,
                          uint64_t pages) {
   for (uint64_t page = first_page; page < first_page + pages; ++page) {
     if (!saved_pages_.insert(page).second) page_saved_twice_ = true;
+    // As the fake kernel numbers pages.
+    // NOLINTNEXTLINE(performance-no-int-to-ptr)
     block->bytes.append(reinterpret_cast<const char*>(
                             static_cast<uintptr_t>(page << PAGE_SHIFT)),
                         PAGE_SIZE);

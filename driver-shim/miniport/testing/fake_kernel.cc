@@ -42,6 +42,8 @@ void GiveBack(void* memory, Kind kind) {
 }
 
 void* AddressOf(uint64_t page) {
+  // Pages are numbered by their addresses.
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
   return reinterpret_cast<void*>(static_cast<uintptr_t>(page << PAGE_SHIFT));
 }
 
@@ -77,6 +79,8 @@ VOID ExFreePool(PVOID memory) { GiveBack(memory, Kind::kPool); }
 
 VOID ExFreePoolWithTag(PVOID memory, ULONG) { ExFreePool(memory); }
 
+// As many parameters as were published.
+// NOLINTNEXTLINE(readability-function-size)
 PMDL MmAllocatePagesForMdlEx(PHYSICAL_ADDRESS, PHYSICAL_ADDRESS,
                              PHYSICAL_ADDRESS, SIZE_T bytes,
                              MEMORY_CACHING_TYPE, ULONG) {
@@ -104,6 +108,8 @@ VOID MmFreePagesFromMdl(PMDL mdl) {
   GiveBack(AddressOf(MmGetMdlPfnArray(mdl)[0]), Kind::kPages);
 }
 
+// As many parameters as were published.
+// NOLINTNEXTLINE(readability-function-size)
 PVOID MmMapLockedPagesSpecifyCache(PMDL mdl, CHAR, MEMORY_CACHING_TYPE, PVOID,
                                    ULONG, ULONG) {
   mdl->MdlFlags |= MDL_MAPPED_TO_SYSTEM_VA;

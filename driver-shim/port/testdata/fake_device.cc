@@ -48,6 +48,7 @@ DeviceIdentity FakeDevice::Identity() const {
 
 std::vector<Bar> FakeDevice::Bars() const {
   std::vector<Bar> bars;
+  bars.reserve(2 + kFunctions);
   for (uint32_t i = 0; i < 2 + kFunctions; ++i) {
     bars.push_back(
         {.path = absl::StrCat(directory_, "/fake_bar", i), .bytes = kBarBytes});

@@ -226,6 +226,7 @@ NTSTATUS Save(HANDLE context, IN_CONST_PDXGKARG_SAVEMEMORYFORHOTUPDATE args) {
 
 NTSTATUS StopDevice(PVOID context) {
   auto* const c = static_cast<Context*>(context);
+  // A fault. NOLINTNEXTLINE(concurrency-mt-unsafe)
   if (FAULT == FAULT_EXIT_IN_STOP) std::exit(7);
   if (FAULT == FAULT_STOP_HANGS) Hang();
   if (FAULT == FAULT_STOP_QUEUES_DPC) {

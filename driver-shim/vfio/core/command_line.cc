@@ -82,7 +82,7 @@ std::string SocketOf(const Properties& properties) {
         return one.first.empty() && one.second == "server";
       });
   if (!listens) return "";
-  if (const std::string path = ValueOf(properties, "path"); !path.empty()) {
+  if (std::string path = ValueOf(properties, "path"); !path.empty()) {
     return path;
   }
   absl::string_view first = properties.front().second;

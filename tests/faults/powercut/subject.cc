@@ -280,8 +280,9 @@ absl::Status WriteStore(const std::string& directory, const std::string&) {
     // uncordoned.
     const core::Changes changes =
         number < 9
-            ? stage.Do(core::CordonHost{support::HostName(number - 1),
-                                        std::string(number * 113, 'c')})
+            ? stage.Do(core::CordonHost{
+                  support::HostName(number - 1),
+                  std::string(static_cast<size_t>(number) * 113, 'c')})
             : stage.Do(core::UncordonHost{support::HostName(number - 8)});
     RETURN_IF_ERROR(store->Commit(stage.fleet(), changes));
     Mark(absl::StrCat(number));
