@@ -88,13 +88,14 @@ TEST_F(BlockIndexTest, RegressionABlockWithoutRunsIsReadBack) {
 }
 
 TEST(DigestOfTest, IsOfTheBytesInTheOrderOfTheRuns) {
-  std::vector<std::byte> memory(4 * 4096);
+  constexpr ptrdiff_t kPage = 4096;
+  std::vector<std::byte> memory(4 * kPage);
   for (size_t i = 0; i < memory.size(); ++i) memory[i] = std::byte(i * 7 / 3);
   const SavedBlock block = {.runs = {{.first = 12, .pages = 1}, {10, 2}},
                             .byte_offset = 96,
                             .bytes = 4000 + 4096 + 10};
-  std::vector<std::byte> flat(memory.begin() + 2 * 4096 + 96,
-                              memory.begin() + 3 * 4096);
+  std::vector<std::byte> flat(memory.begin() + 2 * kPage + 96,
+                              memory.begin() + 3 * kPage);
   flat.insert(flat.end(), memory.begin(), memory.begin() + 4096 + 10);
   EXPECT_EQ(DigestOf(block, memory.data(), 10),
             Xxh3Of(flat.data(), flat.size()));

@@ -89,7 +89,7 @@ NTSTATUS BlockSaver::Save(const DXGKARGCB_SAVEMEMORYFORHOTUPDATE& args) {
     block.kind = BlockKind::kRanges;
     block.bytes = PageCount(block) << PAGE_SHIFT;
   }
-  return SaveInPlace(std::move(block));
+  return SaveInPlace(block);
 }
 
 Verdict BlockSaver::CheckPages(const std::vector<PageRun>& runs) {
@@ -100,7 +100,7 @@ Verdict BlockSaver::CheckPages(const std::vector<PageRun>& runs) {
   return CheckPagesOnce(pages_, runs);
 }
 
-NTSTATUS BlockSaver::SaveInPlace(SavedBlock block) {
+NTSTATUS BlockSaver::SaveInPlace(const SavedBlock& block) {
   for (const PageRun& run : block.runs) {
     if (memory_.OwnsAll(run)) continue;
     return Refuse({3, absl::StrFormat("%d pages from page %#x on are not all "

@@ -37,7 +37,7 @@ class BlockSaver {
 
  private:
   NTSTATUS Refuse(const Violation& violation, NTSTATUS nt_status);
-  NTSTATUS SaveInPlace(SavedBlock block);
+  NTSTATUS SaveInPlace(const SavedBlock& block);
   NTSTATUS SaveCopy(SavedBlock block, const void* data);
   NTSTATUS Add(const SavedBlock& block);
   Verdict CheckPiecesWith(const std::vector<PageRun>& runs);

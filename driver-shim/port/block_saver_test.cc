@@ -122,7 +122,7 @@ TEST_F(BlockSaverTest, AListMayBeginAndEndAnywhereInItsPages) {
     for (const size_t bytes : {1u, 4096u, 8191u}) {
       auto* const at = NewPages(3);
       ASSERT_NE(at, nullptr);
-      std::memset(at, '.', 3 * PAGE_SIZE);
+      std::memset(at, '.', size_t{3} * PAGE_SIZE);
       std::memset(at + offset, 'a' + static_cast<int>(want.size()), bytes);
       MDL* const list =
           memory_->AllocateList(at + offset, static_cast<uint32_t>(bytes));

@@ -135,9 +135,9 @@ TEST_F(KernelMemoryTest, ScatteredPagesAreMappedInTheOrderOfTheList) {
   auto* const at = static_cast<std::byte*>(memory_->MapPages(list));
   at[PAGE_SIZE] = std::byte{7};
   EXPECT_EQ(file_->data()[(pages[1] - kFirstPage) * PAGE_SIZE], std::byte{7});
-  EXPECT_EQ(memory_->PageOf(at + 2 * PAGE_SIZE), pages[2]);
+  EXPECT_EQ(memory_->PageOf(at + size_t{2} * PAGE_SIZE), pages[2]);
   memory_->UnmapPages(list);
-  EXPECT_EQ(memory_->PageOf(at + 2 * PAGE_SIZE), std::nullopt);
+  EXPECT_EQ(memory_->PageOf(at + size_t{2} * PAGE_SIZE), std::nullopt);
   memory_->FreePages(list);
   memory_->FreeList(list);
   EXPECT_TRUE(misuses_.empty());
@@ -145,7 +145,7 @@ TEST_F(KernelMemoryTest, ScatteredPagesAreMappedInTheOrderOfTheList) {
 
 TEST_F(KernelMemoryTest, ListOfPoolHasItsPageNumbers) {
   auto* const pool =
-      static_cast<std::byte*>(memory_->AllocatePool(3 * PAGE_SIZE, 1));
+      static_cast<std::byte*>(memory_->AllocatePool(size_t{3} * PAGE_SIZE, 1));
   MDL* const list = memory_->AllocateList(pool + 100, 2 * PAGE_SIZE);
   memory_->FillList(list);
   ASSERT_EQ(BatonMdlPageCount(list), 3u);
@@ -217,7 +217,7 @@ TEST_F(KernelMemoryTest, NextDriverWritesWithoutTouchingTheSavedBytes) {
     auto* const text = static_cast<char*>(next->MapPages(list));
     EXPECT_STREQ(text, "the very same bytes") << round;
     EXPECT_EQ(next->PageOf(text + PAGE_SIZE), block.runs[1].first);
-    std::memset(text, 'x', 3 * PAGE_SIZE);
+    std::memset(text, 'x', size_t{3} * PAGE_SIZE);
     EXPECT_EQ(DigestOf(block, file_->data(), kFirstPage), block.digest);
     // Freed or not, nobody gets the pages before Settle().
     if (round == 1) next->FreePages(list);

@@ -39,7 +39,7 @@ class SavedStateTest : public testing::Test {
   }
 
   // What a driver host that went mad could leave behind.
-  absl::Status CheckWith(SavedBlock block) {
+  absl::Status CheckWith(const SavedBlock& block) {
     BlockIndex index(index_);
     index.Begin();
     EXPECT_TRUE(index.Append(block));
@@ -108,7 +108,7 @@ TEST_F(SavedStateTest, RegressionAPageTwiceInOneBlockIsNotHandedOver) {
   ASSERT_TRUE(memory.ok()) << memory.status();
   const SavedBlock block = {
       .runs = {{.first = kFirstPage, .pages = 1}, {kFirstPage, 1}},
-      .bytes = 2 * PAGE_SIZE};
+      .bytes = uint64_t{2} * PAGE_SIZE};
   EXPECT_EQ(Reason((*memory)->Reserve({block})), "SAVED_STATE_DAMAGED");
 }
 

@@ -71,7 +71,9 @@ void TouchCodeAndStack() {
 
 void TouchHeap(size_t bytes) {
   constexpr int kFromHeap = 32 << 20;  // the most that can be set
+  // No other thread sets either. NOLINTNEXTLINE(concurrency-mt-unsafe)
   mallopt(M_MMAP_THRESHOLD, kFromHeap);
+  // NOLINTNEXTLINE(concurrency-mt-unsafe)
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
   void* const memory = std::malloc(bytes + PAGE_SIZE);
   if (memory != nullptr) std::memset(memory, 1, bytes + PAGE_SIZE);

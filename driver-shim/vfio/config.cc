@@ -37,6 +37,8 @@ class Object {
     if (!json_.is_object()) Fail("", "is not an object");
   }
 
+  // Nothing throws while an object is walked.
+  // NOLINTNEXTLINE(bugprone-exception-escape)
   ~Object() {
     if (!json_.is_object()) return;
     for (const auto& [name, value] : json_.items()) {

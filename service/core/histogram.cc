@@ -26,7 +26,7 @@ uint32_t DurationHistogram::BucketOf(absl::Duration value) {
   constexpr int64_t kMost = int64_t{1} << 55;
   const auto us = static_cast<uint64_t>(
       std::clamp<int64_t>(absl::ToInt64Microseconds(value), 0, kMost));
-  if (us < 2 * kParts) return static_cast<uint32_t>(us);
+  if (us < uint64_t{2} * kParts) return static_cast<uint32_t>(us);
   const auto shift = static_cast<uint32_t>(std::bit_width(us) - 6);
   return shift * kParts + static_cast<uint32_t>(us >> shift);
 }

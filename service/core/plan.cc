@@ -78,7 +78,7 @@ void AdmitReady(const Fleet& fleet, const Rollout& rollout,
         (begun.empty() || head->first < begun.begin()->first);
     if (!from_heads && begun.empty()) return;
     const auto [position, domains] =
-        from_heads ? *head++ : std::move(begun.extract(begun.begin()).value());
+        from_heads ? *head++ : begun.extract(begun.begin()).value();
     if (!admissions.HasRoom(rollout, domains)) continue;
     const Host& host = fleet.hosts.at(hosts[position].host);
     admissions.Add(host);

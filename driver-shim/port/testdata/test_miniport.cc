@@ -150,7 +150,7 @@ NTSTATUS StartDevice(PVOID context, DXGK_START_INFO*,
     *const_cast<volatile UCHAR*>(c->vram) = 1;
   }
   if (c->list == nullptr) {
-    c->list = MmAllocatePagesForMdlEx({}, Anywhere(), {}, 2 * PAGE_SIZE,
+    c->list = MmAllocatePagesForMdlEx({}, Anywhere(), {}, SIZE_T{2} * PAGE_SIZE,
                                       MmCached, MM_ALLOCATE_FULLY_REQUIRED);
     c->gpus = static_cast<Gpu*>(
         MmGetSystemAddressForMdlSafe(c->list, NormalPagePriority));

@@ -238,7 +238,7 @@ class FakeHolder final : public Holder {
 
 }  // namespace
 
-FakeWorld::FakeWorld(std::vector<std::string> guests) {
+FakeWorld::FakeWorld(const std::vector<std::string>& guests) {
   for (const std::string& name : guests) {
     guests_[name] = {.state = name, .truth = name};
   }

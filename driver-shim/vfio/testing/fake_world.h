@@ -43,7 +43,7 @@ class FakeWorld {
   // How a call ends, which `Call()` decides.
   enum class Fate { kDone, kFailed, kCutOffBefore, kCutOffAfter };
 
-  explicit FakeWorld(std::vector<std::string> guests);
+  explicit FakeWorld(const std::vector<std::string>& guests);
 
   // Every call of a port goes through here: what it does, unless the shim was
   // cut off before.
