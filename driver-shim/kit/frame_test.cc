@@ -1,6 +1,5 @@
 #include "driver-shim/kit/frame.h"
 
-#include <cstring>
 #include <random>
 #include <string>
 #include <vector>
@@ -58,7 +57,8 @@ TEST(FrameTest, ReadsWhatWasWritten) {
 TEST(FrameTest, FramesAPayloadThatIsAlreadyInPlace) {
   std::vector<uint64_t> words(64, ~uint64_t{0});
   char* live = reinterpret_cast<char*>(words.data()) + BATON_KIT_FIRST_PAYLOAD;
-  std::memcpy(live, "alive", 5);
+  const std::string payload = "alive";
+  payload.copy(live, payload.size());
   baton_kit_writer writer = {};
   baton_kit_start(&writer, words.data(), words.size() * 8, 7);
   uint64_t room = 0;

@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
 // The kit as a vendor may compile it: with no library, at any level of
@@ -32,11 +33,9 @@ class FreestandingTest : public testing::TestWithParam<const char*> {};
 TEST_P(FreestandingTest, NeedsNoSymbol) {
   const std::string object = testing::TempDir() + "/kit" + GetParam() + ".o";
   for (const std::string pic : {"-fPIC", "-fno-pic"}) {
-    const Ran compiled = Execute(
-        "gcc -std=c11 -ffreestanding -nostdlib -Wall -Wextra -Werror -r "
-        "-I. " +
-        std::string(GetParam()) + " " + pic + " -o " + object +
-        " driver-shim/kit/*.c");
+    const Ran compiled = Execute(absl::StrCat(
+        "gcc -std=c11 -ffreestanding -nostdlib -Wall -Wextra -Werror -r -I. ",
+        GetParam(), " ", pic, " -o ", object, " driver-shim/kit/*.c"));
     ASSERT_EQ(compiled.exit_status, 0) << compiled.output;
     const Ran undefined = Execute("nm --undefined-only " + object);
     EXPECT_EQ(undefined.exit_status, 0);

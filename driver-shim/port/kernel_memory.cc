@@ -515,7 +515,7 @@ std::optional<uint64_t> KernelMemory::FirstCopied(PageRun run) const {
 
 std::vector<PageRun> KernelMemory::TakeForCopy(uint64_t pages) {
   if (free_pages() < pages) return {};
-  const std::vector<PageRun> taken = map_.FindFree(pages, map_.all());
+  std::vector<PageRun> taken = map_.FindFree(pages, map_.all());
   for (const PageRun& run : taken) {
     map_.Update(run, [](uint64_t, PageMap::State& state) {
       state.use = Use::kHeld;
@@ -535,7 +535,7 @@ void KernelMemory::ReleaseKept() {
 }
 
 absl::Status KernelMemory::Reserve(const std::vector<SavedBlock>& blocks) {
-  if (const absl::Status there = TouchSaved(); !there.ok()) return there;
+  if (absl::Status there = TouchSaved(); !there.ok()) return there;
   for (const SavedBlock& block : blocks) {
     std::vector<PageRun> runs;
     for (const PageRun& run : block.runs) AddRun(runs, run);
@@ -549,7 +549,7 @@ absl::Status KernelMemory::Reserve(const std::vector<SavedBlock>& blocks) {
       }
       map_.SetUse(run, Use::kHeld);
     }
-    if (const absl::Status mapped = MapSaved(runs); !mapped.ok()) return mapped;
+    if (absl::Status mapped = MapSaved(runs); !mapped.ok()) return mapped;
   }
   return CloseView(blocks);
 }
@@ -657,9 +657,9 @@ absl::Status KernelMemory::Settle() {
   if (!any) return absl::OkStatus();
   for (const PageMap::Stretch& stretch : all) {
     if (!stretch.state.cow || stretch.state.use != Use::kUsed) continue;
-    if (const absl::Status s = WriteBack(stretch); !s.ok()) return s;
+    if (absl::Status s = WriteBack(stretch); !s.ok()) return s;
   }
-  if (const absl::Status s = ShareAll(); !s.ok()) return s;
+  if (absl::Status s = ShareAll(); !s.ok()) return s;
   map_.Update(map_.all(), [](uint64_t, PageMap::State& state) {
     if (!state.cow) return;
     state.cow = false;

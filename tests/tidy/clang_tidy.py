@@ -56,7 +56,10 @@ def fingerprint(root, source, flags):
 
 def check(root, cache, source, flags):
     """Returns what clang-tidy complains about; "" when nothing."""
-    stamp = os.path.join(cache, fingerprint(root, source, flags))
+    try:
+        stamp = os.path.join(cache, fingerprint(root, source, flags))
+    except subprocess.CalledProcessError as error:
+        return error.stderr  # clang does not compile it
     if os.path.exists(stamp):
         return ""
     done = subprocess.run(["clang-tidy", "--quiet", source, "--", *flags], cwd=root,
