@@ -57,8 +57,8 @@ TEST(FleetMetricsTest, TellProgressFromWaiting) {
         "baton_rollout_failures{rollout=\"r\"} 1",
         "baton_rollout_failures_max{rollout=\"r\"} 1",
         "baton_rollout_unavailable_max{rollout=\"r\"} 1",
-        "baton_rollout_gate_shut{rollout=\"r\",gate=\"max_unavailable\",reason="
-        "\"MAX_UNAVAILABLE_REACHED\",verdict=\"WAIT\"} 1",
+        ("baton_rollout_gate_shut{rollout=\"r\",gate=\"max_unavailable\","
+         "reason=\"MAX_UNAVAILABLE_REACHED\",verdict=\"WAIT\"} 1"),
         "baton_rollout_blackout_seconds{rollout=\"r\",quantile=\"1\"} 0.02"}) {
     EXPECT_THAT(text, HasSubstr(line));
   }

@@ -6,6 +6,7 @@
 #include <future>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -85,7 +86,7 @@ class VerbsTest : public ServiceFixture {
         &context,
         absl::StrCat("/", method.service()->full_name(), "/", method.name()),
         {}, &request.message(), response.get(),
-        [&done](grpc::Status status) { done.set_value(status); });
+        [&done](grpc::Status status) { done.set_value(std::move(status)); });
     const grpc::Status status = done.get_future().get();
     answer_ = response->SerializeAsString();
     return FromStub(status);
