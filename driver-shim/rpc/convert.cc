@@ -40,23 +40,6 @@ absl::StatusOr<absl::Duration> DeadlineOf(const Message& message) {
   return deadline;
 }
 
-// The steps that can be taken in the wake of another.
-std::optional<port::AdapterStep> StepFrom(v1::Step step) {
-  switch (static_cast<int>(step)) {
-    case v1::STEP_SAVE:
-      return port::AdapterStep::kSave;
-    case v1::STEP_UNLOAD:
-      return port::AdapterStep::kUnload;
-    case v1::STEP_RESTORE:
-      return port::AdapterStep::kRestore;
-    case v1::STEP_VERIFY:
-      return port::AdapterStep::kVerify;
-    case v1::STEP_RESUME:
-      return port::AdapterStep::kResume;
-  }
-  return std::nullopt;
-}
-
 v1::Step ToProto(port::AdapterStep step) {
   switch (step) {
     case port::AdapterStep::kPrepare:
@@ -196,7 +179,7 @@ absl::StatusOr<std::vector<port::StepOrder>> AheadFrom(
   std::vector<port::StepOrder> ahead;
   for (const v1::NextStep& next : order.ahead()) {
     const std::optional<port::AdapterStep> follows = Following(step);
-    if (!follows.has_value() || StepFrom(next.step()) != follows) {
+    if (!follows.has_value() || next.step() != ToProto(*follows)) {
       return Bad("BAD_ORDER",
                  absl::StrCat("step ", v1::Step_Name(next.step()),
                               " ahead does not follow ", Name(step)));

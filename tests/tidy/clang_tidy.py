@@ -59,7 +59,7 @@ def check(root, cache, source, flags):
     try:
         stamp = os.path.join(cache, fingerprint(root, source, flags))
     except subprocess.CalledProcessError as error:
-        return error.stderr  # clang does not compile it
+        return error.stderr or str(error)  # clang does not compile it
     if os.path.exists(stamp):
         return ""
     done = subprocess.run(["clang-tidy", "--quiet", source, "--", *flags], cwd=root,
