@@ -50,11 +50,14 @@ class Turns:
 
     def wait(self, more, seconds=120):
         """Returns once `more` turns were heard from now on."""
+        self.reach(len(self.all()) + more, seconds)
+
+    def reach(self, wanted, seconds=120):
+        """Returns once `wanted` turns were heard in all."""
         with self._changed:
-            wanted = len(self._turns) + more
             if not self._changed.wait_for(lambda: len(self._turns) >= wanted, seconds):
-                raise Late(f"{self.name} made {more - wanted + len(self._turns)} turns of "
-                           f"{more} in {seconds} s; last {self._turns[-1:]} {self.other[-3:]}")
+                raise Late(f"{self.name} made {len(self._turns)} turns of {wanted} in "
+                           f"{seconds} s; last {self._turns[-1:]} {self.other[-3:]}")
 
     def faults(self):
         """Returns what was ever wrong, as text; nothing if all was right. A turn

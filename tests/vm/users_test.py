@@ -53,7 +53,7 @@ class TurnsTest(unittest.TestCase):
         self.assertEqual(second.heard - first.heard, heard.silence(0))
 
     def test_says_how_far_it_came_when_turns_do_not_come(self):
-        with self.assertRaisesRegex(Late, "vm-a made 0 turns of 3"):
+        with self.assertRaisesRegex(Late, "vm-a made 1 turns of 4"):
             turns("T 0 1 20 0").wait(3, seconds=0)
 
 
@@ -65,10 +65,10 @@ class MachineTest(unittest.TestCase):
                 for one in (old, new):
                     one.connect(f"{folder}/vm-a.serial")
                 old.sendall(b"T 0 1 20 0\r\nT 1 ")
-                machine.turns.wait(1)
+                machine.turns.reach(1)
                 old.close()
                 new.sendall(b"2 40 0\r\n")
-                machine.turns.wait(1)
+                machine.turns.reach(2)
             machine.end()
             self.assertEqual([], machine.turns.faults())
             self.assertEqual(2, machine.turns.driver())
