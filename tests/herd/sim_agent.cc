@@ -49,7 +49,7 @@ absl::Status Broken(const std::string& host, absl::string_view what) {
 }  // namespace
 
 SimAgent::SimAgent(const std::string& name, const std::string& service,
-                   const agent::core::Image& old_image)
+                   const agent::core::Image& old_image, Allowance& allowance)
     : name_(name),
       shim_(old_image),
       stage_(NewPackage()),
@@ -59,6 +59,9 @@ SimAgent::SimAgent(const std::string& name, const std::string& service,
   shim_.adapter().set_image_digest(old_image.digest);
   shim_.AddVgpu("guest-1");
   machine_.memory = uint64_t{1} << 40;
+  stage_.on_add = [this, &allowance] {
+    if (!std::exchange(allowed_, true)) allowance.Take();
+  };
   worker_ = std::make_unique<agent::ThreadWorker>(
       steps_, [this] { (void)mailbox_.TryPost({}); });
   agent::Link::Options options;

@@ -13,6 +13,7 @@
 #include "agent/testing/fakes.h"
 #include "agent/thread_worker.h"
 #include "base/mailbox.h"
+#include "tests/herd/allowance.h"
 
 namespace baton::herd {
 
@@ -22,9 +23,10 @@ class SimAgent {
  public:
   // `service`    where it dials
   // `old_image`  of the driver that it runs; its file exists
+  // `allowance`  of which it takes one before it begins; outlives it
   SimAgent(const std::string& name, const std::string& service,
-           const agent::core::Image& old_image);
-  // Stops it.
+           const agent::core::Image& old_image, Allowance& allowance);
+  // Stops it; a host that waits must have been allowed to begin.
   ~SimAgent();
   SimAgent(const SimAgent&) = delete;
   SimAgent& operator=(const SimAgent&) = delete;
@@ -43,6 +45,7 @@ class SimAgent {
   void Stop();
 
   const std::string name_;
+  bool allowed_ = false;  // the worker's thread only
   agent::testing::FakeShim shim_;
   agent::testing::FakeGate gate_;
   agent::testing::FakeStage stage_;
