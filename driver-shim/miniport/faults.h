@@ -53,6 +53,7 @@ enum class Fault : uint32_t {
   kDpcHangs = 41,          // DpcRoutine never returns once guests go on
   kDpcFreesTwice = 42,     // DpcRoutine frees memory twice once guests go on
   kSkipsUnlabelled = 43,   // as kSkipsVgpu, and no block says whose it is
+  kDeniesNextUpdate = 44,  // as kDeniesHotUpdate, but the one updated to
 };
 
 // How a host's update ends that meets the fault.
@@ -161,6 +162,8 @@ inline constexpr FaultRow kFaults[] = {
      "DxgkDdiDpcRoutine", "R7", Ending::kRolledBack},
     {Fault::kSkipsUnlabelled, "skips-unlabelled", 1, "VGPU_MISSING", "", "",
      Ending::kQuarantined},
+    {Fault::kDeniesNextUpdate, "denies-next-update", 2,
+     "HOT_UPDATE_UNSUPPORTED", "", "R12", Ending::kRolledBack},
 };
 
 // Which faults an image has: none, all of them, or one (its number).

@@ -46,7 +46,9 @@ NTSTATUS Adapter::QueryInfo(const DXGKARG_QUERYADAPTERINFO& query) const {
   }
   auto* caps = static_cast<DXGK_GPUPCAPS*>(query.pOutputData);
   caps->Caps.Value = 0;
-  caps->Caps.HotDriverUpdate = Fails(Fault::kDeniesHotUpdate) ? 0 : 1;
+  const bool denies =
+      Fails(Fault::kDeniesHotUpdate) || Fails(Fault::kDeniesNextUpdate);
+  caps->Caps.HotDriverUpdate = denies ? 0 : 1;
   return STATUS_SUCCESS;
 }
 

@@ -427,6 +427,8 @@ INSTANTIATE_TEST_SUITE_P(
                              "DRIVER_CRASHED", "DxgkDdiStartDevice", "R14"},
                     BackCase{"saves_outside", Step::kRestore, "RULE_BROKEN",
                              "DxgkDdiQueryAdapterInfo", "R2"},
+                    BackCase{"no_caps", Step::kRestore,
+                             "HOT_UPDATE_UNSUPPORTED", "", "R12"},
                     BackCase{"loses_vgpu", Step::kVerify, "VGPU_MISSING", "",
                              "", State::kRestored},
                     BackCase{"changes_vgpu", Step::kVerify, "VGPU_CHANGED", "",

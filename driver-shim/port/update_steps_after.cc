@@ -122,7 +122,17 @@ UpdateSteps::Outcome UpdateSteps::RestoreInto(
                                     order->message);
     return outcome;
   }
-  caps_.Caps.Value = loaded->gpup_caps;
+  DXGK_GPUPCAPS caps = {};
+  caps.Caps.Value = loaded->gpup_caps;
+  // It could never be updated again. On the way back it is better than none.
+  const Verdict capable = CheckCapable(caps);
+  if (capable.has_value() && image.digest == next_.digest) {
+    report.rule = absl::StrCat("R", capable->rule);
+    report.status = ErrorWithReason(absl::StatusCode::kFailedPrecondition,
+                                    "HOT_UPDATE_UNSUPPORTED", capable->message);
+    return outcome;
+  }
+  caps_ = caps;
   save_ = {};  // by the one before
   fault_.clear();
   outcome.state = AdapterState::kRestored;
