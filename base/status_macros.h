@@ -16,10 +16,13 @@
 
 #define BATON_CONCAT_INNER_(a, b) a##b
 #define BATON_CONCAT_(a, b) BATON_CONCAT_INNER_(a, b)
+// A declaration cannot be in parentheses.
+// NOLINTBEGIN(bugprone-macro-parentheses)
 #define BATON_ASSIGN_OR_RETURN_(tmp, lhs, expr) \
   auto tmp = (expr);                            \
   if (!tmp.ok()) return tmp.status();           \
   lhs = std::move(tmp).value()
+// NOLINTEND(bugprone-macro-parentheses)
 
 // Evaluates `expr`, a StatusOr: stores its value in `lhs`, or leaves the
 // enclosing function with its status.

@@ -63,7 +63,9 @@ class FakeShim final : public Shim {
 
   // The next `fault.times` calls of `step` fail. Loading `version` alone, when
   // one is given.
-  void FailNext(core::Step step, Fault fault) { faults_[step] = fault; }
+  void FailNext(core::Step step, Fault fault) {
+    faults_[step] = std::move(fault);
+  }
 
   absl::StatusOr<Sight> Inspect(absl::Duration, Depth depth) override {
     if (away > 0) {
