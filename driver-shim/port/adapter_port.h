@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/digest.h"
+#include "driver-shim/port/ordered_run.h"
 #include "driver-shim/port/shared_list.h"
 
 namespace baton::port {
@@ -164,13 +165,7 @@ struct AdapterReport {
   std::shared_ptr<const Incident> incident = nullptr;
 };
 
-// Steps that were ordered at once, and what those did that were taken so far,
-// in order. The answer to each is told when it is asked for.
-struct OrderedRun {
-  std::vector<StepOrder> orders = {};
-  std::vector<StepReport> reports = {};
-  uint64_t told = 0;
-};
+using OrderedRun = RunOf<StepOrder, StepReport>;
 
 // One GPU of the host with its driver, whatever kind of driver that is.
 // Confined to one thread.

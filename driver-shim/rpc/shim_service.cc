@@ -1,6 +1,5 @@
 #include "driver-shim/rpc/shim_service.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -40,35 +39,14 @@ void Nothing(const port::StepReport&) {}
 
 }  // namespace
 
-std::optional<port::StepReport> ShimService::Recall(const Orders& orders) {
-  const auto same = [](const port::StepOrder& a, const port::StepOrder& b) {
-    return a.step == b.step && a.attempt == b.attempt && a.image == b.image;
-  };
-  // A repeat of the one that was told last, or one after it: whoever looked
-  // while they were being taken asks for those alone that he did not see.
-  for (size_t at = run_.told - std::min<size_t>(run_.told, 1);
-       at < run_.reports.size(); ++at) {
-    // A way back has steps of the same names, and leads to another image.
-    const size_t count = std::min(orders.size(), run_.orders.size() - at);
-    if (!std::equal(orders.begin(),
-                    orders.begin() + static_cast<ptrdiff_t>(count),
-                    run_.orders.begin() + static_cast<ptrdiff_t>(at), same)) {
-      continue;
-    }
-    run_.told = at + 1;
-    return run_.reports[at];
-  }
-  return std::nullopt;
-}
-
 absl::StatusOr<port::StepReport> ShimService::Take(const Orders& orders) {
   if (run_.orders.size() > 1) {
-    std::optional<port::StepReport> report = Recall(orders);
-    // Whoever asks again for what failed has it tried again.
-    if (!report.has_value() || !report->status.ok()) run_ = {};
-    if (report.has_value()) {
+    if (const port::StepReport* known = port::Recall(run_, orders)) {
+      port::StepReport report = *known;
+      // Whoever asks again for what failed has it tried again.
+      if (!report.status.ok()) run_ = {};
       adapter_.Keep(run_);
-      return *std::move(report);
+      return report;
     }
   }
   run_ = {.orders = orders, .told = 1};

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -85,9 +84,6 @@ class ShimService final : public v1::ShimService::CallbackService {
   // Takes those steps of `run_` that were not taken yet. Errors, as those of
   // AdapterPort::Take(), when not even the first was. On the worker.
   absl::Status TakeRest();
-  // What a step that was taken ahead did, if it is the turn of the first of
-  // `orders` to be told and the others are what followed it. On the worker.
-  std::optional<port::StepReport> Recall(const Orders& orders);
   // Says in the answer to the one in whose wake they were taken what all did.
   // They are told no sooner than by calls of their own: the answer may be lost.
   // On the worker.

@@ -180,6 +180,7 @@ SimHost::~SimHost() = default;
 
 void SimHost::Start() {
   ++life_;
+  shim_.Forget();
   view_ = std::nullopt;
   worker_ = std::make_unique<SimWorker>(*this);
   mailbox_ = std::make_unique<Mailbox<agent::Message>>(kMailboxMax);

@@ -1,5 +1,8 @@
 #include "tests/sim/sim_shim.h"
 
+#include <utility>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 
 namespace baton::sim {
@@ -65,7 +68,8 @@ void SimShim::Reboot(agent::core::Image image) {
   saved_generation_ = 0;
   vgpu_missing_ = vgpu_lost_ = unconfirmed_ = false;
   records_.clear();
-  ahead_.clear();
+  run_ = {};
+  told_.clear();
   last_ = Step::kInspect;
   SetLuids();
 }
@@ -84,27 +88,57 @@ void SimShim::Repair() {
   Reboot(image_.value_or(agent::core::Image{}));
 }
 
+// What the agent's client and the shim's service make of it.
 Outcome SimShim::Run(const ShimStep& step) {
-  if (!ahead_.empty() && ahead_.front().first == step.step) {
-    Outcome outcome = std::move(ahead_.front().second);
-    ahead_.pop_front();
+  if (!told_.empty() && told_.front().step == step.step &&
+      told_.front().attempt == step.attempt) {
+    Outcome outcome = std::move(told_.front().outcome);
+    told_.pop_front();
     return outcome;
   }
-  ahead_.clear();
-  Outcome outcome = RunOne(step);
-  if (outcome.record.code != absl::StatusCode::kOk) return outcome;
+  told_.clear();
+  std::vector<ShimStep> orders = {step};
   for (const agent::core::NextStep& next : step.ahead) {
-    const Outcome taken =
-        RunOne({next.step, step.attempt, next.deadline, next.image, {}});
-    ahead_.emplace_back(next.step, taken);
-    if (taken.record.code != absl::StatusCode::kOk) break;
+    orders.push_back({next.step, step.attempt, next.deadline, next.image, {}});
+  }
+  Outcome outcome = Take(orders);
+  if (std::exchange(answer_lost_, false)) {
+    return Fail(step, StepFault::kAnswerLost);
+  }
+  if (step.ahead.empty()) return outcome;
+  // All but the last, by whose call the shim knows that they were heard.
+  for (size_t at = run_.told; at + 1 < run_.reports.size(); ++at) {
+    told_.push_back({step.attempt, run_.orders[at].step, run_.reports[at]});
   }
   return outcome;
 }
 
-Outcome SimShim::RunOne(const ShimStep& step) {
+Outcome SimShim::Take(const std::vector<ShimStep>& orders) {
+  if (run_.orders.size() > 1) {
+    if (const Outcome* known = port::Recall(run_, orders)) {
+      Outcome outcome = *known;
+      if (outcome.record.code != absl::StatusCode::kOk) run_ = {};
+      return outcome;
+    }
+  }
+  run_ = {.orders = orders, .told = 1};
+  for (const ShimStep& order : orders) {
+    Outcome outcome = TakeOne(order);
+    if (outcome.trial == Trial::kNoAnswer) run_ = {};  // it died
+    if (outcome.trial != Trial::kTried && run_.reports.empty()) return outcome;
+    if (outcome.trial != Trial::kTried) break;
+    run_.reports.push_back(std::move(outcome));
+    if (run_.reports.back().record.code != absl::StatusCode::kOk) break;
+  }
+  return run_.reports.front();
+}
+
+Outcome SimShim::TakeOne(const ShimStep& step) {
   const StepFault fault = draw_(step.step);
-  if (fault == StepFault::kNobodyThere) return Fail(step, fault);
+  if (fault == StepFault::kNobodyThere) {
+    answer_lost_ = true;
+    return Fail(step, fault);
+  }
   if (!Allowed(step.step)) {
     const auto recorded = records_.find(step.step);
     const bool repeat = recorded != records_.end() && last_ == step.step &&
@@ -139,7 +173,7 @@ Outcome SimShim::RunOne(const ShimStep& step) {
   Outcome outcome = records_[step.step] = Carry(step);
   took_ += kStepTime;
   outcome.record.elapsed = kStepTime;
-  if (fault == StepFault::kAnswerLost) return Fail(step, fault);
+  answer_lost_ = answer_lost_ || fault == StepFault::kAnswerLost;
   return outcome;
 }
 

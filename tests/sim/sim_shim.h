@@ -8,10 +8,12 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "agent/ports.h"
+#include "driver-shim/port/ordered_run.h"
 #include "tests/sim/fault.h"
 
 namespace baton::sim {
@@ -29,6 +31,8 @@ class SimShim final : public agent::Shim {
                                        agent::Depth depth) override;
   agent::core::Outcome Run(const agent::ShimStep& step) override;
 
+  // What the agent's process knew is gone.
+  void Forget() { told_.clear(); }
   // The host goes down and comes up with the driver `image`: other vGPUs, and
   // nothing of what was saved.
   void Reboot(agent::core::Image image);
@@ -56,7 +60,16 @@ class SimShim final : public agent::Shim {
   using State = agent::core::AdapterState;
   using Step = agent::core::Step;
 
-  agent::core::Outcome RunOne(const agent::ShimStep& step);
+  struct Told {
+    uint64_t attempt = 0;
+    Step step = Step::kInspect;
+    agent::core::Outcome outcome = {};
+  };
+
+  // Takes the first, and the others in its wake, unless it was taken so.
+  // Returns what the first did.
+  agent::core::Outcome Take(const std::vector<agent::ShimStep>& orders);
+  agent::core::Outcome TakeOne(const agent::ShimStep& step);
   agent::core::Outcome Carry(const agent::ShimStep& step);
   void CarryCancel();
   void CarryUnload(const agent::ShimStep& step);
@@ -88,7 +101,12 @@ class SimShim final : public agent::Shim {
 
   std::map<Step, agent::core::Outcome> records_ = {};
   Step last_ = Step::kInspect;  // that succeeded
-  std::deque<std::pair<Step, agent::core::Outcome>> ahead_ = {};
+
+  // What was ordered at once, as the shim remembers it, and what the agent was
+  // told of it in one answer.
+  port::RunOf<agent::ShimStep, agent::core::Outcome> run_ = {};
+  std::deque<Told> told_ = {};
+  bool answer_lost_ = false;
 };
 
 }  // namespace baton::sim
