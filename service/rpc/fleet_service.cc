@@ -69,8 +69,9 @@ class HostView final : public WatchView<v1::WatchHostsResponse> {
     keys.insert(changes.seen_hosts.begin(), changes.seen_hosts.end());
   }
 
-  Filled Fill(const core::Fleet& fleet, std::set<std::string>& keys,
-              v1::WatchHostsResponse& response) override {
+  absl::StatusOr<Filled> Fill(const core::Fleet& fleet,
+                              std::set<std::string>& keys,
+                              v1::WatchHostsResponse& response) override {
     response.set_revision(fleet.revision);
     size_t bytes = 0;
     while (!keys.empty() && bytes < kWatchBytesMax) {
