@@ -347,6 +347,30 @@ TEST(AppTest, RolloutViews) {
             "ListAuditRecords {resource: \"rollouts/r1\"}");
 }
 
+TEST(AppTest, DeletesARollout) {
+  TestRun run;
+  EXPECT_EQ(run.Run({"rollout", "delete", "r1"}).out,
+            "rollout r1 is forgotten\n");
+  EXPECT_EQ(run.service().last_request_id(),
+            "0000000000000abc0000000000000abc");
+  const Ran unknown = run.Run({"rollout", "delete", "rollouts/none"});
+  EXPECT_EQ(unknown.code, 3);
+  EXPECT_EQ(run.service().calls(),
+            (Calls{"DeleteRollout {name: \"rollouts/r1\"}",
+                   "DeleteRollout {name: \"rollouts/none\"}"}));
+  EXPECT_EQ(run.Run({"rollout", "delete"}).code, 2);
+
+  run.service().FailWith(ErrorWithReason(absl::StatusCode::kFailedPrecondition,
+                                         "HOST_QUARANTINED", "m"));
+  const Ran refused = run.Run({"rollout", "delete", "r1"});
+  EXPECT_EQ(refused.code, 4);
+  EXPECT_EQ(refused.err,
+            "error: m [HOST_QUARANTINED]\n"
+            "hint: look at what is kept of it with baton update get r1/HOST "
+            "--capsule; once it is well: baton host quarantine HOST --lift "
+            "--reason TEXT\n");
+}
+
 // Nothing else made room on the service's disk.
 TEST(AppTest, DeletesADriver) {
   TestRun run;

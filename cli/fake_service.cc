@@ -172,6 +172,15 @@ class FakeService::Rollouts final : public v1::RolloutService::Service {
   BATON_FAKE_VERB(ApproveRollout, v1::ROLLOUT_STATE_RUNNING)
 #undef BATON_FAKE_VERB
 
+  grpc::Status DeleteRollout(grpc::ServerContext* context,
+                             const v1::DeleteRolloutRequest* request,
+                             v1::DeleteRolloutResponse*) override {
+    if (auto s = fake_.Note(*context, "DeleteRollout", *request); !s.ok()) {
+      return s;
+    }
+    return Known(request->name());
+  }
+
 #define BATON_FAKE_STOP(Verb, after)                                       \
   grpc::Status Verb(grpc::ServerContext* context,                          \
                     const v1::Verb##Request* request,                      \

@@ -140,6 +140,19 @@ TEST(WatchTest, AnUnknownRolloutIsAnErrorAtOnce) {
             "hint: see baton rollout list\n");
 }
 
+TEST(WatchTest, ARolloutThatIsDeletedEndsIt) {
+  TestRun run;
+  run.service().ScriptWatches(
+      {{.messages = {Later(v1::ROLLOUT_STATE_PLANNED)},
+        .end = ErrorWithReason(absl::StatusCode::kNotFound, "ROLLOUT_DELETED",
+                               "it was deleted")}});
+  const Ran ran = run.Run(kWatch);
+  EXPECT_EQ(ran.code, 3);
+  EXPECT_EQ(ran.err,
+            "error: it was deleted [ROLLOUT_DELETED]\n"
+            "hint: see baton audit list --resource rollouts/r1\n");
+}
+
 TEST(WatchTest, TimeoutWhileConnectedSaysThatItGoesOn) {
   TestRun run;
   run.service().ScriptWatches(
