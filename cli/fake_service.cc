@@ -60,6 +60,24 @@ class FakeService::Fleet final : public v1::FleetService::Service {
     return Find(request->name(), response->mutable_host());
   }
 
+  grpc::Status UpdateHost(grpc::ServerContext* context,
+                          const v1::UpdateHostRequest* request,
+                          v1::UpdateHostResponse* response) override {
+    if (auto s = fake_.Note(*context, "UpdateHost", *request); !s.ok()) {
+      return s;
+    }
+    grpc::Status found = Find(request->name(), response->mutable_host());
+    v1::Host& host = *response->mutable_host();
+    for (const auto& [key, value] : host.operator_labels()) {
+      host.mutable_labels()->erase(key);
+    }
+    *host.mutable_operator_labels() = request->operator_labels();
+    for (const auto& [key, value] : request->operator_labels()) {
+      (*host.mutable_labels())[key] = value;
+    }
+    return found;
+  }
+
   grpc::Status CordonHost(grpc::ServerContext* context,
                           const v1::CordonHostRequest* request,
                           v1::CordonHostResponse* response) override {
