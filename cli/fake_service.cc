@@ -34,7 +34,24 @@ v1::Rollout RolloutIn(const std::string& name, v1::RolloutState state) {
   return rollout;
 }
 
+// The first of `scripts`, which it leaves.
+template <typename Script>
+Script TakeFirst(std::vector<Script>& scripts) {
+  if (scripts.empty()) return {.end = absl::UnavailableError("no script")};
+  Script first = scripts.front();
+  scripts.erase(scripts.begin());
+  return first;
+}
+
 }  // namespace
+
+template <typename Script, typename Response>
+grpc::Status FakeService::Play(const Script& script,
+                               grpc::ServerWriter<Response>& writer) {
+  for (const Response& message : script.messages) writer.Write(message);
+  if (script.then == Then::kStayOpen) StayOpen();
+  return ToGrpc(script.end);
+}
 
 // Two hosts a page.
 class FakeService::Fleet final : public v1::FleetService::Service {
@@ -140,6 +157,15 @@ class FakeService::Fleet final : public v1::FleetService::Service {
     }
     *response = Sample<v1::ListHistoryResponse>("history.txtpb");
     return grpc::Status::OK;
+  }
+
+  grpc::Status WatchHosts(
+      grpc::ServerContext* context, const v1::WatchHostsRequest* request,
+      grpc::ServerWriter<v1::WatchHostsResponse>* writer) override {
+    if (auto s = fake_.Note(*context, "WatchHosts", *request); !s.ok()) {
+      return s;
+    }
+    return fake_.Play(fake_.NextHosts(), *writer);
   }
 
   grpc::Status ExplainHost(grpc::ServerContext* context,
@@ -291,12 +317,7 @@ class FakeService::Rollouts final : public v1::RolloutService::Service {
     if (auto s = fake_.Note(*context, "WatchRollout", *request); !s.ok()) {
       return s;
     }
-    const WatchScript script = fake_.NextWatch();
-    for (const v1::WatchRolloutResponse& message : script.messages) {
-      writer->Write(message);
-    }
-    if (script.then == WatchScript::Then::kStayOpen) fake_.StayOpen();
-    return ToGrpc(script.end);
+    return fake_.Play(fake_.NextWatch(), *writer);
   }
 
  private:
@@ -410,6 +431,11 @@ void FakeService::ScriptWatches(std::vector<WatchScript> scripts) {
   watches_ = std::move(scripts);
 }
 
+void FakeService::ScriptHosts(std::vector<HostsScript> scripts) {
+  MutexLock lock(mu_);
+  hosts_ = std::move(scripts);
+}
+
 std::vector<std::string> FakeService::calls() {
   MutexLock lock(mu_);
   return calls_;
@@ -447,10 +473,12 @@ grpc::Status FakeService::Note(const grpc::ServerContext& context,
 
 FakeService::WatchScript FakeService::NextWatch() {
   MutexLock lock(mu_);
-  if (watches_.empty()) return {.end = absl::UnavailableError("no script")};
-  WatchScript next = watches_.front();
-  watches_.erase(watches_.begin());
-  return next;
+  return TakeFirst(watches_);
+}
+
+FakeService::HostsScript FakeService::NextHosts() {
+  MutexLock lock(mu_);
+  return TakeFirst(hosts_);
 }
 
 void FakeService::StayOpen() {

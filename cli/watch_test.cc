@@ -15,7 +15,7 @@ namespace baton::cli {
 namespace {
 
 using Script = FakeService::WatchScript;
-using Then = Script::Then;
+using Then = FakeService::Then;
 
 constexpr char kTime[] = "2024-05-17T09:32:12Z ";
 

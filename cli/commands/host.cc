@@ -12,6 +12,7 @@
 #include "cli/commands/verbs.h"
 #include "cli/names.h"
 #include "cli/render/words.h"
+#include "cli/watch_hosts.h"
 
 namespace baton::cli {
 namespace {
@@ -66,6 +67,10 @@ absl::StatusOr<ExitCode> Get(const Arguments& arguments, Session& session) {
   session.Show(response.host(), HostText(response.host(), session.look()),
                ShortName(response.host().name()) + "\n");
   return ExitCode::kOk;
+}
+
+absl::StatusOr<ExitCode> Watch(const Arguments& arguments, Session& session) {
+  return WatchHosts(arguments.selector, session);
 }
 
 absl::StatusOr<ExitCode> Cordon(const Arguments& arguments, Session& session) {
@@ -214,6 +219,10 @@ void AddHostCommands(CLI::App& app, Action& action) {
       ->add_option("--selector,-l", arguments.selector,
                    "Label selector, e.g. \"zone=a,tier!=gold\"");
   verbs.AddNamed("get", "Show one host", Get);
+  verbs.Add("watch", "Follow hosts, a line a change, until Ctrl-C", Watch)
+      ->add_option("--selector,-l", arguments.selector,
+                   "As list takes it; a host that matches no longer is shown "
+                   "once more");
   verbs.AddReasoned("cordon", "Keep rollouts away; what is in flight goes on",
                     Cordon);
   verbs.AddNamed("uncordon", "Let rollouts at it again", Uncordon);

@@ -123,6 +123,18 @@ std::string LabelsText(const v1::Host& host) {
   return Printable(absl::StrJoin(labels, ",", absl::PairFormatter("=")));
 }
 
+std::string HostLine(const v1::Host& host) {
+  std::string line = absl::StrCat(Word(host.state()), " ", DriversOf(host));
+  if (!host.rollout().empty()) {
+    absl::StrAppend(&line, " rollout ", ShortName(host.rollout()));
+  }
+  if (host.has_cordon()) absl::StrAppend(&line, " cordoned ", CordonText(host));
+  if (!host.state_message().empty()) {
+    absl::StrAppend(&line, " ", host.state_message());
+  }
+  return Printable(line);
+}
+
 std::string HostText(const v1::Host& host, const Look& look) {
   Table facts({});
   facts.Add({"host", {ShortName(host.name()), Ink::kBold}});
