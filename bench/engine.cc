@@ -395,6 +395,19 @@ void Bench::Run() {
       PercentileOf(calls, 100), load);
 }
 
+// Deletes the rollout; returns how long nobody else was answered.
+absl::Duration Delete(FleetLoop& loop) {
+  const Clock& clock = RealClock();
+  const absl::Duration start = clock.Monotonic();
+  CHECK(loop.Post("alice", core::DeleteRollout{kRollout},
+                  [](const absl::Status& status, const core::Fleet&) {
+                    CHECK(status.ok());
+                  })
+            .ok());
+  CHECK(loop.RunOnce(absl::ZeroDuration()).ok());
+  return clock.Monotonic() - start;
+}
+
 // Opens a store, as a service does that starts, up to its first commit.
 void Open(const std::string& path) {
   const Clock& clock = RealClock();
@@ -407,12 +420,13 @@ void Open(const std::string& path) {
   const absl::Duration opened = clock.Monotonic() - start;
   const size_t hosts = (*loop)->fleet().hosts.size();
   const int64_t grown = ResidentBytes() - resident;
+  const absl::Duration deleted = Delete(**loop);
   std::printf(
       "{\"opened_hosts\": %zu, \"open_ms\": %.0f, \"bytes_per_host\": %lld, "
-      "\"load\": %.1f}\n",
+      "\"delete_ms\": %.0f, \"load\": %.1f}\n",
       hosts, absl::ToDoubleMilliseconds(opened),
       static_cast<long long>(grown / static_cast<int64_t>(hosts)),
-      LoadAverage());
+      absl::ToDoubleMilliseconds(deleted), LoadAverage());
 }
 
 // Runs this program again with `argument`, and returns what it printed.
@@ -477,6 +491,8 @@ void RunAll(int small, int large) {
   Judge("an operator's call, p99", NumberIn(many, "call_p99_ms"), 50, "ms");
   Judge("from start to the first answer", NumberIn(opened, "open_ms") / 1000, 5,
         "s");
+  Judge("deletion of the large rollout", NumberIn(opened, "delete_ms") / 1000,
+        1, "s");
 }
 
 int Main(int argc, char** argv) {

@@ -122,6 +122,49 @@ TEST(AppTest, HostVerbs) {
                    "UncordonHost {name: \"hosts/host-2\"}"}));
 }
 
+TEST(AppTest, LabelsAHost) {
+  TestRun run;
+  const Ran set = run.Run(
+      {"host", "label", "host-1", "tier=gold", "zone=b=c", "old-", "-q"});
+  EXPECT_EQ(set.code, 0) << set.err;
+  const Ran removed = run.Run({"host", "label", "host-1", "zone-"});
+  EXPECT_EQ(removed.out, "host host-1 has labels rack=r1,zone=a\n");
+  EXPECT_EQ(removed.err,
+            "note: the host's agent says zone, which is not removed here\n");
+  const std::vector<std::string> calls = run.service().calls();
+  ASSERT_EQ(calls.size(), 4u);
+  EXPECT_EQ(calls[0], "GetHost {name: \"hosts/host-1\"}");
+  // Maps have no order.
+  for (const char* part :
+       {"UpdateHost {name: \"hosts/host-1\"",
+        "operator_labels { key: \"tier\" value: \"gold\" }",
+        "operator_labels { key: \"zone\" value: \"b=c\" }", "etag: \"e1\"}"}) {
+    EXPECT_NE(calls[1].find(part), std::string::npos) << calls[1];
+  }
+  EXPECT_EQ(calls[3], "UpdateHost {name: \"hosts/host-1\" etag: \"e1\"}");
+  EXPECT_EQ(run.service().last_request_id(),
+            "0000000000000abc0000000000000abc");
+}
+
+TEST(AppTest, KeepsTheOtherLabelsOfAHost) {
+  TestRun run;
+  EXPECT_EQ(run.Run({"host", "label", "host-3", "tier=gold"}).out,
+            "host host-3 has labels owner=ana,tier=gold\n");
+  EXPECT_EQ(run.Run({"host", "label", "host-3", "owner-"}).err, "");
+  EXPECT_EQ(run.service().calls().back(),
+            "UpdateHost {name: \"hosts/host-3\"}");
+}
+
+TEST(AppTest, LabelsThatAreNoneAreNotAskedFor) {
+  for (const char* word : {"tier", "=gold", "-", ""}) {
+    TestRun run;
+    const Ran ran = run.Run({"host", "label", "host-1", word});
+    EXPECT_EQ(ran.code, 2) << word << ran.err;
+    EXPECT_EQ(run.service().calls(), Calls());
+  }
+  EXPECT_EQ(TestRun().Run({"host", "label", "host-1"}).code, 2);
+}
+
 TEST(AppTest, RolloutFlow) {
   TestRun run;
   const std::string create =
@@ -345,6 +388,30 @@ TEST(AppTest, RolloutViews) {
             ReadTestdata("audit_table.golden"));
   EXPECT_EQ(run.service().calls().back(),
             "ListAuditRecords {resource: \"rollouts/r1\"}");
+}
+
+TEST(AppTest, DeletesARollout) {
+  TestRun run;
+  EXPECT_EQ(run.Run({"rollout", "delete", "r1"}).out,
+            "rollout r1 is forgotten\n");
+  EXPECT_EQ(run.service().last_request_id(),
+            "0000000000000abc0000000000000abc");
+  const Ran unknown = run.Run({"rollout", "delete", "rollouts/none"});
+  EXPECT_EQ(unknown.code, 3);
+  EXPECT_EQ(run.service().calls(),
+            (Calls{"DeleteRollout {name: \"rollouts/r1\"}",
+                   "DeleteRollout {name: \"rollouts/none\"}"}));
+  EXPECT_EQ(run.Run({"rollout", "delete"}).code, 2);
+
+  run.service().FailWith(ErrorWithReason(absl::StatusCode::kFailedPrecondition,
+                                         "HOST_QUARANTINED", "m"));
+  const Ran refused = run.Run({"rollout", "delete", "r1"});
+  EXPECT_EQ(refused.code, 4);
+  EXPECT_EQ(refused.err,
+            "error: m [HOST_QUARANTINED]\n"
+            "hint: look at what is kept of it with baton update get r1/HOST "
+            "--capsule; once it is well: baton host quarantine HOST --lift "
+            "--reason TEXT\n");
 }
 
 // Nothing else made room on the service's disk.

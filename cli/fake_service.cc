@@ -34,7 +34,24 @@ v1::Rollout RolloutIn(const std::string& name, v1::RolloutState state) {
   return rollout;
 }
 
+// The first of `scripts`, which it leaves.
+template <typename Script>
+Script TakeFirst(std::vector<Script>& scripts) {
+  if (scripts.empty()) return {.end = absl::UnavailableError("no script")};
+  Script first = scripts.front();
+  scripts.erase(scripts.begin());
+  return first;
+}
+
 }  // namespace
+
+template <typename Script, typename Response>
+grpc::Status FakeService::Play(const Script& script,
+                               grpc::ServerWriter<Response>& writer) {
+  for (const Response& message : script.messages) writer.Write(message);
+  if (script.then == Then::kStayOpen) StayOpen();
+  return ToGrpc(script.end);
+}
 
 // Two hosts a page.
 class FakeService::Fleet final : public v1::FleetService::Service {
@@ -58,6 +75,24 @@ class FakeService::Fleet final : public v1::FleetService::Service {
                        v1::GetHostResponse* response) override {
     if (auto s = fake_.Note(*context, "GetHost", *request); !s.ok()) return s;
     return Find(request->name(), response->mutable_host());
+  }
+
+  grpc::Status UpdateHost(grpc::ServerContext* context,
+                          const v1::UpdateHostRequest* request,
+                          v1::UpdateHostResponse* response) override {
+    if (auto s = fake_.Note(*context, "UpdateHost", *request); !s.ok()) {
+      return s;
+    }
+    grpc::Status found = Find(request->name(), response->mutable_host());
+    v1::Host& host = *response->mutable_host();
+    for (const auto& [key, value] : host.operator_labels()) {
+      host.mutable_labels()->erase(key);
+    }
+    *host.mutable_operator_labels() = request->operator_labels();
+    for (const auto& [key, value] : request->operator_labels()) {
+      (*host.mutable_labels())[key] = value;
+    }
+    return found;
   }
 
   grpc::Status CordonHost(grpc::ServerContext* context,
@@ -124,6 +159,15 @@ class FakeService::Fleet final : public v1::FleetService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status WatchHosts(
+      grpc::ServerContext* context, const v1::WatchHostsRequest* request,
+      grpc::ServerWriter<v1::WatchHostsResponse>* writer) override {
+    if (auto s = fake_.Note(*context, "WatchHosts", *request); !s.ok()) {
+      return s;
+    }
+    return fake_.Play(fake_.NextHosts(), *writer);
+  }
+
   grpc::Status ExplainHost(grpc::ServerContext* context,
                            const v1::ExplainHostRequest* request,
                            v1::ExplainHostResponse* response) override {
@@ -171,6 +215,15 @@ class FakeService::Rollouts final : public v1::RolloutService::Service {
   BATON_FAKE_VERB(ResumeRollout, v1::ROLLOUT_STATE_RUNNING)
   BATON_FAKE_VERB(ApproveRollout, v1::ROLLOUT_STATE_RUNNING)
 #undef BATON_FAKE_VERB
+
+  grpc::Status DeleteRollout(grpc::ServerContext* context,
+                             const v1::DeleteRolloutRequest* request,
+                             v1::DeleteRolloutResponse*) override {
+    if (auto s = fake_.Note(*context, "DeleteRollout", *request); !s.ok()) {
+      return s;
+    }
+    return Known(request->name());
+  }
 
 #define BATON_FAKE_STOP(Verb, after)                                       \
   grpc::Status Verb(grpc::ServerContext* context,                          \
@@ -264,12 +317,7 @@ class FakeService::Rollouts final : public v1::RolloutService::Service {
     if (auto s = fake_.Note(*context, "WatchRollout", *request); !s.ok()) {
       return s;
     }
-    const WatchScript script = fake_.NextWatch();
-    for (const v1::WatchRolloutResponse& message : script.messages) {
-      writer->Write(message);
-    }
-    if (script.then == WatchScript::Then::kStayOpen) fake_.StayOpen();
-    return ToGrpc(script.end);
+    return fake_.Play(fake_.NextWatch(), *writer);
   }
 
  private:
@@ -383,6 +431,11 @@ void FakeService::ScriptWatches(std::vector<WatchScript> scripts) {
   watches_ = std::move(scripts);
 }
 
+void FakeService::ScriptHosts(std::vector<HostsScript> scripts) {
+  MutexLock lock(mu_);
+  hosts_ = std::move(scripts);
+}
+
 std::vector<std::string> FakeService::calls() {
   MutexLock lock(mu_);
   return calls_;
@@ -420,10 +473,12 @@ grpc::Status FakeService::Note(const grpc::ServerContext& context,
 
 FakeService::WatchScript FakeService::NextWatch() {
   MutexLock lock(mu_);
-  if (watches_.empty()) return {.end = absl::UnavailableError("no script")};
-  WatchScript next = watches_.front();
-  watches_.erase(watches_.begin());
-  return next;
+  return TakeFirst(watches_);
+}
+
+FakeService::HostsScript FakeService::NextHosts() {
+  MutexLock lock(mu_);
+  return TakeFirst(hosts_);
 }
 
 void FakeService::StayOpen() {

@@ -22,11 +22,19 @@ namespace baton::cli {
 // was asked, fails when told to. Any thread; no port.
 class FakeService {
  public:
+  // What a stream does once its messages are sent.
+  enum class Then { kEnd, kStayOpen };
   // One WatchRollout call, as scripted.
   struct WatchScript {
     std::vector<v1::WatchRolloutResponse> messages = {};
     absl::Status end = absl::OkStatus();
-    enum class Then { kEnd, kStayOpen } then = Then::kEnd;
+    Then then = Then::kEnd;
+  };
+  // One WatchHosts call. GCC 12 does not survive one template for both.
+  struct HostsScript {
+    std::vector<v1::WatchHostsResponse> messages = {};
+    absl::Status end = absl::OkStatus();
+    Then then = Then::kEnd;
   };
 
   FakeService();
@@ -41,6 +49,8 @@ class FakeService {
   // What the next WatchRollout calls do, in order. Once none is left they
   // end with UNAVAILABLE.
   void ScriptWatches(std::vector<WatchScript> scripts) ABSL_LOCKS_EXCLUDED(mu_);
+  // The same for WatchHosts.
+  void ScriptHosts(std::vector<HostsScript> scripts) ABSL_LOCKS_EXCLUDED(mu_);
 
   // The calls so far, "Method {request}" with the request as one-line text and
   // without its request_id.
@@ -62,6 +72,10 @@ class FakeService {
                     const google::protobuf::Message& request)
       ABSL_LOCKS_EXCLUDED(mu_);
   WatchScript NextWatch() ABSL_LOCKS_EXCLUDED(mu_);
+  HostsScript NextHosts() ABSL_LOCKS_EXCLUDED(mu_);
+  template <typename Script, typename Response>
+  grpc::Status Play(const Script& script, grpc::ServerWriter<Response>& writer)
+      ABSL_LOCKS_EXCLUDED(mu_);
   void StayOpen() ABSL_LOCKS_EXCLUDED(mu_);
   void Keep(std::string bytes) ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -69,6 +83,7 @@ class FakeService {
   CondVar changed_;
   absl::Status fail_with_ ABSL_GUARDED_BY(mu_);
   std::vector<WatchScript> watches_ ABSL_GUARDED_BY(mu_);
+  std::vector<HostsScript> hosts_ ABSL_GUARDED_BY(mu_);
   std::vector<std::string> calls_ ABSL_GUARDED_BY(mu_);
   std::string user_ ABSL_GUARDED_BY(mu_);
   std::string request_id_ ABSL_GUARDED_BY(mu_);

@@ -49,7 +49,18 @@ constexpr Hint kHints[] = {
      "mend what the message says first, then repeat; a driver that is not "
      "known "
      "is stored with $B driver push FILE"},
+    {"ROLLBACK_EXISTS",
+     "see $B rollout get $N, which names it; $B rollout delete forgets it once "
+     "it has ended"},
+    {"ROLLBACK_STARTED",
+     "see $B rollout get $N, which names what takes it back"},
+    {"HOST_QUARANTINED",
+     "look at what is kept of it with $B update get $N/HOST --capsule; once it "
+     "is well: $B host quarantine HOST --lift --reason TEXT"},
+    {"TOO_MANY_ROLLOUTS",
+     "$B rollout delete NAME forgets one that has ended; see $B rollout list"},
     {"ROLLOUT_NOT_FOUND", "see $B rollout list"},
+    {"ROLLOUT_DELETED", "see $B audit list --resource rollouts/$N"},
     {"ROLLOUT_EXISTS", "choose another name, or see $B rollout get $N"},
     {"ROLLOUT_FINISHED", "it has ended; see $B rollout get $N --updates"},
     {"ROLLOUT_NOT_PLANNED", "plan it first: $B rollout plan $N"},

@@ -24,6 +24,14 @@ TEST(HintsTest, SayWhatToTypeNext) {
             "--accept-failures, or baton rollout abort r1 --reason TEXT");
 }
 
+TEST(HintsTest, SayWhatMakesRoom) {
+  EXPECT_EQ(
+      HintFor(Error(absl::StatusCode::kResourceExhausted, "TOO_MANY_ROLLOUTS"),
+              {"baton", "rollouts/r1"}),
+      "baton rollout delete NAME forgets one that has ended; see baton "
+      "rollout list");
+}
+
 TEST(HintsTest, AReasonWithoutOneGetsThatOfItsCode) {
   EXPECT_EQ(HintFor(Error(absl::StatusCode::kFailedPrecondition, "NEW_REASON"),
                     kContext),

@@ -45,6 +45,14 @@ void Session::Show(const google::protobuf::Message& message,
   out().flush();
 }
 
+void Session::ShowMessage(const google::protobuf::Message& message) {
+  if (settings_.output == Output::kJson) {
+    out() << JsonLine(message) << std::endl;
+  } else if (settings_.output == Output::kYaml) {
+    out() << "---\n" << Yaml(message) << std::flush;
+  }
+}
+
 void Session::Say(const std::string& line) {
   if (!settings_.quiet) err() << line << std::endl;
 }

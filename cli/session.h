@@ -144,6 +144,15 @@ class Session {
   void Show(const google::protobuf::Message& message, const std::string& text,
             const std::string& names);
 
+  // Whether results are for people: a table, and not a tree.
+  bool IsForPeople() const {
+    return settings_.output == Output::kTable ||
+           settings_.output == Output::kWide;
+  }
+
+  // Writes one message of a stream for programs, if they are to have it.
+  void ShowMessage(const google::protobuf::Message& message);
+
   // Writes a line for people to stderr, unless --quiet.
   void Say(const std::string& line);
 

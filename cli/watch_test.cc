@@ -15,7 +15,7 @@ namespace baton::cli {
 namespace {
 
 using Script = FakeService::WatchScript;
-using Then = Script::Then;
+using Then = FakeService::Then;
 
 constexpr char kTime[] = "2024-05-17T09:32:12Z ";
 
@@ -138,6 +138,19 @@ TEST(WatchTest, AnUnknownRolloutIsAnErrorAtOnce) {
   EXPECT_EQ(ran.err,
             "error: not known [ROLLOUT_NOT_FOUND]\n"
             "hint: see baton rollout list\n");
+}
+
+TEST(WatchTest, ARolloutThatIsDeletedEndsIt) {
+  TestRun run;
+  run.service().ScriptWatches(
+      {{.messages = {Later(v1::ROLLOUT_STATE_PLANNED)},
+        .end = ErrorWithReason(absl::StatusCode::kNotFound, "ROLLOUT_DELETED",
+                               "it was deleted")}});
+  const Ran ran = run.Run(kWatch);
+  EXPECT_EQ(ran.code, 3);
+  EXPECT_EQ(ran.err,
+            "error: it was deleted [ROLLOUT_DELETED]\n"
+            "hint: see baton audit list --resource rollouts/r1\n");
 }
 
 TEST(WatchTest, TimeoutWhileConnectedSaysThatItGoesOn) {

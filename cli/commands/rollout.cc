@@ -142,6 +142,20 @@ absl::StatusOr<ExitCode> Approve(const Arguments& arguments, Session& session) {
   return ExitCode::kOk;
 }
 
+absl::StatusOr<ExitCode> Delete(const Arguments& arguments, Session& session) {
+  ASSIGN_OR_RETURN(const auto request,
+                   Change<v1::DeleteRolloutRequest>(arguments, session));
+  ASSIGN_OR_RETURN(
+      const v1::DeleteRolloutResponse response,
+      session.Call(session.Stub<Rollouts>(),
+                   &Rollouts::StubInterface::DeleteRollout, request));
+  session.Show(
+      response,
+      absl::StrCat("rollout ", ShortName(request.name()), " is forgotten\n"),
+      "");
+  return ExitCode::kOk;
+}
+
 absl::StatusOr<ExitCode> List(const Arguments&, Session& session) {
   ASSIGN_OR_RETURN(const v1::ListRolloutsResponse rollouts,
                    session.CallAllPages(session.Stub<Rollouts>(),
@@ -252,6 +266,8 @@ void AddRolloutCommands(CLI::App& app, Action& action) {
       ->add_flag("--accept-failures", arguments.accept_failures,
                  "Count failures anew from here");
   AddStops(verbs);
+  verbs.AddNamed("delete", "Forget one that has ended, or never started",
+                 Delete);
   verbs.Add("list", "List rollouts", List);
   CLI::App* get = verbs.AddNamed("get", "Show one rollout", Get);
   CLI::Option* updates =

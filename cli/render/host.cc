@@ -41,13 +41,6 @@ int VgpusOf(const v1::Host& host) {
   return count;
 }
 
-std::string LabelsOf(const v1::Host& host) {
-  // The wire's map has no order of its own.
-  const std::set<std::pair<std::string, std::string>> labels(
-      host.labels().begin(), host.labels().end());
-  return absl::StrJoin(labels, ",", absl::PairFormatter("="));
-}
-
 std::string CordonText(const v1::Host& host) {
   if (!host.has_cordon()) return "";
   return absl::StrCat("by ", host.cordon().by(), ": ", host.cordon().reason());
@@ -68,7 +61,7 @@ std::vector<Cell> Row(const v1::Host& host, const Look& look) {
       ShortName(host.rollout()), CordonText(host)};
   if (look.detail == Detail::kWide) {
     row.insert(row.end(), {ModelsOf(host), host.agent_version(),
-                           Text(host.last_heard_time()), LabelsOf(host),
+                           Text(host.last_heard_time()), LabelsText(host),
                            host.state_message()});
   }
   return row;
@@ -123,6 +116,25 @@ std::string HostTable(const v1::ListHostsResponse& hosts, const Look& look) {
   return table.ToString(look.colour);
 }
 
+std::string LabelsText(const v1::Host& host) {
+  // The wire's map has no order of its own.
+  const std::set<std::pair<std::string, std::string>> labels(
+      host.labels().begin(), host.labels().end());
+  return Printable(absl::StrJoin(labels, ",", absl::PairFormatter("=")));
+}
+
+std::string HostLine(const v1::Host& host) {
+  std::string line = absl::StrCat(Word(host.state()), " ", DriversOf(host));
+  if (!host.rollout().empty()) {
+    absl::StrAppend(&line, " rollout ", ShortName(host.rollout()));
+  }
+  if (host.has_cordon()) absl::StrAppend(&line, " cordoned ", CordonText(host));
+  if (!host.state_message().empty()) {
+    absl::StrAppend(&line, " ", host.state_message());
+  }
+  return Printable(line);
+}
+
 std::string HostText(const v1::Host& host, const Look& look) {
   Table facts({});
   facts.Add({"host", {ShortName(host.name()), Ink::kBold}});
@@ -130,7 +142,7 @@ std::string HostText(const v1::Host& host, const Look& look) {
   if (!host.state_message().empty()) {
     facts.Add({"because", host.state_message()});
   }
-  facts.Add({"labels", LabelsOf(host)});
+  facts.Add({"labels", LabelsText(host)});
   facts.Add({"cordon", CordonText(host)});
   facts.Add({"rollout", ShortName(host.rollout())});
   facts.Add({"attempts", absl::StrCat(host.attempt())});

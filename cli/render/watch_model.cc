@@ -59,10 +59,8 @@ std::vector<WatchChange> WatchModel::Fold(
 }
 
 std::string WatchLine(const WatchChange& change, absl::Time time) {
-  const std::string stamp =
-      absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
   return Printable(absl::StrCat(
-      stamp, " ", change.subject, " ", change.state, " ", change.step,
+      StampOf(time), " ", change.subject, " ", change.state, " ", change.step,
       change.message.empty() ? "" : " ", change.message));
 }
 

@@ -72,9 +72,11 @@ bool IsLonger(const google::protobuf::Duration& a,
 
 std::string Text(const google::protobuf::Timestamp& time) {
   if (time.seconds() == 0 && time.nanos() == 0) return "-";
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ",
-                          absl::FromUnixSeconds(time.seconds()),
-                          absl::UTCTimeZone());
+  return StampOf(absl::FromUnixSeconds(time.seconds()));
+}
+
+std::string StampOf(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
 }
 
 std::string BytesText(uint64_t bytes) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "baton/v1/fleet.pb.h"
 #include "baton/v1/rollout.pb.h"
 #include "baton/v1/update.pb.h"
@@ -33,6 +34,9 @@ bool IsLonger(const google::protobuf::Duration& a,
 
 // "2024-05-17T09:30:00Z"; "-" when `time` is the epoch.
 std::string Text(const google::protobuf::Timestamp& time);
+
+// The same of a time of ours.
+std::string StampOf(absl::Time time);
 
 // "512 B", "64 KiB", "1.5 MiB".
 std::string BytesText(uint64_t bytes);

@@ -2,11 +2,14 @@
 
 #include <type_traits>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "service/core/editor.h"
+#include "service/core/errors.h"
 #include "service/core/fingerprint.h"
+#include "service/core/names.h"
 
 namespace baton::core {
 namespace {
@@ -43,6 +46,35 @@ std::string FingerprintOf(const Body& body, const std::string& actor) {
   }
 }
 
+// The name of the rollout that a request is answered with, or with an update of
+// it; null: with neither.
+const std::string* RolloutNameOf(const DriverDeleted&) { return nullptr; }
+const std::string* RolloutNameOf(const DeleteRollout&) { return nullptr; }
+template <typename Body>
+const std::string* RolloutNameOf(const Body& body) {
+  if constexpr (requires { body.rollout; }) {
+    return &body.rollout;
+  } else if constexpr (requires { body.name; }) {
+    return &body.name;
+  } else {
+    return nullptr;
+  }
+}
+
+// Whether the answer of a repeat is about what the first one was about, and not
+// about another rollout that has the name by now.
+template <typename Body>
+absl::Status CheckStillThere(const Body& body, const Fleet& fleet) {
+  const std::string* name = RolloutNameOf(body);
+  if (name == nullptr) return absl::OkStatus();
+  const Rollout* rollout = FindRollout(fleet, *name);
+  const uint64_t done = fleet.requests.at(body.request_id).sequence;
+  if (rollout != nullptr && rollout->create_sequence <= done) {
+    return absl::OkStatus();
+  }
+  return RolloutDeletedError(*name);
+}
+
 template <typename Body>
 absl::Status Handle(const Body& body, Editor& editor) {
   if constexpr (requires { body.request_id; }) {
@@ -51,7 +83,9 @@ absl::Status Handle(const Body& body, Editor& editor) {
       ASSIGN_OR_RETURN(
           const Novelty novelty,
           CheckRequest(editor.fleet(), body.request_id, fingerprint));
-      if (novelty == Novelty::kRepeat) return absl::OkStatus();
+      if (novelty == Novelty::kRepeat) {
+        return CheckStillThere(body, editor.fleet());
+      }
       RETURN_IF_ERROR(On(body, editor));
       if (editor.changed()) editor.Record(body.request_id, fingerprint);
       return absl::OkStatus();
@@ -60,9 +94,22 @@ absl::Status Handle(const Body& body, Editor& editor) {
   return On(body, editor);
 }
 
+// Leaves out what changed of a rollout before it was deleted.
+void Forget(const std::string& rollout, Changes& changes) {
+  changes.started.erase(rollout);
+  std::erase_if(changes.updates,
+                [&](const auto& key) { return key.first == rollout; });
+  const std::string updates = UpdateName(rollout, "hosts/");
+  std::erase_if(changes.capsules, [&](const auto& capsule) {
+    return absl::StartsWith(capsule.first, updates);
+  });
+}
+
 }  // namespace
 
 void Changes::Merge(Changes other) {
+  for (const std::string& name : other.deleted) Forget(name, *this);
+  deleted.merge(other.deleted);
   hosts.merge(other.hosts);
   drivers.merge(other.drivers);
   rollouts.merge(other.rollouts);

@@ -26,6 +26,10 @@ struct Changes {
   std::set<std::pair<std::string, std::string>> updates = {};  // rollout, host
   std::set<std::string> requests = {};
   std::set<HistoryKey> history = {};
+  // Rollouts that were deleted, updates and capsules with them: that goes
+  // first, for another one of the same name may have been made since. They are
+  // among `rollouts` and `plans`, too.
+  std::set<std::string> deleted = {};
   // Rollouts whose updates were all made. They follow from the plan: they are
   // not stored, nor listed above.
   std::set<std::string> started = {};
@@ -43,6 +47,7 @@ struct Changes {
   // Whether nobody can see a difference.
   bool empty() const { return audit.empty() && seen_hosts.empty(); }
 
+  // Takes what changed after this.
   void Merge(Changes other);
 };
 
@@ -58,7 +63,7 @@ struct Changes {
 //                        BAD_REPORT, BAD_DRIVER
 //   PERMISSION_DENIED    OWN_ROLLOUT
 //   NOT_FOUND            HOST_NOT_FOUND, DRIVER_NOT_FOUND, ROLLOUT_NOT_FOUND,
-//                        UPDATE_NOT_FOUND, WAVE_NOT_FOUND
+//                        UPDATE_NOT_FOUND, WAVE_NOT_FOUND, ROLLOUT_DELETED
 //   ALREADY_EXISTS       ROLLOUT_EXISTS, DRIVER_EXISTS, ALREADY_APPROVED
 //   FAILED_PRECONDITION  it does not fit the state: ROLLOUT_NOT_PLANNED,
 //                        ROLLOUT_NOT_STARTED, ROLLOUT_STARTED, ROLLOUT_HELD,
@@ -66,10 +71,11 @@ struct Changes {
 //                        FAILURE_TOLERANCE_EXCEEDED, BLACKOUT_EXCEEDED,
 //                        APPROVAL_NOT_NEEDED, ROLLBACK_STARTED,
 //                        ROLLBACK_OF_ROLLBACK, ROLLBACK_BLOCKED,
-//                        UPDATE_PENDING, UPDATE_RUNNING, UPDATE_ENDED,
-//                        WAVE_ENDED, HELD_BY_ROLLOUT, HOST_CORDONED,
-//                        HOST_NOT_CORDONED, HOST_CONNECTED, HOST_IDLE,
-//                        HOST_UPDATING, HOST_NOT_QUARANTINED, FLEET_NOT_FROZEN,
+//                        ROLLBACK_EXISTS, HOST_QUARANTINED, UPDATE_PENDING,
+//                        UPDATE_RUNNING, UPDATE_ENDED, WAVE_ENDED,
+//                        HELD_BY_ROLLOUT, HOST_CORDONED, HOST_NOT_CORDONED,
+//                        HOST_CONNECTED, HOST_IDLE, HOST_UPDATING,
+//                        HOST_NOT_QUARANTINED, FLEET_NOT_FROZEN,
 //                        FLEET_NOT_STOPPED, DRIVER_IN_USE, ATTEMPT_UNKNOWN,
 //                        SERVICE_BEHIND, HOST_NAME_TAKEN, DECISION_OVERTAKEN
 //   ABORTED              a race was lost; read again: ETAG_MISMATCH,

@@ -101,6 +101,53 @@ absl::StatusOr<uint32_t> CheckApproval(const Rollout& rollout,
   return wave;
 }
 
+// Where its state is all that refuses a deletion, says what would do.
+absl::Status StillGoesOnError(const absl::Status& refused) {
+  if (!absl::IsFailedPrecondition(refused)) return refused;
+  return RefusedError(
+      Reason(refused),
+      absl::StrCat(refused.message(),
+                   ": abort it, and delete it once no host is in flight"));
+}
+
+// Whether nothing needs the rollout any more.
+absl::Status CheckIsNotNeeded(const Fleet& fleet, const Rollout& rollout) {
+  if (WantsRollback(rollout)) {
+    return RefusedError(
+        "ROLLBACK_STARTED",
+        absl::StrCat("'", rollout.name,
+                     "' is being taken back by the word of '",
+                     rollout.take_back->by, "', want that over"));
+  }
+  // It names this one, and says of what its hosts were taken back.
+  const Rollout* rollback = FindRollout(fleet, rollout.rollback);
+  if (rollback != nullptr) {
+    return RefusedError(
+        "ROLLBACK_EXISTS",
+        absl::StrCat("'", rollout.name, "' is taken back by '", rollback->name,
+                     "', which is ", Name(rollback->state),
+                     ", want that one deleted first"));
+  }
+  if (rollout.tally.Count(UpdateState::kQuarantined) == 0) {
+    return absl::OkStatus();
+  }
+  for (const auto& [name, update] : rollout.updates) {
+    if (update.state != UpdateState::kQuarantined) continue;
+    const Host* host = FindHost(fleet, name);
+    if (host == nullptr || !host->quarantine.has_value() ||
+        host->quarantine->rollout != rollout.name) {
+      continue;
+    }
+    // Whoever looks at the host needs to know what happened there.
+    return RefusedError(
+        "HOST_QUARANTINED",
+        absl::StrCat("'", name.str(), "' is quarantined by '", rollout.name,
+                     "', which keeps what went wrong there, want that "
+                     "quarantine lifted"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status On(const CreateRollout& event, Editor& editor) {
@@ -116,7 +163,8 @@ absl::Status On(const CreateRollout& event, Editor& editor) {
   if (editor.fleet().rollouts.size() >= kRolloutsMax) {
     return ErrorWithReason(
         absl::StatusCode::kResourceExhausted, "TOO_MANY_ROLLOUTS",
-        absl::StrCat("the service keeps at most ", kRolloutsMax, " rollouts"));
+        absl::StrCat("the service keeps at most ", kRolloutsMax,
+                     " rollouts, want some deleted that have ended"));
   }
   // Nothing below this line can fail.
   Rollout& rollout = editor.EditRollout(event.name);
@@ -181,6 +229,30 @@ absl::Status On(const ApproveRollout& event, Editor& editor) {
   editor.Audit("rollout.approve", event.name,
                absl::StrCat(ApprovalsText(rollout, wave),
                             event.remark.empty() ? "" : ": ", event.remark));
+  return absl::OkStatus();
+}
+
+absl::Status On(const DeleteRollout& event, Editor& editor) {
+  const absl::StatusOr<const Rollout*> found =
+      FindFor(editor.fleet(), event.name, event.etag,
+              {RolloutState::kDraft, RolloutState::kPlanned,
+               RolloutState::kSucceeded, RolloutState::kFailed,
+               RolloutState::kAborted, RolloutState::kRolledBack});
+  if (!found.ok()) return StillGoesOnError(found.status());
+  RETURN_IF_ERROR(CheckIsNotNeeded(editor.fleet(), **found));
+  // Nothing below this line can fail.
+  const std::string original = (*found)->spec.rollback_of;
+  std::string detail = absl::StrCat(
+      Name((*found)->state), ", ", (*found)->tally.Count(UpdateState::kDone),
+      " of ", (*found)->updates.size(), " hosts done");
+  editor.EraseRollout(event.name);
+  // It may be taken back anew, as if nobody had asked.
+  if (FindRollout(editor.fleet(), original) != nullptr) {
+    Rollout& taken_back = editor.EditRollout(original);
+    taken_back.take_back.reset();
+    taken_back.rollback.clear();
+  }
+  editor.Audit("rollout.delete", event.name, detail);
   return absl::OkStatus();
 }
 

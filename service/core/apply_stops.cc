@@ -249,6 +249,7 @@ absl::Status On(const CreateRollback& event, Editor& editor) {
   editor.Enter(edited, edited.state);
   Rollout& rollback = editor.EditRollout(made.name);
   made.version = rollback.version;
+  made.create_sequence = rollback.create_sequence;
   rollback = std::move(made);
   rollback.plan = *std::move(plan);
   rollback.create_time = editor.at();

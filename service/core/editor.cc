@@ -49,7 +49,10 @@ Driver& Editor::EditDriver(const std::string& name) {
 
 Rollout& Editor::EditRollout(const std::string& name) {
   changes_.rollouts.insert(name);
-  Rollout& rollout = fleet_.rollouts[name];
+  const auto [at, made] = fleet_.rollouts.try_emplace(name);
+  Rollout& rollout = at->second;
+  // The record of this event is the next.
+  if (made) rollout.create_sequence = fleet_.audit_sequence + 1;
   plans_.try_emplace(name, PlanOf(rollout));
   rollout.name = name;
   rollout.version = revision_;
@@ -93,6 +96,14 @@ void Editor::EraseHost(const std::string& name) {
   index_.BeforeHost(name);
   changes_.hosts.insert(name);
   fleet_.hosts.erase(name);
+}
+
+void Editor::EraseRollout(const std::string& name) {
+  CHECK(fleet_.active.count(name) + fleet_.taking_back.count(name) == 0);
+  changes_.rollouts.insert(name);
+  changes_.plans.insert(name);
+  changes_.deleted.insert(name);
+  fleet_.rollouts.erase(name);
 }
 
 void Editor::EraseDriver(const std::string& name) {

@@ -40,6 +40,8 @@ class Editor {
   void AddToHistory(const History& costs);
   void EraseDriver(const std::string& name);
   void EraseHost(const std::string& name);
+  // The rollout must not be active, nor wait to be taken back.
+  void EraseRollout(const std::string& name);
 
   // Makes an update for each host of the rollout's plan, as it is at its start.
   void MakeUpdates(Rollout& rollout);
@@ -99,6 +101,7 @@ absl::Status On(const AbortRollout& event, Editor& editor);
 absl::Status On(const PauseRollout& event, Editor& editor);
 absl::Status On(const ApproveRollout& event, Editor& editor);
 absl::Status On(const RollBackRollout& event, Editor& editor);
+absl::Status On(const DeleteRollout& event, Editor& editor);
 absl::Status On(const SkipUpdate& event, Editor& editor);
 absl::Status On(const RetryUpdate& event, Editor& editor);
 

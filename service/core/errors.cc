@@ -38,6 +38,12 @@ absl::Status RolloutNotFoundError(absl::string_view rollout) {
   return NotFound("ROLLOUT_NOT_FOUND", "rollout", rollout);
 }
 
+absl::Status RolloutDeletedError(absl::string_view rollout) {
+  return ErrorWithReason(
+      absl::StatusCode::kNotFound, "ROLLOUT_DELETED",
+      absl::StrCat("rollout '", rollout, "' was deleted meanwhile"));
+}
+
 absl::Status UpdateNotFoundError(absl::string_view update) {
   return NotFound("UPDATE_NOT_FOUND", "update", update);
 }

@@ -16,6 +16,8 @@ absl::Status BadSpecError(absl::string_view field, absl::string_view got,
 absl::Status HostNotFoundError(absl::string_view host);
 absl::Status DriverNotFoundError(absl::string_view driver);
 absl::Status RolloutNotFoundError(absl::string_view rollout);
+// It was there, whatever has its name by now.
+absl::Status RolloutDeletedError(absl::string_view rollout);
 absl::Status UpdateNotFoundError(absl::string_view update);
 
 // Whether an agent that is refused with `status` would be refused each time it

@@ -136,6 +136,12 @@ struct AbortRollout {
   std::string request_id = "";
 };
 
+struct DeleteRollout {
+  std::string name = "";
+  std::string etag = "";
+  std::string request_id = "";
+};
+
 struct CordonHost {
   std::string host = "";
   std::string reason = "";
@@ -279,7 +285,7 @@ using EventBody = std::variant<
     AdvanceWave, FinishRollout, PauseRollout, ApproveRollout, RollBackRollout,
     SkipUpdate, RetryUpdate, FreezeFleet, UnfreezeFleet, EmergencyStop,
     LiftEmergencyStop, ReleaseHost, LiftQuarantine, DeleteHost, RecallHosts,
-    CreateRollback, DistrustStore, DiskSeen>;
+    CreateRollback, DistrustStore, DiskSeen, DeleteRollout>;
 
 // Who the service is in its own decisions.
 inline constexpr char kServiceActor[] = "batond";

@@ -96,6 +96,10 @@ std::string Fingerprint(const DeleteHost& event) {
   return Over({"delete_host", event.host, event.reason, event.etag});
 }
 
+std::string Fingerprint(const DeleteRollout& event) {
+  return Over({"delete_rollout", event.name, event.etag});
+}
+
 std::string Fingerprint(const CordonHost& event) {
   return Over({"cordon", event.host, event.reason, event.etag});
 }

@@ -29,6 +29,7 @@ std::string Fingerprint(const LiftEmergencyStop& event);
 std::string Fingerprint(const ReleaseHost& event);
 std::string Fingerprint(const LiftQuarantine& event);
 std::string Fingerprint(const DeleteHost& event);
+std::string Fingerprint(const DeleteRollout& event);
 std::string Fingerprint(const CordonHost& event);
 std::string Fingerprint(const UncordonHost& event);
 std::string Fingerprint(const UpdateHostLabels& event);

@@ -105,6 +105,34 @@ absl::Status CheckActive(const Fleet& fleet) {
   return absl::OkStatus();
 }
 
+// Of what names a rollout none names one that is gone, or another one that has
+// its name by now.
+absl::Status CheckReferences(const Fleet& fleet) {
+  for (const auto& [name, rollout] : fleet.rollouts) {
+    const std::string& original = rollout.spec.rollback_of;
+    const Rollout* back = FindRollout(fleet, rollout.rollback);
+    const Rollout* of = FindRollout(fleet, original);
+    const bool taken_back = rollout.rollback.empty() ||
+                            (back != nullptr && back->spec.rollback_of == name);
+    const bool takes_back =
+        original.empty() || (of != nullptr && of->rollback == name);
+    if (taken_back && takes_back) continue;
+    return Broken("references",
+                  absl::StrCat("'", name, "' is taken back by '",
+                               rollout.rollback, "' and takes back '", original,
+                               "', and one of them does not know of it"));
+  }
+  for (const auto& [name, host] : fleet.hosts) {
+    if (!host.quarantine.has_value()) continue;
+    const std::string& by = host.quarantine->rollout;
+    if (by.empty() || FindUpdate(fleet, by, name) != nullptr) continue;
+    return Broken("references",
+                  absl::StrCat("'", name.str(), "' is quarantined by '", by,
+                               "', which has no update of it"));
+  }
+  return absl::OkStatus();
+}
+
 // S9: what is stored has records, each chained to the one before.
 absl::Status CheckAudit(const Fleet& before, const Changes& changes,
                         const Fleet& after) {
@@ -132,7 +160,8 @@ absl::Status CheckAudit(const Fleet& before, const Changes& changes,
 
 // S13, and S11: no slot is freed but by the end of its attempt, which only a
 // report gives, or a quarantine by the service.
-absl::Status CheckMonotone(const Fleet& before, const Fleet& after) {
+absl::Status CheckMonotone(const Fleet& before, const Changes& changes,
+                           const Fleet& after) {
   if (after.epoch < before.epoch || after.revision < before.revision ||
       after.now < before.now) {
     return Broken("S13", "epoch, revision or time went back");
@@ -146,6 +175,8 @@ absl::Status CheckMonotone(const Fleet& before, const Fleet& after) {
                     absl::StrCat("attempt of '", name.str(), "' went back"));
     }
     if (was.rollout.empty() || host->rollout == was.rollout) continue;
+    // Only what has ended is deleted.
+    if (changes.deleted.count(was.rollout) > 0) continue;
     const Update* update = FindUpdate(after, was.rollout, name);
     const bool reported =
         update != nullptr &&
@@ -281,6 +312,7 @@ absl::Status CheckInvariants(const Fleet& fleet) {
     if (!rollout.updates.empty()) RETURN_IF_ERROR(CheckWaves(rollout));
   }
   RETURN_IF_ERROR(CheckActive(fleet));
+  RETURN_IF_ERROR(CheckReferences(fleet));
   RETURN_IF_ERROR(CheckSlots(fleet));
   return CheckIndex(fleet);
 }
@@ -299,7 +331,7 @@ absl::Status CheckReasons(const Fleet& fleet) {
 absl::Status CheckTransition(const Fleet& before, const Changes& changes,
                              const Fleet& after) {
   RETURN_IF_ERROR(CheckAudit(before, changes, after));
-  RETURN_IF_ERROR(CheckMonotone(before, after));
+  RETURN_IF_ERROR(CheckMonotone(before, changes, after));
   return CheckAdmissions(before, after);
 }
 

@@ -44,6 +44,16 @@ TEST(InvariantsTest, NoticeEachKindOfDamage) {
       {"S10",
        [](Fleet& f) { f.rollouts[kRollout].updates[HostName(3)].wave = 0; }},
       {"active", [](Fleet& f) { f.active.clear(); }},
+      {"references",
+       [](Fleet& f) { f.rollouts[kRollout].rollback = "rollouts/gone"; }},
+      {"references",
+       [](Fleet& f) {
+         f.rollouts["rollouts/other"].spec.rollback_of = kRollout;
+       }},
+      {"references",
+       [](Fleet& f) {
+         f.hosts[HostName(2)].quarantine = Quarantine{"rollouts/gone", "", ""};
+       }},
       {"S11",
        [](Fleet& f) {
          f.rollouts[kRollout].state = RolloutState::kSucceeded;

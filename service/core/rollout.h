@@ -234,6 +234,9 @@ struct Rollout {
   absl::Time start_time = absl::InfinitePast();  // InfinitePast: not yet
   absl::Time end_time = absl::InfinitePast();    // InfinitePast: not yet
   uint64_t version = 0;  // the fleet's revision at the last change but progress
+  // Sequence of the audit record of its making: tells it from others that had
+  // its name before. 0: made by a release that deleted none.
+  uint64_t create_sequence = 0;
 
   uint32_t wave = 0;  // index of the wave that is worked on
   // When the last host of that wave ended. InfinitePast: some have not.

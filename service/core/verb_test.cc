@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -110,8 +111,9 @@ void BringTo(RolloutState state, Stage& stage) {
 struct RolloutVerb {
   const char* name;
   Make make;
-  // What it comes to where it is taken; everywhere else it is refused.
-  std::map<RolloutState, RolloutState> taken;
+  // What it comes to where it is taken, nullopt: it is gone; everywhere else it
+  // is refused.
+  std::map<RolloutState, std::optional<RolloutState>> taken;
   std::map<RolloutState, std::string> refused;
 };
 
@@ -207,10 +209,33 @@ std::vector<RolloutVerb> StoppingVerbs() {
   };
 }
 
+RolloutVerb DeletingVerb() {
+  using S = RolloutState;
+  RolloutVerb verb = {"delete",
+                      [](const Stage&, const auto& etag, const auto& id) {
+                        return DeleteRollout{kRollout, etag, id};
+                      },
+                      {{S::kDraft, std::nullopt},
+                       {S::kPlanned, std::nullopt},
+                       {S::kSucceeded, std::nullopt},
+                       {S::kFailed, std::nullopt},
+                       {S::kAborted, std::nullopt}},
+                      Refusals()};
+  verb.refused[S::kRolledBack] = "ROLLBACK_EXISTS";
+  return verb;
+}
+
 std::vector<RolloutVerb> RolloutVerbs() {
   std::vector<RolloutVerb> verbs = StartingVerbs();
   for (const RolloutVerb& verb : StoppingVerbs()) verbs.push_back(verb);
+  verbs.push_back(DeletingVerb());
   return verbs;
+}
+
+std::optional<RolloutState> StateIn(const Stage& stage) {
+  const Rollout* rollout = FindRollout(stage.fleet(), kRollout);
+  if (rollout == nullptr) return std::nullopt;
+  return rollout->state;
 }
 
 TEST(VerbTest, AnswersInEachRolloutState) {
@@ -229,7 +254,7 @@ TEST(VerbTest, AnswersInEachRolloutState) {
         continue;
       }
       EXPECT_EQ(status, absl::OkStatus());
-      EXPECT_EQ(stage.rollout().state, taken->second);
+      EXPECT_EQ(StateIn(stage), taken->second);
       // Asked again under its id it is answered the same, and changes nothing.
       EXPECT_TRUE(stage.Do(event, "bob").empty());
       stage.Settle();
@@ -262,6 +287,7 @@ TEST(VerbTest, TakesNoRolloutByAnotherName) {
                               ResumeRollout{"r"},
                               AbortRollout{"r", "why"},
                               RollBackRollout{"r", "why"},
+                              DeleteRollout{"r"},
                               SkipUpdate{"r", HostName(1), "why"},
                               RetryUpdate{"r", HostName(1), "why"},
                               CordonHost{"h", "why"},

@@ -71,6 +71,14 @@ TEST(FleetMetricsTest, TellProgressFromWaiting) {
                         "\"STOP\"} 1"));
 }
 
+TEST(FleetMetricsTest, CountADeletedRolloutNoLonger) {
+  Stage stage(1);
+  stage.Do(core::CreateRollout{kRollout, support::MakeSpec()});
+  EXPECT_THAT(TextOf(stage), HasSubstr("baton_rollouts{state=\"DRAFT\"} 1"));
+  stage.Do(core::DeleteRollout{kRollout});
+  EXPECT_THAT(TextOf(stage), HasSubstr("baton_rollouts{state=\"DRAFT\"} 0"));
+}
+
 TEST(FleetMetricsTest, ShowWhatHoldsTheFleet) {
   Stage stage(1);
   EXPECT_THAT(TextOf(stage), HasSubstr("baton_fleet_frozen 0"));

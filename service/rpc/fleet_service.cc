@@ -69,20 +69,25 @@ class HostView final : public WatchView<v1::WatchHostsResponse> {
     keys.insert(changes.seen_hosts.begin(), changes.seen_hosts.end());
   }
 
-  Filled Fill(const core::Fleet& fleet, std::set<std::string>& keys,
-              v1::WatchHostsResponse& response) override {
+  absl::StatusOr<Filled> Fill(const core::Fleet& fleet,
+                              std::set<std::string>& keys,
+                              v1::WatchHostsResponse& response) override {
     response.set_revision(fleet.revision);
     size_t bytes = 0;
     while (!keys.empty() && bytes < kWatchBytesMax) {
       const std::string name = std::move(keys.extract(keys.begin()).value());
       const core::Host* host = core::FindHost(fleet, name);
-      if (host == nullptr || !IsShown(*host)) continue;
-      *response.add_hosts() = ToProto(*host);
-      bytes += response.hosts().rbegin()->ByteSizeLong();
+      if (host != nullptr && IsShown(*host)) {
+        *response.add_hosts() = ToProto(*host);
+        bytes += response.hosts().rbegin()->ByteSizeLong();
+      } else if (host == nullptr && shown_.erase(name) > 0) {
+        response.add_deleted(name);
+        bytes += name.size();
+      }
     }
     const bool first = std::exchange(first_, false);
-    return first || response.hosts_size() > 0 ? Filled::kMessage
-                                              : Filled::kNothing;
+    const bool some = response.hosts_size() + response.deleted_size() > 0;
+    return first || some ? Filled::kMessage : Filled::kNothing;
   }
 
  private:

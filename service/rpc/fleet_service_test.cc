@@ -293,6 +293,47 @@ TEST_F(WatchHostsTest, ShowsAHostThatStopsMatchingOnceMore) {
   context_.TryCancel();
 }
 
+TEST_F(WatchHostsTest, TellsOfADeletedHostWhoWasShownIt) {
+  auto a = Connected("hosts/a");
+  auto b = Connected("hosts/b");
+  v1::UpdateHostRequest label;
+  label.set_name("hosts/b");
+  (*label.mutable_operator_labels())["tier"] = "gold";
+  v1::UpdateHostResponse labelled;
+  ASSERT_TRUE(Call(*fleet_, &Stub::UpdateHost, label, &labelled).ok());
+  const auto reader = Watch("!tier");
+  v1::WatchHostsResponse seen;
+  ASSERT_TRUE(reader->Read(&seen));
+  ASSERT_EQ(seen.hosts_size(), 1);
+  a.reset();
+  b.reset();
+  Await([](const core::Fleet& fleet) {
+    return !fleet.hosts.at("hosts/a").connected() &&
+           !fleet.hosts.at("hosts/b").connected();
+  });
+  // The first is not of interest: it is not told.
+  for (const char* name : {"hosts/b", "hosts/a"}) {
+    v1::DeleteHostRequest request;
+    request.set_name(name);
+    request.set_reason("sold");
+    v1::DeleteHostResponse response;
+    ASSERT_TRUE(Call(*fleet_, &Stub::DeleteHost, request, &response).ok());
+  }
+  do {
+    ASSERT_TRUE(reader->Read(&seen));
+  } while (seen.deleted().empty());
+  ASSERT_EQ(seen.deleted_size(), 1);
+  EXPECT_EQ(seen.deleted(0), "hosts/a");
+  EXPECT_EQ(seen.hosts_size(), 0);
+  // Whoever comes back is shown again.
+  const auto again = Connected("hosts/a");
+  ASSERT_TRUE(reader->Read(&seen));
+  ASSERT_EQ(seen.hosts_size(), 1);
+  EXPECT_EQ(seen.hosts(0).name(), "hosts/a");
+  EXPECT_TRUE(seen.deleted().empty());
+  context_.TryCancel();
+}
+
 TEST_F(WatchHostsTest, ASlowReaderEndsOnTheNewestStateAndNeverGoesBack) {
   const auto a = Connected("hosts/a");
   const auto reader = Watch("");

@@ -71,6 +71,10 @@ class RolloutService final : public v1::RolloutService::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::RollBackRolloutRequest* request,
       v1::RollBackRolloutResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteRollout(
+      grpc::CallbackServerContext* context,
+      const v1::DeleteRolloutRequest* request,
+      v1::DeleteRolloutResponse* response) override;
   grpc::ServerWriteReactor<v1::WatchRolloutResponse>* WatchRollout(
       grpc::CallbackServerContext* context,
       const v1::WatchRolloutRequest* request) override;

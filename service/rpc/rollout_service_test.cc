@@ -35,6 +35,19 @@ class RolloutServiceTest : public ServiceFixture {
     v1::AbortRolloutResponse response;
     return Call(*rollouts_, &Stub::AbortRollout, request, &response);
   }
+  absl::Status Delete(const std::string& name, const std::string& etag = "") {
+    v1::DeleteRolloutRequest request;
+    request.set_name(name);
+    request.set_etag(etag);
+    v1::DeleteRolloutResponse response;
+    return Call(*rollouts_, &Stub::DeleteRollout, request, &response);
+  }
+  absl::Status Try(const std::string& name) {
+    v1::GetRolloutRequest request;
+    request.set_name(name);
+    v1::GetRolloutResponse response;
+    return Call(*rollouts_, &Stub::GetRollout, request, &response);
+  }
   v1::Rollout Get(const std::string& name) {
     v1::GetRolloutRequest request;
     request.set_name(name);
@@ -325,6 +338,55 @@ TEST_F(RolloutServiceTest, AWatchOfAFinishedRolloutShowsItAndEnds) {
   EXPECT_EQ(seen.rollout().state(), v1::ROLLOUT_STATE_ABORTED);
   EXPECT_FALSE(reader->Read(&seen));
   EXPECT_TRUE(reader->Finish().ok());
+}
+
+TEST_F(RolloutServiceTest, ForgetsADeletedRolloutAndTellsWhoWatchesIt) {
+  Push("2.0");
+  ASSERT_TRUE(Create(CreateRequest("rollouts/r")).ok());
+  grpc::ClientContext context;
+  v1::WatchRolloutRequest request;
+  request.set_name("rollouts/r");
+  const auto reader = rollouts_->WatchRollout(&context, request);
+  v1::WatchRolloutResponse seen;
+  ASSERT_TRUE(reader->Read(&seen));
+  EXPECT_EQ(Reason(Delete("rollouts/r", "stale")), "ETAG_MISMATCH");
+  ASSERT_TRUE(Delete("rollouts/r", Get("rollouts/r").etag()).ok());
+  // Whoever has the name next is not what was watched.
+  ASSERT_TRUE(Create(CreateRequest("rollouts/r")).ok());
+  while (reader->Read(&seen)) {
+  }
+  const absl::Status end = FromStub(reader->Finish());
+  EXPECT_EQ(end.code(), absl::StatusCode::kNotFound) << end;
+  EXPECT_EQ(Reason(end), "ROLLOUT_DELETED") << end;
+  ASSERT_TRUE(Delete("rollouts/r").ok());
+  EXPECT_EQ(Reason(Try("rollouts/r")), "ROLLOUT_NOT_FOUND");
+  EXPECT_EQ(Reason(Delete("rollouts/r")), "ROLLOUT_NOT_FOUND");
+}
+
+// What failed there is gone with it.
+TEST_F(RolloutServiceTest, ADeletedRolloutKeepsNoCapsule) {
+  Push("2.0");
+  const auto agent = Connected("hosts/h");
+  Start("rollouts/r");
+  const v1::Order order = agent->NextOrder();
+  v1::UpdateReport report;
+  report.set_rollout(order.rollout());
+  report.set_attempt(order.attempt());
+  report.set_state(v1::UPDATE_STATE_CANCELLED);
+  report.set_step(v1::STEP_PREPARE);
+  report.set_reason("FETCH_FAILED");
+  agent->Report(report);
+  Await([](const core::Fleet& fleet) {
+    return core::IsFinished(fleet.rollouts.at("rollouts/r").state);
+  });
+  v1::GetCapsuleRequest request;
+  request.set_name("rollouts/r/updates/h");
+  v1::GetCapsuleResponse response;
+  EXPECT_TRUE(Call(*rollouts_, &Stub::GetCapsule, request, &response).ok());
+  ASSERT_TRUE(Delete("rollouts/r").ok());
+  EXPECT_EQ(Reason(Call(*rollouts_, &Stub::GetCapsule, request, &response)),
+            "CAPSULE_NOT_FOUND");
+  EXPECT_EQ(Snapshot().hosts.at("hosts/h").attempt, 1u);
 }
 
 TEST_F(RolloutServiceTest, AWatchOfNothingIsRefused) {

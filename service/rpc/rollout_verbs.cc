@@ -159,6 +159,16 @@ grpc::ServerUnaryReactor* RolloutService::ApproveRollout(
                 RolloutOf(request, response));
 }
 
+grpc::ServerUnaryReactor* RolloutService::DeleteRollout(
+    grpc::CallbackServerContext* context,
+    const v1::DeleteRolloutRequest* request, v1::DeleteRolloutResponse*) {
+  core::DeleteRollout change = {.name = request->name(),
+                                .etag = request->etag(),
+                                .request_id = request->request_id()};
+  return Change(context, *request, std::move(change), loop_,
+                [](const core::Fleet&) { return absl::OkStatus(); });
+}
+
 grpc::ServerUnaryReactor* RolloutService::SkipUpdate(
     grpc::CallbackServerContext* context, const v1::SkipUpdateRequest* request,
     v1::SkipUpdateResponse* response) {

@@ -16,9 +16,10 @@ namespace baton::rpc {
 namespace {
 
 constexpr char kAllUpdates[] = "*";
+constexpr char kDeleted[] = "-";
 
 // Keys are the names of hosts, for their updates, kAllUpdates for all of them,
-// and the rollout's own.
+// the rollout's own, and kDeleted once it is gone, whatever has its name then.
 class RolloutView final : public WatchView<v1::WatchRolloutResponse> {
  public:
   explicit RolloutView(std::string name) : name_(std::move(name)) {}
@@ -34,6 +35,7 @@ class RolloutView final : public WatchView<v1::WatchRolloutResponse> {
 
   void Collect(const core::Changes& changes,
                std::set<std::string>& keys) const override {
+    if (changes.deleted.count(name_) > 0) keys.insert(kDeleted);
     if (changes.rollouts.count(name_) > 0) keys.insert(name_);
     if (changes.started.count(name_) > 0) keys.insert(kAllUpdates);
     for (auto it = changes.updates.lower_bound({name_, ""});
@@ -42,12 +44,12 @@ class RolloutView final : public WatchView<v1::WatchRolloutResponse> {
     }
   }
 
-  Filled Fill(const core::Fleet& fleet, std::set<std::string>& keys,
-              v1::WatchRolloutResponse& response) override {
+  absl::StatusOr<Filled> Fill(const core::Fleet& fleet,
+                              std::set<std::string>& keys,
+                              v1::WatchRolloutResponse& response) override {
     const core::Rollout* rollout = core::FindRollout(fleet, name_);
-    if (rollout == nullptr) {
-      keys.clear();
-      return Filled::kNothing;
+    if (rollout == nullptr || keys.count(kDeleted) > 0) {
+      return core::RolloutDeletedError(name_);
     }
     if (keys.erase(kAllUpdates) > 0) {
       for (const auto& [host, update] : rollout->updates) keys.insert(host);

@@ -11,7 +11,8 @@ namespace baton::rpc {
 // plan with the first, and the updates that changed. Ends with the rollout.
 //
 // Errors: INVALID_ARGUMENT (BAD_NAME, FIELD_TOO_LONG); the stream ends with
-// NOT_FOUND (ROLLOUT_NOT_FOUND) when there is none
+// NOT_FOUND when there is none (ROLLOUT_NOT_FOUND), or it is deleted
+// (ROLLOUT_DELETED)
 absl::StatusOr<WatchStream<v1::WatchRolloutResponse>::View> MakeRolloutView(
     const v1::WatchRolloutRequest& request);
 

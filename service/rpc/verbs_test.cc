@@ -237,6 +237,7 @@ TEST_F(VerbsTest, InTheWrongState) {
       {"PauseRollout", "planned", "ROLLOUT_FINISHED"},
       {"AbortRollout", "planned", "ROLLOUT_FINISHED"},
       {"ApproveRollout", "planned", "ROLLOUT_FINISHED"},
+      {"DeleteRollout", "h", "ROLLOUT_STARTED"},
       {"SkipUpdate", "h", "UPDATE_RUNNING"},
       {"RetryUpdate", "h", "UPDATE_RUNNING"},
       {"UncordonHost", "h", "HOST_NOT_CORDONED"},
@@ -295,6 +296,8 @@ TEST_F(VerbsTest, TwiceWithOneRequestId) {
   ask("ResumeRollout", "r");
   ask("PauseRollout", "r");
   ask("AbortRollout", "r");
+  ASSERT_FALSE(Planned("rollouts/s").name().empty());
+  ask("DeleteRollout", "s");
   ask("CordonHost", "i");
   ask("UncordonHost", "i");
   ask("UpdateHost", "i");

@@ -50,9 +50,11 @@ class WatchView {
 
   // Moves `keys` into `response`, as they are now; takes all of them when it
   // returns kNothing; stops at about
-  // kWatchBytesMax, and what is left goes into the next one.
-  virtual Filled Fill(const core::Fleet& fleet, std::set<std::string>& keys,
-                      Response& response) = 0;
+  // kWatchBytesMax, and what is left goes into the next one. An error ends the
+  // stream with it.
+  virtual absl::StatusOr<Filled> Fill(const core::Fleet& fleet,
+                                      std::set<std::string>& keys,
+                                      Response& response) = 0;
 };
 
 // One caller who watches. Of what was not sent yet it holds keys alone, each
@@ -159,15 +161,16 @@ class WatchStream final
       keys = std::exchange(keys_, {});
     }
     response_.Clear();
-    const Filled filled = view_->Fill(fleet, keys, response_);
+    const absl::StatusOr<Filled> filled = view_->Fill(fleet, keys, response_);
+    if (!filled.ok()) return GiveUp(filled.status());
     {
       // Nothing was added to keys_ meanwhile: that happens on this thread.
       MutexLock lock(mu_);
       keys_ = std::move(keys);
-      busy_ = filled != Filled::kNothing;
+      busy_ = *filled != Filled::kNothing;
     }
-    if (filled == Filled::kNothing) return FinishIf(gate_.Leave());
-    if (filled == Filled::kLastMessage) End(absl::OkStatus());
+    if (*filled == Filled::kNothing) return FinishIf(gate_.Leave());
+    if (*filled == Filled::kLastMessage) End(absl::OkStatus());
     this->StartWrite(&response_);
   }
 

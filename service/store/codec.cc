@@ -443,6 +443,7 @@ std::string Encode(const core::Rollout& rollout) {
     to.mutable_take_back()->set_reason(rollout.take_back->reason);
   }
   to.set_rollback(rollout.rollback);
+  to.set_create_sequence(rollout.create_sequence);
   return to.SerializeAsString();
 }
 
@@ -486,6 +487,7 @@ absl::StatusOr<core::Rollout> DecodeRollout(const std::string& name,
         core::TakeBack{from.take_back().by(), from.take_back().reason()};
   }
   rollout.rollback = from.rollback();
+  rollout.create_sequence = from.create_sequence();
   return rollout;
 }
 

@@ -11,6 +11,11 @@
 namespace baton::store {
 namespace {
 
+template <typename Records>
+void EraseRange(const KeyRange& keys, Records& records) {
+  records.erase(records.lower_bound(keys.begin), records.lower_bound(keys.end));
+}
+
 class MemoryStore final : public runtime::Store {
  public:
   explicit MemoryStore(MemoryDisk& disk) : disk_(disk) {}
@@ -34,6 +39,11 @@ class MemoryStore final : public runtime::Store {
                              "STORE_UNAVAILABLE", "the disk fails");
     }
     if (disk_.commits_until_failure > 0) --disk_.commits_until_failure;
+    for (const std::string& rollout : changes.deleted) {
+      const KeyRange keys = UpdateKeysOf(rollout);
+      EraseRange(keys, disk_.tables[Table::kUpdates]);
+      EraseRange(keys, disk_.capsules);
+    }
     for (Row& row : RowsOf(fleet, changes)) {
       std::map<std::string, std::string>& table = disk_.tables[row.table];
       if (row.value.has_value()) {

@@ -168,6 +168,13 @@ std::vector<Row> RowsOf(const core::Fleet& fleet,
   return rows;
 }
 
+KeyRange UpdateKeysOf(const std::string& rollout) {
+  KeyRange keys{absl::StrCat(rollout, kUpdates)};
+  keys.end = keys.begin;
+  ++keys.end.back();
+  return keys;
+}
+
 absl::Status AddRow(Table table, const std::string& key,
                     absl::string_view value, core::Fleet& fleet) {
   switch (table) {

@@ -45,6 +45,16 @@ struct Row {
 // own numbers are always among it.
 std::vector<Row> RowsOf(const core::Fleet& fleet, const core::Changes& changes);
 
+// Keys from `begin` on, up to and without `end`.
+struct KeyRange {
+  std::string begin = "";
+  std::string end = "";
+};
+
+// Returns the keys of the updates of a rollout, and of their capsules. Of each
+// one in changes.deleted they are removed before anything is written.
+KeyRange UpdateKeysOf(const std::string& rollout);
+
 // Puts a row that was read into `fleet`.
 //
 // Errors: DATA_LOSS (STORE_CORRUPT)

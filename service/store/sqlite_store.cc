@@ -203,6 +203,13 @@ class SqliteStore final : public runtime::Store {
           Prepare(db_.get(),
                   absl::StrCat("DELETE FROM ", Name(table), " WHERE key=?1")));
     }
+    ASSIGN_OR_RETURN(
+        remove_updates_,
+        Prepare(db_.get(), "DELETE FROM updates WHERE key >= ?1 AND key < ?2"));
+    ASSIGN_OR_RETURN(
+        remove_capsules_,
+        Prepare(db_.get(),
+                "DELETE FROM capsules WHERE key >= ?1 AND key < ?2"));
     ASSIGN_OR_RETURN(put_audit_,
                      Prepare(db_.get(), "INSERT INTO audit VALUES(?1,?2,?3)"));
     ASSIGN_OR_RETURN(
@@ -321,6 +328,15 @@ class SqliteStore final : public runtime::Store {
 
   absl::Status WriteAll(const core::Fleet& fleet,
                         const core::Changes& changes) {
+    for (const std::string& rollout : changes.deleted) {
+      const KeyRange keys = UpdateKeysOf(rollout);
+      for (sqlite3_stmt* const remove :
+           {remove_updates_.get(), remove_capsules_.get()}) {
+        BindText(remove, 1, keys.begin);
+        BindText(remove, 2, keys.end);
+        RETURN_IF_ERROR(Step(db_.get(), remove));
+      }
+    }
     for (const Row& row : RowsOf(fleet, changes)) {
       sqlite3_stmt* const statement = row.value.has_value()
                                           ? puts_[row.table].get()
@@ -354,6 +370,8 @@ class SqliteStore final : public runtime::Store {
   const Connection db_;
   std::map<Table, Statement> puts_;
   std::map<Table, Statement> removes_;
+  Statement remove_updates_;   // a range of keys
+  Statement remove_capsules_;  // the same
   Statement put_audit_;
   Statement put_capsule_;
   Statement get_capsule_;

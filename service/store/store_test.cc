@@ -19,6 +19,7 @@
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
 #include "service/core/index.h"
+#include "service/core/names.h"
 #include "service/store/codec.h"
 #include "service/store/memory_store.h"
 #include "service/store/sqlite_store.h"
@@ -207,6 +208,48 @@ TEST_P(StoreTest, ForgetsWhatWasRemoved) {
   const core::Fleet fleet = Reload();
   EXPECT_EQ(fleet, DurableOf(stage_.fleet()));
   EXPECT_EQ(fleet.drivers.count(support::kOldDriver), 0u);
+}
+
+// One update of each of two rollouts whose names begin alike went wrong.
+TEST_P(StoreTest, ForgetsADeletedRolloutWithAllThatIsKeptOfIt) {
+  const std::string other = absl::StrCat(kRollout, "-2");
+  const std::string host = HostName(1);
+  const auto capsule = [&](const std::string& rollout) {
+    return store_->LoadCapsule(core::UpdateName(rollout, host),
+                               stage_.fleet().now);
+  };
+  CommitAll();
+  for (const std::string& name : {std::string(kRollout), other}) {
+    Do(core::CreateRollout{name, support::MakeSpec()});
+    Do(core::PlanRollout{name});
+    Do(core::StartRollout{name, stage_.rollout(name).plan->digest});
+    Do(core::AdmitHost{name, host, stage_.host(1).attempt + 1});
+    Do(core::UpdateReported{host, stage_.host(1).stream,
+                            stage_.ReportOf(1, UpdateState::kRolledBack)});
+    Do(core::AbortRollout{name, "enough"});
+    EXPECT_TRUE(capsule(name)->has_value());
+  }
+  Do(core::DeleteRollout{kRollout});
+  EXPECT_EQ(Reload(), DurableOf(stage_.fleet()));
+  EXPECT_FALSE(capsule(kRollout)->has_value());
+  EXPECT_TRUE(capsule(other)->has_value());
+  // Nothing of it is there for the next one of its name.
+  Do(core::CreateRollout{kRollout, support::MakeSpec()});
+  EXPECT_EQ(Reload(), DurableOf(stage_.fleet()));
+}
+
+TEST_P(StoreTest, KeepsARolloutThatWasMadeAnewInTheTurnOfItsDeletion) {
+  CommitAll();
+  stage_.Do(core::CreateRollout{kRollout, support::MakeSpec()});
+  stage_.Plan();
+  stage_.Do(core::StartRollout{kRollout, stage_.rollout().plan->digest});
+  stage_.Do(core::AbortRollout{kRollout, "enough"});
+  CommitAll();
+  core::Changes turn = stage_.Do(core::DeleteRollout{kRollout});
+  turn.Merge(stage_.Do(core::CreateRollout{kRollout, support::MakeSpec()}));
+  turn.Merge(stage_.Do(core::PlanRollout{kRollout}));
+  ASSERT_EQ(store_->Commit(stage_.fleet(), turn), absl::OkStatus());
+  EXPECT_EQ(Reload(), DurableOf(stage_.fleet()));
 }
 
 TEST_P(StoreTest, ScansTheAuditByPageAndByResource) {

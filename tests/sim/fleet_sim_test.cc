@@ -68,6 +68,8 @@ core::EventBody AnyCall(World& world) {
     case 10:
     case 11:
       return core::PlanRollout{rollout};
+    case 12:
+      return core::DeleteRollout{rollout};
     default:
       return core::StartRollout{
           rollout, planned ? found->second.plan->digest : "sha256:none"};

@@ -101,6 +101,7 @@ void TakeRecord(const core::Rollout& from, core::Rollout& to) {
   to.approvals = from.approvals;
   to.take_back = from.take_back;
   to.rollback = from.rollback;
+  to.create_sequence = from.create_sequence;
 }
 
 // Somebody asked for it once more, and in the same turn the host was found to
@@ -201,7 +202,9 @@ absl::Status Oracle::CheckFreed(const core::Fleet& fleet, const core::Host& was,
   // One that waits for another attempt, or has begun it, has ended this one.
   const bool goes_on = update != nullptr && update->attempt == was.attempt &&
                        update->state == UpdateState::kRunning;
-  if (update == nullptr || goes_on) {
+  // Its rollout may have ended, and been deleted, in the same turn.
+  const bool deleted = changes.deleted.count(was.rollout) > 0;
+  if ((update == nullptr && !deleted) || goes_on) {
     return Broken("S11", absl::StrCat("slot of '", was.name.str(),
                                       "' was freed before its attempt ended"));
   }
@@ -316,6 +319,7 @@ absl::Status Oracle::CheckHosts(const core::Fleet& fleet,
 absl::Status Oracle::CheckWaves(const core::Fleet& fleet,
                                 const core::Changes& changes) const {
   for (const std::string& name : changes.rollouts) {
+    if (changes.deleted.count(name) > 0) continue;
     const core::Rollout& rollout = fleet.rollouts.at(name);
     const core::Rollout* was = core::FindRollout(committed_, name);
     if (was == nullptr || rollout.wave == was->wave) continue;
@@ -343,6 +347,7 @@ absl::Status Oracle::CheckUpdates(const core::Fleet& fleet,
     const core::Update* update = core::FindUpdate(fleet, rollout, host);
     const core::Update* was = core::FindUpdate(committed_, rollout, host);
     if (update == nullptr || was == nullptr) continue;
+    if (changes.deleted.count(rollout) > 0) continue;  // it is another one's
     if (core::HasEnded(was->state) && core::HasEnded(update->state) &&
         was->state != update->state &&
         !RetriedAndLeftOut(changes, rollout, host, *update)) {
@@ -380,8 +385,13 @@ void Oracle::Take(const core::Fleet& fleet, const core::Changes& changes) {
   };
   take(changes.hosts, fleet.hosts, committed_.hosts);
   take(changes.drivers, fleet.drivers, committed_.drivers);
+  for (const std::string& name : changes.deleted) {
+    committed_.rollouts.erase(name);
+  }
   for (const std::string& name : changes.rollouts) {
-    TakeRecord(fleet.rollouts.at(name), committed_.rollouts[name]);
+    const core::Rollout* rollout = core::FindRollout(fleet, name);
+    if (rollout == nullptr) continue;
+    TakeRecord(*rollout, committed_.rollouts[name]);
   }
   take(changes.plans, fleet.rollouts, committed_.rollouts);
   take(changes.started, fleet.rollouts, committed_.rollouts);

@@ -1,5 +1,7 @@
 #include "tests/sim/verbs.h"
 
+#include <iterator>
+
 #include "absl/strings/str_cat.h"
 #include "tests/support/stage.h"
 
@@ -12,6 +14,14 @@ constexpr absl::Duration kPlanAgeMax = absl::Seconds(2);
 
 std::string AnyRollout(const VerbContext& context) {
   return absl::StrCat("rollouts/r", context.random.Below(6));
+}
+
+// One that is there, those that take others back among them.
+std::string Known(const VerbContext& context) {
+  const auto& rollouts = context.fleet.rollouts;
+  if (rollouts.empty()) return AnyRollout(context);
+  const uint64_t index = context.random.Below(rollouts.size());
+  return std::next(rollouts.begin(), static_cast<int>(index))->first;
 }
 
 int AnyNumber(const VerbContext& context) {
@@ -161,6 +171,10 @@ const Verb kVerbs[] = {
     {"roll back", 1,
      [](const VerbContext& c) {
        return DrawnCall{.body = core::RollBackRollout{AnyRollout(c), "worse"}};
+     }},
+    {"delete rollout", 3,
+     [](const VerbContext& c) {
+       return DrawnCall{.body = core::DeleteRollout{Known(c), AnyEtag(c)}};
      }},
     {"skip", 1,
      [](const VerbContext& c) {
