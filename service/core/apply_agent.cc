@@ -460,8 +460,8 @@ void Remember(const Host& host, const Rollout& rollout, const Update& update,
               Editor& editor) {
   const std::string& driver = DriverNameOf(
       rollout, rollout.plan->waves[update.wave].hosts[update.position]);
-  editor.AddToHistory(CostOf(
-      host, update, WithVersion(driver, update.from_version.str()), driver));
+  editor.AddToHistory(
+      CostOf(host, update, DriverBefore(update, driver), driver));
 }
 
 void End(const UpdateReported& event, Update& update, Editor& editor) {

@@ -152,6 +152,7 @@ absl::Status On(const AdmitHost& event, Editor& editor) {
   fresh.position = update.position;
   fresh.tries = update.tries + 1;
   fresh.from_version = DriverVersionsOf(host);
+  fresh.from_driver = DriverOfAll(host);
   fresh.start_time = editor.at();
   update = std::move(fresh);
   editor.Audit("update.admit", UpdateName(event.rollout, event.host),

@@ -94,8 +94,8 @@ void JudgeToTakeBack(const Fleet& fleet, const Rollout& rollout,
                      Selection& selection) {
   const Host* host = FindHost(fleet, name);
   if (host == nullptr) return;  // it was deleted
-  const std::string old_driver = WithVersion(
-      original.spec.driver, original.updates.at(name).from_version.str());
+  const std::string old_driver =
+      DriverBefore(original.updates.at(name), original.spec.driver);
   const Driver* driver = FindDriver(fleet, old_driver);
   if (driver == nullptr) {
     selection.blocked.push_back(

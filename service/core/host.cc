@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/check.h"
+#include "service/core/names.h"
 
 namespace baton::core {
 namespace {
@@ -170,6 +171,16 @@ uint32_t VirtualGpusOf(const Host& host) {
     vgpus += adapter.vgpus.size();
   }
   return static_cast<uint32_t>(vgpus);
+}
+
+std::string DriverOfAll(const Host& host) {
+  std::set<std::string> drivers;
+  for (const Adapter& adapter : host.inventory.adapters) {
+    drivers.insert(adapter.driver.empty()
+                       ? ""
+                       : DriverName(adapter.driver, adapter.driver_version));
+  }
+  return drivers.size() == 1 ? *drivers.begin() : "";
 }
 
 std::string DriverVersionsOf(const Host& host) {

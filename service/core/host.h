@@ -183,6 +183,10 @@ std::string LabelOf(const Host& host, const std::string& key);
 // Returns how many virtual GPUs the host has.
 uint32_t VirtualGpusOf(const Host& host);
 
+// Returns "drivers/{driver}/versions/{version}" that all adapters run; "" where
+// they run several, or none.
+std::string DriverOfAll(const Host& host);
+
 // Returns the driver versions of the adapters, each once, joined by ','.
 std::string DriverVersionsOf(const Host& host);
 

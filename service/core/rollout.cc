@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "service/core/names.h"
 
 namespace baton::core {
 
@@ -56,6 +57,12 @@ void MakeUpdates(Rollout& rollout) {
       at->second.from_version = hosts[i].from_version;
     }
   }
+}
+
+std::string DriverBefore(const Update& update, const std::string& driver) {
+  return update.from_driver.empty()
+             ? WithVersion(driver, update.from_version.str())
+             : update.from_driver.str();
 }
 
 const std::string& DriverNameOf(const Rollout& rollout,

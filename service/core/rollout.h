@@ -294,6 +294,10 @@ Tally TallyOf(const Rollout& rollout);
 // start, and gives all of them their positions.
 void MakeUpdates(Rollout& rollout);
 
+// Returns the name of the driver that its host ran before `update` brought
+// `driver`.
+std::string DriverBefore(const Update& update, const std::string& driver);
+
 // Returns the name of the driver that `host` is to run.
 const std::string& DriverNameOf(const Rollout& rollout,
                                 const PlannedHost& host);

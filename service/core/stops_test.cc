@@ -287,6 +287,28 @@ TEST(StopsTest, LeavesAloneAHostThatRunsSomethingElseByNow) {
   EXPECT_EQ(plan.hosts, 1u);
 }
 
+// It was looked for under the new one's name.
+TEST(Regression, TakesBackToADriverOfAnotherName) {
+  Stage stage(1);
+  Driver open = support::MakeDriver("2.0");
+  open.name = "drivers/softgpu-open/versions/2.0";
+  open.manifest.driver = "softgpu-open";
+  stage.Do(DriverStored{open});
+  RolloutSpec spec = SpecOf(1);
+  spec.driver = open.name;
+  stage.Start(spec);
+  stage.Report(1, UpdateState::kDone);
+  Inventory shown = support::MakeInventory("2.0");
+  shown.adapters[0].driver = "softgpu-open";
+  stage.Do(HostHeard{HostName(1), stage.host(1).stream, shown});
+  stage.Do(RollBackRollout{kRollout, "worse"});
+  stage.Settle();
+  const RolloutPlan& plan = *stage.rollout(kRollback).plan;
+  EXPECT_TRUE(plan.blocked.empty());
+  ASSERT_EQ(plan.hosts, 1u);
+  EXPECT_EQ(plan.waves[0].hosts[0].to_driver, kOldDriver);
+}
+
 // Whoever could not make another rollout could not take one back either.
 TEST(Regression, TakesBackThoughThereAreAsManyRolloutsAsThereMayBe) {
   Stage stage(1);

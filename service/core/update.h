@@ -154,6 +154,9 @@ struct Update {
   uint32_t tries = 0;
   uint64_t attempt = 0;  // 0: no slot yet
   Interned from_version = "";
+  // "drivers/{driver}/versions/{version}" that all adapters ran when it was
+  // admitted. Empty: several, not yet, or an older release admitted it.
+  Interned from_driver = "";
   absl::Time start_time = absl::InfinitePast();  // InfinitePast: not yet
   absl::Time end_time = absl::InfinitePast();    // InfinitePast: not yet
   // A pending one is not started before. InfinitePast: at any time.

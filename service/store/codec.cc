@@ -512,6 +512,7 @@ std::string Encode(const core::Update& update) {
   to.set_attempt(update.attempt);
   to.set_wave(update.wave);
   to.set_from_version(update.from_version.str());
+  to.set_from_driver(update.from_driver.str());
   to.set_cancel(static_cast<uint32_t>(update.cancel));
   to.set_tries(update.tries);
   SetTime(update.not_before, [&](int64_t ns) { to.set_not_before_ns(ns); });
@@ -535,6 +536,7 @@ absl::StatusOr<core::Update> DecodeUpdate(absl::string_view bytes) {
   update.attempt = from.attempt();
   update.wave = from.wave();
   update.from_version = from.from_version();
+  update.from_driver = from.from_driver();
   ASSIGN_OR_RETURN(update.cancel, ToEnum(from.cancel(), core::Cancel::kNone,
                                          core::Cancel::kRequeues));
   update.tries = from.tries();
