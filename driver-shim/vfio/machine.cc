@@ -39,6 +39,7 @@ constexpr absl::Duration kConnectAgain = absl::Milliseconds(2);
 // How long a guest that has just gone on is not looked at: it wants the
 // processors, and what QEMU complains of it has not written yet.
 constexpr absl::Duration kGetsGoing = absl::Milliseconds(100);
+constexpr absl::Duration kReachesFor = absl::Seconds(30);
 constexpr char kStateFd[] = "baton-state";
 constexpr char kMemoryFd[] = "baton-memory";
 constexpr size_t kComplaintLinesMax = 5;
@@ -135,6 +136,9 @@ std::vector<core::Blocker> Machine::Preflight() {
                       "with ",
                       kQemuLeast.first, ".", kQemuLeast.second, " or later")});
   }
+  for (core::Blocker& blocker : JudgeStanding()) {
+    blockers.push_back(std::move(blocker));
+  }
   struct stat info = {};
   if (!line_.memory_path.empty() &&
       (stat(line_.memory_path.c_str(), &info) != 0 || !S_ISREG(info.st_mode))) {
@@ -155,6 +159,56 @@ std::vector<core::Blocker> Machine::Preflight() {
   }
   device_ = nullptr;  // it keeps the module in
   return blockers;
+}
+
+// Learns anew as whom it runs: that may change while it does.
+std::vector<core::Blocker> Machine::JudgeStanding() {
+  const auto facts = processes_.FactsOf(running_.process);
+  const auto own = processes_.OwnFacts();
+  const std::string who = absl::StrCat("machine '", options_.name.guest, "': ");
+  if (!facts.has_value() || !own.has_value()) {
+    return {{"MACHINE_STANDING_UNKNOWN",
+             absl::StrCat(who,
+                          "/proc does not tell as whom its QEMU runs: let "
+                          "the shim see all of it (no hidepid, no "
+                          "ProtectProc)")}};
+  }
+  program_.standing = facts->standing;
+  std::vector<core::Blocker> blockers = core::JudgeStanding(
+      options_.name.guest, *facts, *own, line_.filters_itself);
+  for (const std::string& path : OutOfReach(facts->standing)) {
+    blockers.push_back(
+        {"MACHINE_FILE_OUT_OF_REACH",
+         absl::StrCat(who, "the next QEMU could not use '", path, "' as user ",
+                      facts->standing.user,
+                      ", whom this one runs as: let that user read and write "
+                      "it, of a folder make files in it")});
+  }
+  return blockers;
+}
+
+// A child of ours tries, after which each page of ours costs a fault: what was
+// found well is believed for a while, so that guests do not stand for it.
+std::vector<std::string> Machine::OutOfReach(const core::Standing& standing) {
+  std::vector<std::string> paths = {absl::StrCat(
+      options_.name.qmp.substr(0, options_.name.qmp.rfind('/')), "/")};
+  const std::string node = kernel_.NodeOf(options_.name.uuid);
+  if (!node.empty()) paths.push_back(node);
+  if (access(line_.memory_path.c_str(), F_OK) == 0) {
+    paths.push_back(line_.memory_path);
+  }
+  const absl::Duration now = clock_.Monotonic();
+  if (reached_ == std::make_pair(standing, paths) &&
+      now - reached_at_ < kReachesFor) {
+    return {};
+  }
+  std::vector<std::string> out = processes_.OutOfReach(standing, paths);
+  reached_ = std::nullopt;
+  if (out.empty()) {
+    reached_ = std::make_pair(standing, std::move(paths));
+    reached_at_ = now;
+  }
+  return out;
 }
 
 // ---- before the pause ----

@@ -7,6 +7,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +29,11 @@ class FakeProcesses final : public Processes {
   std::function<FakeQemu::Options(std::string socket, std::string log)> make =
       nullptr;
   bool launches_fail = false;
+  std::optional<core::ProcessFacts> facts = core::ProcessFacts();  // of all
+  std::optional<core::ProcessFacts> own_facts = core::ProcessFacts();
+  std::set<std::string> only_for_root = {};
+  int reaches_asked = 0;
+  std::optional<core::Standing> launched_as = std::nullopt;  // the last one
   int launched = 0;
 
   void AddFirst(std::unique_ptr<FakeQemu> qemu, std::vector<std::string> argv) {
@@ -52,6 +59,7 @@ class FakeProcesses final : public Processes {
       return ErrorWithReason(absl::StatusCode::kUnavailable,
                              "PROCESS_NOT_STARTED", "no such program");
     }
+    launched_as = program.standing;
     const std::vector<std::string>& argv = program.argv;
     std::string socket;
     for (const std::string& word : argv) {
@@ -76,6 +84,25 @@ class FakeProcesses final : public Processes {
     const auto found = qemus_.find(process.pid);
     if (found == qemus_.end()) return {};
     return {.argv = found->second.second};
+  }
+
+  std::optional<core::ProcessFacts> FactsOf(const Process& process) override {
+    if (!Processes::Alive(process)) return std::nullopt;
+    return facts;
+  }
+  std::optional<core::ProcessFacts> OwnFacts() override { return own_facts; }
+
+  std::vector<std::string> OutOfReach(
+      const core::Standing& standing,
+      const std::vector<std::string>& paths) override {
+    ++reaches_asked;
+    std::vector<std::string> out;
+    for (const std::string& path : paths) {
+      if (standing.user != 0 && only_for_root.contains(path)) {
+        out.push_back(path);
+      }
+    }
+    return out;
   }
 
   bool HasLocked(const Process& process, const std::string& path) override {
