@@ -64,16 +64,21 @@ std::optional<port::StepReport> ShimService::Recall(const Orders& orders) {
 absl::StatusOr<port::StepReport> ShimService::Take(const Orders& orders) {
   if (run_.orders.size() > 1) {
     std::optional<port::StepReport> report = Recall(orders);
-    // Whoever asks again for what failed has it tried again.
-    if (!report.has_value() || !report->status.ok()) run_ = {};
     if (report.has_value()) {
+      // Whoever asks again for what failed has it tried again.
+      if (!report->status.ok()) run_ = {};
       adapter_.Keep(run_);
       return *std::move(report);
     }
   }
-  run_ = {.orders = orders, .told = 1};
+  port::OrderedRun before = std::exchange(run_, {.orders = orders, .told = 1});
   adapter_.Keep(run_);
-  RETURN_IF_ERROR(TakeRest());
+  if (absl::Status taken = TakeRest(); !taken.ok()) {
+    // Nothing was tried: what others were told or not is as it was.
+    run_ = std::move(before);
+    adapter_.Keep(run_);
+    return taken;
+  }
   return run_.reports.front();
 }
 
