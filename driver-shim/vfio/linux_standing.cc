@@ -13,6 +13,7 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
+#include "base/log.h"
 #include "driver-shim/vfio/proc_files.h"
 
 namespace baton::vfio {
@@ -86,9 +87,15 @@ Becoming::Becoming(const core::Standing& wanted, const core::Standing& own)
   for (const auto& [controllers, path] : wanted.cgroups) {
     const auto ours = own.cgroups.find(controllers);
     if (ours != own.cgroups.end() && ours->second == path) continue;
+    const std::string folder = core::CgroupFolder(mounts, controllers, path);
+    // Somebody is in it, unless all have died in mid-update: then the machine
+    // comes back without its limits rather than not at all.
+    if (!folder.empty() && mkdir(folder.c_str(), 0755) == 0) {
+      LogWarning(absl::StrCat("control group '", folder,
+                              "' was gone: makes it anew, without limits"));
+    }
     // Where it is not mounted, that there is no such file says so.
-    cgroups_.push_back(absl::StrCat(
-        core::CgroupFolder(mounts, controllers, path), "/cgroup.procs"));
+    cgroups_.push_back(absl::StrCat(folder, "/cgroup.procs"));
   }
 }
 

@@ -88,7 +88,8 @@ class Machine final : public Holder {
   absl::StatusOr<Qmp*> Monitor(Qemu& qemu, const Budget& budget);
   // The command line of a next QEMU that listens at `socket`.
   std::vector<std::string> LineFor(const std::string& socket) const;
-  // Where the next one may listen: not where the one that runs did at first.
+  // Where the next one may listen: not where the one that runs did at first,
+  // nor one that is still there and was given the device.
   std::string NextSocket() const;
   // Finds out who listens and with what command line, unless it is known.
   absl::Status Learn(const Budget& budget);
@@ -100,12 +101,16 @@ class Machine final : public Holder {
   absl::Status GiveMemory(Qemu& qemu, const Budget& budget);
   absl::Status LetRun(Qemu& qemu, const Budget& budget);
   absl::Status SetUpSource(const Budget& budget);
+  // Starts another, and ends the one that was the next.
+  absl::Status LaunchNext();
+  // Has one that waits for the device, and can be talked to.
   absl::Status StartNext(const Budget& budget);
   absl::Status AwaitMonitor(Qemu& qemu, const Budget& budget);
   absl::Status GiveDevice(Qmp& qmp, const Budget& budget);
   absl::Status PourInto(Qmp& qmp, const Stream& stream, const Budget& budget);
   absl::Status End(Qemu& qemu, const Budget& budget);
-  void EndNext();
+  void EndAt(const std::string& socket, const Process& kept);
+  void EndNext(const Qemu& kept);
   absl::Status Refused(const absl::Status& status) const;
   // The last lines that a QEMU of ours wrote; "" when it is silent.
   static std::string ComplaintsOf(const Qemu& qemu);

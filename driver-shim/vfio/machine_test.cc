@@ -366,6 +366,34 @@ TEST_F(MachineTest, TheNextQemuIsStartedAsTheOneThatRunsStands) {
   EXPECT_EQ(processes_.launched_as, standing);
 }
 
+// A scope of systemd's is gone with its limits once nobody is in it.
+TEST_F(MachineTest, OnTheWayBackThereIsAlwaysSomebodyInItsControlGroup) {
+  ASSERT_TRUE(GoOut().ok());
+  behaviour_.refuses_late = true;
+  EXPECT_EQ(Reason(machine_->Restore(stream_, budget_())), "STREAM_REFUSED");
+  // Twice in a row: each next one listens where the one before does not.
+  EXPECT_EQ(Reason(machine_->Restore(stream_, budget_())), "STREAM_REFUSED");
+  ASSERT_TRUE(machine_->Release(budget_()).ok());
+  EXPECT_EQ(processes_.fewest, 1u);
+  EXPECT_EQ(processes_.Last()->vgpu(), nullptr);
+  behaviour_.refuses_late = false;
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  EXPECT_EQ(processes_.launched, 3);
+  EXPECT_EQ(processes_.Alive(), 1u);
+}
+
+TEST_F(MachineTest, LetsGoOfItsDeviceAlsoWhereNoOtherQemuCanBeStarted) {
+  ASSERT_TRUE(GoOut().ok());
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  processes_.launches_fail = true;
+  ASSERT_TRUE(machine_->Release(budget_()).ok());
+  EXPECT_EQ(processes_.Alive(), 0u);
+  EXPECT_EQ(Reason(machine_->Restore(stream_, budget_())),
+            "PROCESS_NOT_STARTED");
+  processes_.launches_fail = false;
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+}
+
 // Whoever asks costs the shim, and guests are about to stop.
 TEST_F(MachineTest, WhichFilesItsUserReachesIsNotAskedAgainAndAgain) {
   ASSERT_TRUE(machine_->Prepare(budget_()).ok());

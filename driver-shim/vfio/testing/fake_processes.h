@@ -33,6 +33,7 @@ class FakeProcesses final : public Processes {
   std::optional<core::ProcessFacts> own_facts = core::ProcessFacts();
   std::set<std::string> only_for_root = {};
   int reaches_asked = 0;
+  size_t fewest = 100;  // that were left when one was killed
   std::optional<core::Standing> launched_as = std::nullopt;  // the last one
   int launched = 0;
 
@@ -116,7 +117,10 @@ class FakeProcesses final : public Processes {
                                      : absl::OkStatus();
   }
 
-  void Kill(const Process& process) override { qemus_.erase(process.pid); }
+  void Kill(const Process& process) override {
+    qemus_.erase(process.pid);
+    fewest = std::min(fewest, Alive());
+  }
 
   std::vector<Process> WithWord(const std::string& word) override {
     std::vector<Process> found;
