@@ -56,6 +56,8 @@ struct Run {
   V first = V::kPause;
   V last = V::kResume;
   v1::DriverImage image = {};
+  // Where it stands when all was taken that can be.
+  v1::AdapterState ends = v1::ADAPTER_STATE_RESUMED;
   Answer answer = {};
   bool took = false;  // more than the first
 };
@@ -101,22 +103,20 @@ void ToldInOrder(Check& check, const Run& run) {
 }
 
 // Makes the order; afterwards all of it was taken, or its first step alone.
-// `ends`: where it stands when all was taken.
-std::optional<Run> Begin(Session& session, Check& check, V first, V last,
-                         const v1::DriverImage& image, v1::AdapterState ends) {
-  Run run = {.first = first, .last = last, .image = image};
-  run.answer = session.Make(Chain(session, first, last, image));
+std::optional<Run> Begin(Session& session, Check& check, Run run) {
+  const V first = run.first;
+  run.answer = session.Make(Chain(session, first, run.last, run.image));
   const std::string what =
-      absl::StrCat(Name(first), " with all up to ", Name(last), " ahead");
+      absl::StrCat(Name(first), " with all up to ", Name(run.last), " ahead");
   if (!check.Done(run.answer, what)) return std::nullopt;
   ToldInOrder(check, run);
   const auto seen = session.Inspect();
   if (!check.Ok(seen.status(), "Inspect")) return std::nullopt;
   run.took = seen->state() != After(first);
-  check.That(!run.took || seen->state() == ends,
+  check.That(!run.took || seen->state() == run.ends,
              absl::StrCat("after ", what, ": Inspect says ",
-                          Name(seen->state()), ", want ", Name(ends), " or, ",
-                          "of a service that does not know `ahead`, ",
+                          Name(seen->state()), ", want ", Name(run.ends),
+                          " or, ", "of a service that does not know `ahead`, ",
                           Name(After(first))));
   check.That(
       run.took || run.answer.ahead.empty(),
@@ -161,7 +161,11 @@ std::optional<Run> Forward(Session& session, Check& check, V first, V last) {
   if (!check.Ok(session.Reach(turn), absl::StrCat("to ", Name(turn)))) {
     return std::nullopt;
   }
-  return Begin(session, check, first, last, session.next(), After(last));
+  return Begin(session, check,
+               {.first = first,
+                .last = last,
+                .image = session.next(),
+                .ends = After(last)});
 }
 
 constexpr char kKnowsNothing[] = "it takes each step when its call comes";
@@ -200,8 +204,7 @@ void TryLastAlone(Session& session, Check& check) {
 void TryLostAnswer(Session& session, Check& check) {
   const auto run = Forward(session, check, V::kPause, V::kResume);
   if (!run.has_value()) return;
-  const auto again = Begin(session, check, V::kPause, V::kResume,
-                           session.next(), v1::ADAPTER_STATE_RESUMED);
+  const auto again = Begin(session, check, {.image = session.next()});
   if (!again.has_value()) return;
   const auto text = [](const Answer& answer) {
     v1::PauseResponse whole;
@@ -240,8 +243,8 @@ void TryFailure(Session& session, Check& check) {
   if (!check.Done(session.Take(V::kPrepare), "Prepare")) return;
   v1::DriverImage wrong = session.next();
   wrong.set_digest(Sha256Of("another driver"));
-  const auto run = Begin(session, check, V::kPause, V::kResume, wrong,
-                         v1::ADAPTER_STATE_UNLOADED);
+  const auto run = Begin(session, check,
+                         {.image = wrong, .ends = v1::ADAPTER_STATE_UNLOADED});
   if (!run.has_value()) return;
   for (const V verb : {V::kSave, V::kUnload}) {
     if (!Hear(session, check, *run, verb)) return;
@@ -301,8 +304,7 @@ void TryWayBack(Session& session, Check& check) {
   if (!check.Ok(before.status(), "Inspect")) return;
   const auto run = Forward(session, check, V::kPause, V::kResume);
   if (!run.has_value() || !HearAll(session, check, *run)) return;
-  const auto back = Begin(session, check, V::kPause, V::kResume,
-                          session.found(), v1::ADAPTER_STATE_RESUMED);
+  const auto back = Begin(session, check, {.image = session.found()});
   if (!back.has_value() || !HearAll(session, check, *back)) return;
   if (!check.Ok(session.Walk({V::kConfirm, V::kCommit}), "after Resume")) {
     return;
