@@ -245,6 +245,7 @@ class LinuxProcesses final : public Processes {
     Fd told(ends[1]);
     const Becoming becoming(standing, own->standing);
     std::vector<const char*> names;
+    names.reserve(paths.size());
     for (const std::string& path : paths) names.push_back(path.c_str());
     const pid_t child = fork();
     if (child == 0) TryPaths(becoming, names, told.get());

@@ -278,7 +278,7 @@ absl::Status Machine::LaunchNext() {
   next.log = absl::StrCat(options_.log_directory, "/", options_.name.guest,
                           next.socket.substr(next.socket.rfind('.')), ".log");
   EndAt(next.socket, Process());
-  unlink(next.log.c_str());
+  for (const std::string& left : {next.socket, next.log}) unlink(left.c_str());
   program_.argv = LineFor(next.socket);
   ASSIGN_OR_RETURN(next.process, processes_.Launch(program_, next.log));
   FAIL_POINT("shim.vfio_next_started");
