@@ -65,4 +65,34 @@ bool Check::Stands(Session& session, v1::AdapterState state, uint64_t attempt,
                    seen->attempt(), ", want ", Name(state), " in ", attempt));
 }
 
+void Check::Serves(Session& session, const v1::DriverImage& image,
+                   const v1::InspectResponse& before) {
+  const auto seen = session.Inspect();
+  if (!Ok(seen.status(), "Inspect")) return;
+  That(seen->state() == v1::ADAPTER_STATE_RUNNING && seen->attempt() == 0 &&
+           !seen->has_saved(),
+       absl::StrCat("at the end Inspect says ", Name(seen->state()),
+                    " in attempt ", seen->attempt(), " with ",
+                    seen->saved().blocks(),
+                    " saved blocks, want RUNNING in 0 with 0"));
+  That(seen->image().digest() == image.digest(),
+       absl::StrCat("at the end the image is '", seen->image().path(),
+                    "', want '", image.path(), "'"));
+  That(seen->adapter().fault().empty(),
+       absl::StrCat("at the end the adapter has the fault '",
+                    seen->adapter().fault(), "', want none"));
+  const auto& now = seen->adapter().vgpus();
+  const auto& then = before.adapter().vgpus();
+  if (!That(now.size() == then.size(),
+            absl::StrCat("at the end there are ", now.size(), " vGPUs, want ",
+                         then.size()))) {
+    return;
+  }
+  for (int i = 0; i < now.size(); ++i) {
+    That(now[i].SerializeAsString() == then[i].SerializeAsString(),
+         absl::StrCat("at the end a vGPU is {", now[i].ShortDebugString(),
+                      "}, want {", then[i].ShortDebugString(), "}"));
+  }
+}
+
 }  // namespace baton::conformance

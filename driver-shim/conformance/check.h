@@ -29,6 +29,11 @@ class Check {
   bool Stands(Session& session, v1::AdapterState state, uint64_t attempt,
               absl::string_view step);
 
+  // At the end of an update it serves with `image`, and everybody is there as
+  // `before` says.
+  void Serves(Session& session, const v1::DriverImage& image,
+              const v1::InspectResponse& before);
+
   // The case cannot be tried on this adapter.
   void NotApplicable(const std::string& why) { not_applicable_ = why; }
 
@@ -61,6 +66,7 @@ std::vector<Case> OrderCases();     // every (state, verb) pair
 std::vector<Case> RequestCases();   // malformed orders and images
 std::vector<Case> AttemptCases();   // repeats, stale attempts, lost answers
 std::vector<Case> UpdateCases();    // whole updates, forward, back and reverse
+std::vector<Case> AheadCases();     // steps that are ordered at once
 std::vector<Case> TruthCases();     // Inspect, results, census
 std::vector<Case> DeadlineCases();  // too little time
 

@@ -35,6 +35,9 @@ void Take(const Response& response, Answer& answer) {
   if constexpr (requires { response.saved(); }) {
     answer.saved = response.saved();
   }
+  if constexpr (requires { response.ahead(); }) {
+    answer.ahead = {response.ahead().begin(), response.ahead().end()};
+  }
 }
 
 template <typename Request, typename Response>

@@ -30,6 +30,7 @@ struct Answer {
   std::vector<v1::CensusEntry> census = {};
   std::vector<v1::VirtualGpuResult> vgpus = {};
   v1::SavedState saved = {};
+  std::vector<v1::StepTaken> ahead = {};
   absl::Duration waited = absl::ZeroDuration();
 
   bool ok() const { return status.ok() && result.code() == 0; }

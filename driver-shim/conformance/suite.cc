@@ -38,7 +38,7 @@ Finding RunCase(const Case& tried, Session& session, absl::Status& home) {
 std::vector<Case> AllCases() {
   std::vector<Case> cases;
   for (std::vector<Case> some :
-       {TruthCases(), UpdateCases(), OrderCases(), RequestCases(),
+       {TruthCases(), UpdateCases(), AheadCases(), OrderCases(), RequestCases(),
         AttemptCases(), DeadlineCases()}) {
     cases.insert(cases.end(), std::make_move_iterator(some.begin()),
                  std::make_move_iterator(some.end()));

@@ -12,37 +12,6 @@ constexpr char kVgpuFix[] =
     "carry each vGPU's identity through the update: partition id, LUID, "
     "profile, guest and VRAM";
 
-// The adapter serves with `image`, and everybody is there as `before` says.
-void Serves(Session& session, Check& check, const v1::DriverImage& image,
-            const v1::InspectResponse& before) {
-  const auto seen = session.Inspect();
-  if (!check.Ok(seen.status(), "Inspect")) return;
-  check.That(seen->state() == v1::ADAPTER_STATE_RUNNING &&
-                 seen->attempt() == 0 && !seen->has_saved(),
-             absl::StrCat("at the end Inspect says ", Name(seen->state()),
-                          " in attempt ", seen->attempt(), " with ",
-                          seen->saved().blocks(),
-                          " saved blocks, want RUNNING in 0 with 0"));
-  check.That(seen->image().digest() == image.digest(),
-             absl::StrCat("at the end the image is '", seen->image().path(),
-                          "', want '", image.path(), "'"));
-  check.That(seen->adapter().fault().empty(),
-             absl::StrCat("at the end the adapter has the fault '",
-                          seen->adapter().fault(), "', want none"));
-  const auto& now = seen->adapter().vgpus();
-  const auto& then = before.adapter().vgpus();
-  if (!check.That(now.size() == then.size(),
-                  absl::StrCat("at the end there are ", now.size(),
-                               " vGPUs, want ", then.size()))) {
-    return;
-  }
-  for (int i = 0; i < now.size(); ++i) {
-    check.That(now[i].SerializeAsString() == then[i].SerializeAsString(),
-               absl::StrCat("at the end a vGPU is {", now[i].ShortDebugString(),
-                            "}, want {", then[i].ShortDebugString(), "}"));
-  }
-}
-
 // Steps with the next driver, then steps with the one that was found; then
 // `image` serves.
 struct Route {
@@ -59,8 +28,8 @@ void TryRoute(Session& session, Check& check, const Route& route) {
                 "with the driver that was found")) {
     return;
   }
-  Serves(session, check,
-         route.ends_with_next ? session.next() : session.found(), *before);
+  check.Serves(session, route.ends_with_next ? session.next() : session.found(),
+               *before);
 }
 
 Case RouteCase(const std::string& name, const std::string& promise,
@@ -102,7 +71,7 @@ void TryCancel(Session& session, Check& check, v1::AdapterState from) {
   check.That(
       told == count,
       absl::StrCat("Cancel: ", told, " vGPUs have a blackout, want ", count));
-  Serves(session, check, session.found(), *before);
+  check.Serves(session, session.found(), *before);
   session.NewAttempt();
   // Nothing is left over.
   check.Ok(session.Walk(PathTo(v1::ADAPTER_STATE_CONFIRMED)),
@@ -139,78 +108,6 @@ Case CancelledReverse(v1::AdapterState origin, const std::vector<V>& steps) {
           .run = [origin, steps](Session& session, Check& check) {
             TryCancelledReverse(session, check, origin, steps);
           }};
-}
-
-// ---- steps ahead ----
-
-// What can follow Pause, in order.
-struct Follower {
-  V verb = V::kSave;
-  v1::Step step = v1::STEP_SAVE;
-};
-constexpr Follower kFollowers[] = {{V::kSave, v1::STEP_SAVE},
-                                   {V::kUnload, v1::STEP_UNLOAD},
-                                   {V::kRestore, v1::STEP_RESTORE},
-                                   {V::kVerify, v1::STEP_VERIFY},
-                                   {V::kResume, v1::STEP_RESUME}};
-
-// Pause, with all followers up to `last` ahead.
-Call PauseUpTo(const Session& session, V last) {
-  Call call = session.Draft(V::kPause);
-  for (const Follower& follower : kFollowers) {
-    v1::NextStep& next = *call.order.add_ahead();
-    next.set_step(follower.step);
-    *next.mutable_deadline() = call.order.deadline();
-    if (follower.verb == V::kRestore) *next.mutable_image() = session.next();
-    if (follower.verb == last) break;
-  }
-  return call;
-}
-
-void TryAhead(Session& session, Check& check, V last) {
-  const auto before = session.Inspect();
-  if (!check.Ok(before.status(), "Inspect")) return;
-  if (!check.Done(session.Take(V::kPrepare), "Prepare")) return;
-  if (!check.Done(session.Make(PauseUpTo(session, last)), "Pause")) return;
-  // Each is still asked for, whether it was taken ahead or not.
-  for (const Follower& follower : kFollowers) {
-    if (!check.Done(session.Take(follower.verb), Name(follower.verb))) return;
-  }
-  if (!check.Ok(session.Walk({V::kConfirm, V::kCommit}), "after Resume")) {
-    return;
-  }
-  Serves(session, check, session.next(), *before);
-}
-
-void TryCancelAhead(Session& session, Check& check) {
-  const auto before = session.Inspect();
-  if (!check.Ok(before.status(), "Inspect")) return;
-  if (!check.Done(session.Take(V::kPrepare), "Prepare")) return;
-  if (!check.Done(session.Make(PauseUpTo(session, V::kSave)), "Pause")) return;
-  if (!check.Done(session.Take(V::kSave), "Save")) return;
-  if (!check.Done(session.Take(V::kCancel), "Cancel")) return;
-  Serves(session, check, session.found(), *before);
-}
-
-void AddAheadCases(std::vector<Case>& cases) {
-  constexpr char kFix[] =
-      "go on with each step of `ahead` while the one before succeeds, and "
-      "answer the call of each from what it did";
-  for (const Follower& follower : kFollowers) {
-    const V last = follower.verb;
-    cases.push_back(
-        {.name = absl::StrCat("update/ahead-to-", Name(last)),
-         .promise = absl::StrCat("a Pause that says to go on up to ",
-                                 Name(last), " ends with the next driver"),
-         .fix = kFix,
-         .run = [last](Session& session, Check& check) {
-           TryAhead(session, check, last);
-         }});
-  }
-  cases.push_back({.name = "update/ahead-cancelled",
-                   .promise = "a Save that was taken ahead can be cancelled",
-                   .fix = kFix,
-                   .run = TryCancelAhead});
 }
 
 }  // namespace
@@ -269,7 +166,6 @@ std::vector<Case> UpdateCases() {
     cases.push_back(CancelledReverse(origin, {V::kPause}));
     cases.push_back(CancelledReverse(origin, {V::kPause, V::kSave}));
   }
-  AddAheadCases(cases);
   return cases;
 }
 

@@ -49,9 +49,14 @@ absl::StatusOr<port::StepReport> ShimService::Take(const Orders& orders) {
       return report;
     }
   }
-  run_ = {.orders = orders, .told = 1};
+  port::OrderedRun before = std::exchange(run_, {.orders = orders, .told = 1});
   adapter_.Keep(run_);
-  RETURN_IF_ERROR(TakeRest());
+  if (absl::Status taken = TakeRest(); !taken.ok()) {
+    // Nothing was tried: what others were told or not is as it was.
+    run_ = std::move(before);
+    adapter_.Keep(run_);
+    return taken;
+  }
   return run_.reports.front();
 }
 

@@ -456,6 +456,31 @@ TEST_F(ShimServiceTest, SaysAtOnceWhatAllDidThatWereTakenAhead) {
   worker_.Run([this] { EXPECT_EQ(adapter_.orders.size(), 6u); });
 }
 
+// A late order of an earlier attempt had the shim forget what it had taken
+// ahead: the own calls of that were out of order.
+TEST_F(ShimServiceTest, RegressionARefusedOrderTakesNothingOfARunAway) {
+  worker_.Run([this] {
+    adapter_.fails = port::AdapterStep::kCommit;
+    adapter_.failure = ErrorWithReason(absl::StatusCode::kAborted,
+                                       "STALE_ATTEMPT", "it has ended");
+  });
+  v1::PauseResponse paused;
+  ASSERT_TRUE(stub_->Pause(&context_, WholeWay(), &paused).ok());
+  grpc::ClientContext late;
+  v1::CommitResponse committed;
+  EXPECT_EQ(Reason(FromGrpc(stub_->Commit(
+                &late, With(v1::CommitRequest(), 1, 1), &committed))),
+            "STALE_ATTEMPT");
+  grpc::ClientContext context;
+  v1::SaveResponse saved;
+  ASSERT_TRUE(
+      stub_->Save(&context, With(v1::SaveRequest(), 1, 1), &saved).ok());
+  worker_.Run([this] {
+    EXPECT_EQ(adapter_.orders.size(), 7u);
+    EXPECT_EQ(adapter_.kept.told, 2u);
+  });
+}
+
 // Whose call of the last step, by which all was heard, never came.
 TEST_F(ShimServiceTest, RegressionAWayBackIsNotAnsweredWithTheWayForward) {
   const auto leads_back = [](v1::StepOrder& order) {

@@ -282,6 +282,31 @@ TEST_F(AdapterTest, OneRefusalSendsAllBack) {
   }
 }
 
+// A device's file goes with the module, and the one that comes is root's.
+TEST_F(AdapterTest, AVgpuThatIsMadeAnewIsOpenToWhoHadTheOldOne) {
+  const Access kept = {.user = 5, .group = 6, .mode = 0660, .acl = "more"};
+  const std::string uuid = ConfigOf(guests_).vgpus.front().uuid;
+  world_->access[uuid] = kept;
+  world_->guests()["a"].user = kept.user;
+  ASSERT_TRUE(Walk(AdapterStep::kCommit, next_).ok());
+  ExpectWell(next_, "forward");
+  EXPECT_EQ(world_->access[uuid], kept);
+  ++attempt_;
+  ASSERT_TRUE(Walk(AdapterStep::kUnload, old_).ok());
+  ASSERT_TRUE(StartShim("life-2").ok());
+  ASSERT_TRUE(Finish(/*back=*/true).ok());
+  ExpectWell(old_, "in another life");
+  EXPECT_EQ(world_->access[uuid], kept);
+}
+
+TEST_F(AdapterTest, AVgpuThatIsGivenToOthersAsItComesIsTakenBack) {
+  world_->access[ConfigOf(guests_).vgpus.front().uuid] = {.user = 5};
+  world_->guests()["a"].user = 5;
+  world_->udev_interferes = true;
+  ASSERT_TRUE(Walk(AdapterStep::kCommit, next_).ok());
+  ExpectWell(next_, "forward");
+}
+
 TEST_F(AdapterTest, AModuleThatIsHeldStaysInAndItsGuestsGoOn) {
   world_->modules()[old_.path].held = true;
   EXPECT_EQ(Reason(Walk(AdapterStep::kUnload, next_)), "MODULE_HELD");

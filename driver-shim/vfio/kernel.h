@@ -1,12 +1,15 @@
 #ifndef DRIVER_SHIM_VFIO_KERNEL_H_
 #define DRIVER_SHIM_VFIO_KERNEL_H_
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "driver-shim/port/record_codec.h"
 #include "driver-shim/vfio/budget.h"
 #include "driver-shim/vfio/device.h"
 #include "driver-shim/vfio/processes.h"
@@ -27,6 +30,21 @@ struct Occupant {
 
   bool operator==(const Occupant&) const = default;
 };
+
+// Who may use a device's file.
+struct Access {
+  uint32_t user = 0;
+  uint32_t group = 0;
+  uint32_t mode = 0;     // as of chmod
+  std::string acl = "";  // as the kernel keeps it; "": none
+
+  bool operator==(const Access&) const = default;
+};
+
+template <typename Archive, port::Of<Access> T>
+void Fields(Archive& archive, T& access) {
+  archive(access.user, access.group, access.mode, access.acl);
+}
 
 // What the adapter wants of the kernel. Confined to one thread.
 class Kernel {
@@ -55,6 +73,15 @@ class Kernel {
   // Errors: UNAVAILABLE, reason VGPU_NOT_CREATED
   virtual absl::Status CreateVgpu(const VgpuType& type,
                                   const std::string& uuid) = 0;
+
+  // The file through which a vGPU is opened; "" where there is none. A vGPU
+  // that is made anew has a new one, which is root's.
+  virtual std::string NodeOf(const std::string& uuid) = 0;
+  // Who may use it; nothing where there is none.
+  virtual std::optional<Access> AccessTo(const std::string& uuid) = 0;
+  // Lets those use it.
+  // Errors: UNAVAILABLE, reason VGPU_OUT_OF_REACH
+  virtual absl::Status Admit(const std::string& uuid, const Access& access) = 0;
 
   // Returns an attribute's text without the line's end.
   // Errors: UNAVAILABLE, reason ATTRIBUTE_UNREADABLE

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -29,6 +30,9 @@ constexpr char kDeviceLink[] = "anon_inode:[vfio-device]";
 // guests stand meanwhile.
 constexpr absl::Duration kTryAgain = absl::Milliseconds(2);
 constexpr absl::Duration kLetGoTimeout = absl::Seconds(2);
+
+constexpr char kAcl[] = "system.posix_acl_access";
+constexpr size_t kAclBytesMax = 4096;
 
 std::string MdevPath(const std::string& uuid) {
   return absl::StrCat("/sys/bus/mdev/devices/", uuid);
@@ -175,6 +179,43 @@ class LinuxKernel final : public Kernel {
         errno);
   }
 
+  std::string NodeOf(const std::string& uuid) override {
+    const std::string link =
+        ReadLink(absl::StrCat(MdevPath(uuid), "/iommu_group"));
+    if (link.empty()) return "";
+    return absl::StrCat("/dev/vfio", link.substr(link.rfind('/')));
+  }
+
+  std::optional<Access> AccessTo(const std::string& uuid) override {
+    const std::string node = NodeOf(uuid);
+    struct stat info = {};
+    if (node.empty() || stat(node.c_str(), &info) != 0) return std::nullopt;
+    Access access = {.user = info.st_uid,
+                     .group = info.st_gid,
+                     .mode = info.st_mode & ALLPERMS};
+    std::string acl(kAclBytesMax, '\0');
+    const ssize_t size = getxattr(node.c_str(), kAcl, acl.data(), acl.size());
+    if (size > 0) access.acl = acl.substr(0, static_cast<size_t>(size));
+    return access;
+  }
+
+  absl::Status Admit(const std::string& uuid, const Access& access) override {
+    if (AccessTo(uuid) == access) return absl::OkStatus();
+    const std::string node = NodeOf(uuid);
+    const char* const path = node.c_str();
+    // The owner last: who is not yet it cannot use what is not yet its.
+    const bool done =
+        chmod(path, access.mode) == 0 &&
+        (access.acl.empty() ||
+         setxattr(path, kAcl, access.acl.data(), access.acl.size(), 0) == 0) &&
+        chown(path, access.user, access.group) == 0;
+    if (done) return absl::OkStatus();
+    return Failed(absl::StatusCode::kUnavailable, "VGPU_OUT_OF_REACH",
+                  absl::StrCat("cannot give '", node, "' of vGPU ", uuid,
+                               " to whom it was"),
+                  errno);
+  }
+
   absl::StatusOr<std::string> ReadAttribute(const std::string& path) override {
     auto text = ReadFile(path);
     if (text.has_value()) return Trimmed(*std::move(text));
@@ -184,11 +225,8 @@ class LinuxKernel final : public Kernel {
 
   std::vector<Occupant> HoldersOf(const std::string& uuid) override {
     std::vector<Occupant> holders;
-    const std::string link =
-        ReadLink(absl::StrCat(MdevPath(uuid), "/iommu_group"));
-    if (link.empty()) return holders;
-    const std::string group =
-        absl::StrCat("/dev/vfio", link.substr(link.rfind('/')));
+    const std::string group = NodeOf(uuid);
+    if (group.empty()) return holders;
     for (const int pid : Pids()) {
       for (const auto& [fd, what] : DescriptorsOf(pid)) {
         if (what != group) continue;

@@ -20,23 +20,28 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/reason.h"
+#include "base/status_macros.h"
 #include "driver-shim/vfio/fd.h"
+#include "driver-shim/vfio/linux_standing.h"
 #include "driver-shim/vfio/proc_files.h"
 
 namespace baton::vfio {
 namespace {
 
-absl::Status NotStarted(const std::string& program, int error) {
+absl::Status NotStarted(const std::string& program, absl::string_view why) {
   return ErrorWithReason(absl::StatusCode::kUnavailable, "PROCESS_NOT_STARTED",
-                         absl::StrCat("cannot start '", program, "': ",
-                                      std::generic_category().message(error)));
+                         absl::StrCat("cannot start '", program, "': ", why));
 }
 
+std::string TextOf(int error) { return std::generic_category().message(error); }
+
 // What the process that becomes the program tells the one that waits: its pid
-// before it tries, an errno where it could not.
+// before it tries, an errno where it could not, and what that was: a text that
+// lies at the same place in both.
 struct Word {
   int pid = 0;
   int error = 0;
+  const char* what = "";
 };
 
 void Tell(int fd, const Word& word) {
@@ -93,8 +98,8 @@ void TakeWeight(int nice, const std::string& oom_score_adj) {
 }
 
 // Between fork and exec: system calls alone.
-[[noreturn]] void Become(const Program& program, const Texts& texts, int log,
-                         int told) {
+[[noreturn]] void Become(const Program& program, const Texts& texts,
+                         const Becoming& becoming, int log, int told) {
   if (setsid() < 0 || fork() != 0) _exit(0);
   ResetSignals();
   TakeWeight(program.nice, texts.oom_score_adj);
@@ -103,12 +108,42 @@ void TakeWeight(int nice, const std::string& oom_score_adj) {
   dup2(log, STDOUT_FILENO);
   dup2(log, STDERR_FILENO);
   Tell(told, {.pid = getpid()});
+  const char* what = "directory";
+  // While we may: it was there before it became whom it is.
   if (chdir(program.directory.c_str()) == 0) {
-    execvpe(texts.argv.pointers.front(), texts.argv.pointers.data(),
-            texts.environment.pointers.data());
+    what = becoming.Take();
+    if (what == nullptr) {
+      what = "program";
+      execvpe(texts.argv.pointers.front(), texts.argv.pointers.data(),
+              texts.environment.pointers.data());
+    }
   }
-  Tell(told, {.pid = getpid(), .error = errno});
+  Tell(told, {.pid = getpid(), .error = errno, .what = what});
   _exit(127);
+}
+
+// Says of each path whether it may be used, in a child that has taken its
+// standing.
+[[noreturn]] void TryPaths(const Becoming& becoming,
+                           const std::vector<const char*>& paths, int told) {
+  if (becoming.TakeUser() != nullptr) _exit(1);
+  uint64_t refused = 0;
+  for (size_t i = 0; i < paths.size(); ++i) {
+    struct stat file = {};
+    const bool folder = stat(paths[i], &file) == 0 && S_ISDIR(file.st_mode);
+    const int mode = folder ? W_OK | X_OK : R_OK | W_OK;
+    // Not access(): that asks for the real user, without capabilities.
+    if (syscall(SYS_faccessat2, AT_FDCWD, paths[i], mode, AT_EACCESS) != 0) {
+      refused |= uint64_t{1} << i;
+    }
+  }
+  const ssize_t put = write(told, &refused, sizeof refused);
+  _exit(put == sizeof refused ? 0 : 1);
+}
+
+void Reap(pid_t child) {
+  while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+  }
 }
 
 // The last word of whoever holds the other end.
@@ -125,29 +160,36 @@ class LinuxProcesses final : public Processes {
  public:
   absl::StatusOr<Process> Launch(const Program& program,
                                  const std::string& log) override {
-    if (program.argv.empty()) return NotStarted("", EINVAL);
+    if (program.argv.empty()) return NotStarted("", TextOf(EINVAL));
     const std::string& name = program.argv.front();
     const Texts texts(program);
+    ASSIGN_OR_RETURN(const Becoming becoming, BecomingOf(program));
     const Fd file(open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
                        S_IRUSR | S_IWUSR));
     int ends[2] = {-1, -1};
     if (!file.ok() || pipe2(ends, O_CLOEXEC) != 0) {
-      return NotStarted(name, errno);
+      return NotStarted(name, TextOf(errno));
     }
     const Fd heard(ends[0]);
     Fd told(ends[1]);
     const pid_t child = fork();
     if (child == 0) {
-      Become(program, texts, file.get(), told.get());
+      Become(program, texts, becoming, file.get(), told.get());
     }
     told.Close();
-    if (child < 0) return NotStarted(name, errno);
+    if (child < 0) return NotStarted(name, TextOf(errno));
     const Word word = Hear(heard.get());
-    while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    Reap(child);
+    if (word.error != 0) {
+      return NotStarted(name,
+                        absl::StrCat(word.what, ": ", TextOf(word.error)));
     }
-    if (word.error != 0) return NotStarted(name, word.error);
     const std::optional<Process> started = Find(word.pid);
-    if (!started.has_value()) return NotStarted(name, ESRCH);
+    if (!started.has_value()) return NotStarted(name, TextOf(ESRCH));
+    if (absl::Status same = Same(program, *started); !same.ok()) {
+      Kill(*started);
+      return same;
+    }
     return *started;
   }
 
@@ -181,6 +223,44 @@ class LinuxProcesses final : public Processes {
                 .value_or("0")
                 .c_str())};
     return Alive(process) ? program : Program();
+  }
+
+  std::optional<core::ProcessFacts> FactsOf(const Process& process) override {
+    std::optional<core::ProcessFacts> facts = vfio::FactsOf(process.pid);
+    if (!Alive(process)) return std::nullopt;
+    return facts;
+  }
+
+  std::optional<core::ProcessFacts> OwnFacts() override {
+    return vfio::FactsOf(getpid());
+  }
+
+  std::vector<std::string> OutOfReach(
+      const core::Standing& standing,
+      const std::vector<std::string>& paths) override {
+    const auto own = OwnFacts();
+    int ends[2] = {-1, -1};
+    if (!own.has_value() || pipe2(ends, O_CLOEXEC) != 0) return paths;
+    const Fd heard(ends[0]);
+    Fd told(ends[1]);
+    const Becoming becoming(standing, own->standing);
+    std::vector<const char*> names;
+    names.reserve(paths.size());
+    for (const std::string& path : paths) names.push_back(path.c_str());
+    const pid_t child = fork();
+    if (child == 0) TryPaths(becoming, names, told.get());
+    told.Close();
+    if (child < 0) return paths;
+    uint64_t refused = 0;
+    if (read(heard.get(), &refused, sizeof refused) != sizeof refused) {
+      refused = ~uint64_t{0};
+    }
+    Reap(child);
+    std::vector<std::string> out;
+    for (size_t i = 0; i < paths.size(); ++i) {
+      if ((refused >> i & 1) != 0) out.push_back(paths[i]);
+    }
+    return out;
   }
 
   bool HasLocked(const Process& process, const std::string& path) override {
@@ -230,6 +310,26 @@ class LinuxProcesses final : public Processes {
       }
     }
     return found;
+  }
+
+ private:
+  absl::StatusOr<Becoming> BecomingOf(const Program& program) {
+    if (!program.standing.has_value()) return Becoming();
+    const auto own = OwnFacts();
+    if (own.has_value()) return Becoming(*program.standing, own->standing);
+    return NotStarted(program.argv.front(), "what we are is not to be read");
+  }
+
+  // Whether it has come to stand as it should. One that has ended does not
+  // matter, whoever it was.
+  absl::Status Same(const Program& program, const Process& started) {
+    if (!program.standing.has_value()) return absl::OkStatus();
+    const auto facts = FactsOf(started);
+    if (!facts.has_value()) return absl::OkStatus();
+    const std::string difference =
+        core::DifferenceOf(facts->standing, *program.standing);
+    if (difference.empty()) return absl::OkStatus();
+    return NotStarted(program.argv.front(), difference);
   }
 };
 

@@ -1,5 +1,7 @@
 #include "driver-shim/vfio/linux_processes.h"
 
+#include <sched.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -24,14 +26,14 @@ class LinuxProcessesTest : public testing::Test {
   Budget budget_() const { return Budget(RealClock(), absl::Seconds(20)); }
 
   // Lives until it is killed.
-  absl::StatusOr<Process> Start() {
-    return processes_->Launch({.argv = {"tail", "-f", "/dev/null", word_},
-                               .environment = {"PATH=/usr/bin:/bin", "A=b c"},
-                               .directory = "/proc",
-                               .nice = 7,
-                               .oom_score_adj = 123},
-                              log_);
+  Program Lives() const {
+    return {.argv = {"tail", "-f", "/dev/null", word_},
+            .environment = {"PATH=/usr/bin:/bin", "A=b c"},
+            .directory = "/proc",
+            .nice = 7,
+            .oom_score_adj = 123};
   }
+  absl::StatusOr<Process> Start() { return processes_->Launch(Lives(), log_); }
 
   const std::string word_ = absl::StrCat("/dev/null//", getpid());
   const std::string log_ = absl::StrCat(
@@ -109,6 +111,76 @@ TEST_F(LinuxProcessesTest, KnowsWhoHasAFileLocked) {
   processes_->Kill(*process);
   ASSERT_TRUE(processes_->AwaitEnd(*process, budget_()).ok());
   EXPECT_FALSE(processes_->HasLocked(*process, file));
+}
+
+// As whoever runs this may; root may all of it.
+TEST_F(LinuxProcessesTest, StartsAProgramThatStandsAsItIsTold) {
+  const auto own = processes_->OwnFacts();
+  ASSERT_TRUE(own.has_value());
+  core::Standing standing = own->standing;
+  standing.limits[RLIMIT_NOFILE] = {60, 64};
+  standing.limits[RLIMIT_CORE] = {0, 0};
+  standing.umask = 027;
+  standing.no_new_privileges = true;
+  standing.policy = SCHED_BATCH;
+  for (uint64_t& word : standing.processors) {
+    word &= ~word + 1;  // one of each is enough
+  }
+  if (getuid() == 0) {
+    constexpr uint64_t kReadSearch = 1 << 2;
+    standing.user = 64055;
+    standing.group = 64056;
+    standing.groups = {7, 64057};
+    standing.capabilities = {kReadSearch, kReadSearch, kReadSearch,
+                             own->standing.capabilities.bounding & 0xff,
+                             kReadSearch};
+  }
+  Program program = Lives();
+  program.standing = standing;
+  const auto process = processes_->Launch(program, log_);
+  ASSERT_TRUE(process.ok()) << process.status();
+  const auto facts = processes_->FactsOf(*process);
+  processes_->Kill(*process);
+  ASSERT_TRUE(facts.has_value());
+  EXPECT_EQ(core::DifferenceOf(facts->standing, standing), "");
+  EXPECT_EQ(facts->standing, standing);
+  ASSERT_TRUE(processes_->AwaitEnd(*process, budget_()).ok());
+  EXPECT_FALSE(processes_->FactsOf(*process).has_value());
+}
+
+// One that is not to be had is no reason to start outside of it.
+TEST_F(LinuxProcessesTest, StartsNothingThatWouldStandOtherwise) {
+  Program program = Lives();
+  program.standing = processes_->OwnFacts()->standing;
+  program.standing->cgroups["name=nowhere"] = "/machines";
+  const absl::Status refused = processes_->Launch(program, log_).status();
+  EXPECT_EQ(Reason(refused), "PROCESS_NOT_STARTED");
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("cgroup.procs"));
+  EXPECT_THAT(processes_->WithWord(word_), ElementsAre());
+}
+
+TEST_F(LinuxProcessesTest, KnowsWhatSomebodyElseMayNotUse) {
+  const std::string folder = log_ + ".files";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder + "/mine");
+  std::filesystem::create_directories(folder + "/closed");
+  for (const char* name : {"/open", "/read", "/none"}) {
+    ASSERT_TRUE(std::ofstream(folder + name).good());
+  }
+  using Perms = std::filesystem::perms;
+  std::filesystem::permissions(folder + "/open", Perms(0600));
+  std::filesystem::permissions(folder + "/read", Perms(0400));
+  std::filesystem::permissions(folder + "/none", Perms(0000));
+  std::filesystem::permissions(folder + "/closed", Perms(0500));
+  core::Standing standing = processes_->OwnFacts()->standing;
+  standing.capabilities.permitted = 0;  // which would open all
+  standing.capabilities.effective = 0;
+  EXPECT_THAT(
+      processes_->OutOfReach(
+          standing, {folder + "/open", folder + "/read", folder + "/mine",
+                     folder + "/none", folder + "/closed", folder + "/gone"}),
+      ElementsAre(folder + "/read", folder + "/none", folder + "/closed",
+                  folder + "/gone"));
 }
 
 TEST_F(LinuxProcessesTest, SaysWhyAProgramCannotBeStarted) {

@@ -39,6 +39,7 @@ constexpr absl::Duration kConnectAgain = absl::Milliseconds(2);
 // How long a guest that has just gone on is not looked at: it wants the
 // processors, and what QEMU complains of it has not written yet.
 constexpr absl::Duration kGetsGoing = absl::Milliseconds(100);
+constexpr absl::Duration kReachesFor = absl::Seconds(30);
 constexpr char kStateFd[] = "baton-state";
 constexpr char kMemoryFd[] = "baton-memory";
 constexpr size_t kComplaintLinesMax = 5;
@@ -135,6 +136,9 @@ std::vector<core::Blocker> Machine::Preflight() {
                       "with ",
                       kQemuLeast.first, ".", kQemuLeast.second, " or later")});
   }
+  for (core::Blocker& blocker : JudgeStanding()) {
+    blockers.push_back(std::move(blocker));
+  }
   struct stat info = {};
   if (!line_.memory_path.empty() &&
       (stat(line_.memory_path.c_str(), &info) != 0 || !S_ISREG(info.st_mode))) {
@@ -155,6 +159,56 @@ std::vector<core::Blocker> Machine::Preflight() {
   }
   device_ = nullptr;  // it keeps the module in
   return blockers;
+}
+
+// Learns anew as whom it runs: that may change while it does.
+std::vector<core::Blocker> Machine::JudgeStanding() {
+  const auto facts = processes_.FactsOf(running_.process);
+  const auto own = processes_.OwnFacts();
+  const std::string who = absl::StrCat("machine '", options_.name.guest, "': ");
+  if (!facts.has_value() || !own.has_value()) {
+    return {{"MACHINE_STANDING_UNKNOWN",
+             absl::StrCat(who,
+                          "/proc does not tell as whom its QEMU runs: let "
+                          "the shim see all of it (no hidepid, no "
+                          "ProtectProc)")}};
+  }
+  program_.standing = facts->standing;
+  std::vector<core::Blocker> blockers = core::JudgeStanding(
+      options_.name.guest, *facts, *own, line_.filters_itself);
+  for (const std::string& path : OutOfReach(facts->standing)) {
+    blockers.push_back(
+        {"MACHINE_FILE_OUT_OF_REACH",
+         absl::StrCat(who, "the next QEMU could not use '", path, "' as user ",
+                      facts->standing.user,
+                      ", whom this one runs as: let that user read and write "
+                      "it, of a folder make files in it")});
+  }
+  return blockers;
+}
+
+// A child of ours tries, after which each page of ours costs a fault: what was
+// found well is believed for a while, so that guests do not stand for it.
+std::vector<std::string> Machine::OutOfReach(const core::Standing& standing) {
+  std::vector<std::string> paths = {absl::StrCat(
+      options_.name.qmp.substr(0, options_.name.qmp.rfind('/')), "/")};
+  const std::string node = kernel_.NodeOf(options_.name.uuid);
+  if (!node.empty()) paths.push_back(node);
+  if (access(line_.memory_path.c_str(), F_OK) == 0) {
+    paths.push_back(line_.memory_path);
+  }
+  const absl::Duration now = clock_.Monotonic();
+  if (reached_ == std::make_pair(standing, paths) &&
+      now - reached_at_ < kReachesFor) {
+    return {};
+  }
+  std::vector<std::string> out = processes_.OutOfReach(standing, paths);
+  reached_ = std::nullopt;
+  if (out.empty()) {
+    reached_ = std::make_pair(standing, std::move(paths));
+    reached_at_ = now;
+  }
+  return out;
 }
 
 // ---- before the pause ----
@@ -214,22 +268,29 @@ absl::Status Machine::Prepare(const Budget& budget) {
   return StartNext(budget);
 }
 
+// Before others end: a control group of systemd's is gone with its limits once
+// nobody is in it.
+absl::Status Machine::LaunchNext() {
+  Qemu next;
+  next.socket = NextSocket();
+  next.bound = next.socket;
+  // Neither socket nor log is the one that runs's.
+  next.log = absl::StrCat(options_.log_directory, "/", options_.name.guest,
+                          next.socket.substr(next.socket.rfind('.')), ".log");
+  EndAt(next.socket, Process());
+  for (const std::string& left : {next.socket, next.log}) unlink(left.c_str());
+  program_.argv = LineFor(next.socket);
+  ASSIGN_OR_RETURN(next.process, processes_.Launch(program_, next.log));
+  FAIL_POINT("shim.vfio_next_started");
+  EndNext(next);
+  next_ = std::move(next);
+  return absl::OkStatus();
+}
+
 absl::Status Machine::StartNext(const Budget& budget) {
   const bool there =
       !given_ && next_.process.pid != 0 && processes_.Alive(next_.process);
-  if (!there) {
-    EndNext();
-    next_.socket = NextSocket();
-    next_.bound = next_.socket;
-    // Neither socket nor log is the one that runs's.
-    next_.log =
-        absl::StrCat(options_.log_directory, "/", options_.name.guest,
-                     next_.socket.substr(next_.socket.rfind('.')), ".log");
-    unlink(next_.log.c_str());
-    program_.argv = LineFor(next_.socket);
-    ASSIGN_OR_RETURN(next_.process, processes_.Launch(program_, next_.log));
-    FAIL_POINT("shim.vfio_next_started");
-  }
+  if (!there) RETURN_IF_ERROR(LaunchNext());
   if (next_.ready) return absl::OkStatus();
   RETURN_IF_ERROR(AwaitMonitor(next_, budget));
   ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(next_, budget));
@@ -254,8 +315,8 @@ absl::Status Machine::StartNext(const Budget& budget) {
 
 std::string Machine::NextSocket() const {
   const std::string first = absl::StrCat(options_.name.next_qmp, ".1");
-  return running_.bound == first ? absl::StrCat(options_.name.next_qmp, ".2")
-                                 : first;
+  const std::string& taken = given_ ? next_.bound : running_.bound;
+  return taken == first ? absl::StrCat(options_.name.next_qmp, ".2") : first;
 }
 
 std::vector<std::string> Machine::LineFor(const std::string& socket) const {
@@ -290,37 +351,38 @@ absl::Status Machine::AwaitMonitor(Qemu& qemu, const Budget& budget) {
 }
 
 void Machine::Dismiss() {
-  EndNext();
+  EndNext(Qemu());
   device_ = nullptr;
   running_.monitor = nullptr;  // others may want it
 }
 
-// Not only the one that is recorded: a shim may have died before it was.
-void Machine::EndNext() {
-  if (given_) device_ = nullptr;
-  given_ = false;
+// Ends whoever was started to listen there, but for `kept` and the one that
+// runs: after a swap that was started so, too.
+void Machine::EndAt(const std::string& socket, const Process& kept) {
   std::vector<Process> started;
-  for (const char* end : {".1", ".2"}) {
-    const std::vector<std::string> line =
-        LineFor(absl::StrCat(options_.name.next_qmp, end));
-    for (const std::string& word : line) {
-      if (!absl::StrContains(word, options_.name.next_qmp)) continue;
-      for (const Process& process : processes_.WithWord(word)) {
-        started.push_back(process);
-      }
+  for (const std::string& word : LineFor(socket)) {
+    if (!absl::StrContains(word, socket)) continue;
+    for (const Process& process : processes_.WithWord(word)) {
+      started.push_back(process);
     }
   }
-  if (processes_.Alive(next_.process)) started.push_back(next_.process);
   for (const Process& process : started) {
-    // After a swap the one that runs was started so, too.
-    if (process == running_.process) continue;
+    if (process == running_.process || process == kept) continue;
     processes_.Kill(process);
     const absl::Status ended =
         processes_.AwaitEnd(process, Budget(clock_, kKillTimeout));
     if (!ended.ok()) LogWarning(ended.message());
   }
+}
+
+// Not only the one that is recorded: a shim may have died before it was.
+void Machine::EndNext(const Qemu& kept) {
+  if (given_) device_ = nullptr;
+  given_ = false;
   for (const char* end : {".1", ".2"}) {
-    unlink(absl::StrCat(options_.name.next_qmp, end).c_str());
+    const std::string socket = absl::StrCat(options_.name.next_qmp, end);
+    EndAt(socket, kept.process);
+    if (socket != kept.socket) unlink(socket.c_str());
   }
   next_ = {};
 }
@@ -384,7 +446,10 @@ absl::Status Machine::Release(const Budget& budget) {
   device_ = nullptr;
   if (given_) {
     // It never ran: there is nothing in it that is not saved.
-    EndNext();
+    if (absl::Status launched = LaunchNext(); !launched.ok()) {
+      LogWarning(launched.message());  // it is tried again when it is wanted
+      EndNext(Qemu());
+    }
     return absl::OkStatus();
   }
   return End(running_, budget);

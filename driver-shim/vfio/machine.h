@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "base/clock.h"
 #include "driver-shim/port/record_codec.h"
 #include "driver-shim/vfio/core/command_line.h"
+#include "driver-shim/vfio/core_fields.h"
 #include "driver-shim/vfio/holder.h"
 #include "driver-shim/vfio/kernel.h"
 #include "driver-shim/vfio/processes.h"
@@ -70,10 +72,11 @@ class Machine final : public Holder {
   template <typename Archive, port::Of<Machine> Self>
   friend void Fields(Archive& archive, Self& self) {
     archive(self.line_.memory_path, self.line_.device, self.line_.next,
+            self.line_.filters_itself, self.line_.blockers,
             self.program_.environment, self.program_.directory,
             self.program_.nice, self.program_.oom_score_adj,
-            self.version_.first, self.version_.second, self.given_,
-            self.was_running_);
+            self.program_.standing, self.version_.first, self.version_.second,
+            self.given_, self.was_running_);
     for (auto* qemu : {&self.running_, &self.next_}) {
       archive(qemu->process, qemu->log, qemu->bound);
     }
@@ -85,20 +88,29 @@ class Machine final : public Holder {
   absl::StatusOr<Qmp*> Monitor(Qemu& qemu, const Budget& budget);
   // The command line of a next QEMU that listens at `socket`.
   std::vector<std::string> LineFor(const std::string& socket) const;
-  // Where the next one may listen: not where the one that runs did at first.
+  // Where the next one may listen: not where the one that runs did at first,
+  // nor one that is still there and was given the device.
   std::string NextSocket() const;
   // Finds out who listens and with what command line, unless it is known.
   absl::Status Learn(const Budget& budget);
 
+  // What of its user, limits and the like stands in the way.
+  std::vector<core::Blocker> JudgeStanding();
+  // Files that its user must be able to use, and cannot.
+  std::vector<std::string> OutOfReach(const core::Standing& standing);
   absl::Status GiveMemory(Qemu& qemu, const Budget& budget);
   absl::Status LetRun(Qemu& qemu, const Budget& budget);
   absl::Status SetUpSource(const Budget& budget);
+  // Starts another, and ends the one that was the next.
+  absl::Status LaunchNext();
+  // Has one that waits for the device, and can be talked to.
   absl::Status StartNext(const Budget& budget);
   absl::Status AwaitMonitor(Qemu& qemu, const Budget& budget);
   absl::Status GiveDevice(Qmp& qmp, const Budget& budget);
   absl::Status PourInto(Qmp& qmp, const Stream& stream, const Budget& budget);
   absl::Status End(Qemu& qemu, const Budget& budget);
-  void EndNext();
+  void EndAt(const std::string& socket, const Process& kept);
+  void EndNext(const Qemu& kept);
   absl::Status Refused(const absl::Status& status) const;
   // The last lines that a QEMU of ours wrote; "" when it is silent.
   static std::string ComplaintsOf(const Qemu& qemu);
@@ -110,6 +122,9 @@ class Machine final : public Holder {
   core::MachineLine line_;
   Program program_;  // with the next one's argv
   std::pair<int, int> version_ = {0, 0};
+  // Who could use which files, and when that was found.
+  std::optional<std::pair<core::Standing, std::vector<std::string>>> reached_;
+  absl::Duration reached_at_ = -absl::InfiniteDuration();
   Qemu running_;
   Qemu next_;
   bool given_ = false;       // the next one was given the device

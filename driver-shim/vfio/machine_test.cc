@@ -42,6 +42,11 @@ class DeviceKernel final : public Kernel {
     return absl::OkStatus();
   }
   bool HasVgpu(const std::string&) override { return true; }
+  std::string NodeOf(const std::string&) override { return "/dev/vfio/3"; }
+  std::optional<Access> AccessTo(const std::string&) override { return {}; }
+  absl::Status Admit(const std::string&, const Access&) override {
+    return absl::OkStatus();
+  }
   absl::Status CreateVgpu(const VgpuType&, const std::string&) override {
     return absl::OkStatus();
   }
@@ -337,6 +342,93 @@ TEST_F(MachineTest, AnOldQemuIsNamed) {
   EXPECT_THAT(machine_->Preflight()[0].message, HasSubstr("7.2"));
 }
 
+TEST_F(MachineTest, TheNextQemuIsStartedAsTheOneThatRunsStands) {
+  core::Standing standing = {.user = 64055,
+                             .group = 108,
+                             .groups = {36},
+                             .umask = 027,
+                             .limits = {{1, 2}},
+                             .cgroups = {{"", "/machines/vm-a"}}};
+  processes_.facts->standing = standing;
+  EXPECT_THAT(machine_->Preflight(), IsEmpty());
+  // It may change while it runs.
+  standing.limits[0].hard = 3;
+  processes_.facts->standing = standing;
+  ASSERT_TRUE(GoOut().ok());
+  EXPECT_EQ(processes_.launched_as, standing);
+  // Also by a shim that never saw the one that ran.
+  const std::string record = machine_->Record();
+  NewShim();
+  ASSERT_TRUE(machine_->Recall(record, core::Phase::kReleased));
+  processes_.Kill({.pid = processes_.LastPid(), .start = 1});
+  processes_.launched_as = std::nullopt;
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  EXPECT_EQ(processes_.launched_as, standing);
+}
+
+// A scope of systemd's is gone with its limits once nobody is in it.
+TEST_F(MachineTest, OnTheWayBackThereIsAlwaysSomebodyInItsControlGroup) {
+  ASSERT_TRUE(GoOut().ok());
+  behaviour_.refuses_late = true;
+  EXPECT_EQ(Reason(machine_->Restore(stream_, budget_())), "STREAM_REFUSED");
+  // Twice in a row: each next one listens where the one before does not.
+  EXPECT_EQ(Reason(machine_->Restore(stream_, budget_())), "STREAM_REFUSED");
+  ASSERT_TRUE(machine_->Release(budget_()).ok());
+  EXPECT_EQ(processes_.fewest, 1u);
+  EXPECT_EQ(processes_.Last()->vgpu(), nullptr);
+  behaviour_.refuses_late = false;
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  EXPECT_EQ(processes_.launched, 3);
+  EXPECT_EQ(processes_.Alive(), 1u);
+}
+
+TEST_F(MachineTest, LetsGoOfItsDeviceAlsoWhereNoOtherQemuCanBeStarted) {
+  ASSERT_TRUE(GoOut().ok());
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  processes_.launches_fail = true;
+  ASSERT_TRUE(machine_->Release(budget_()).ok());
+  EXPECT_EQ(processes_.Alive(), 0u);
+  EXPECT_EQ(Reason(machine_->Restore(stream_, budget_())),
+            "PROCESS_NOT_STARTED");
+  processes_.launches_fail = false;
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+}
+
+// Whoever asks costs the shim, and guests are about to stop.
+TEST_F(MachineTest, WhichFilesItsUserReachesIsNotAskedAgainAndAgain) {
+  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  EXPECT_THAT(machine_->Preflight(), IsEmpty());
+  EXPECT_EQ(processes_.reaches_asked, 1);
+  processes_.facts->standing.user = 64055;
+  EXPECT_THAT(machine_->Preflight(), IsEmpty());
+  EXPECT_EQ(processes_.reaches_asked, 2);
+}
+
+TEST_F(MachineTest, WhatTheNextQemuCouldNotComeBackWithStandsInTheWay) {
+  const auto expect = [&](const std::string& reason) {
+    const std::vector<core::Blocker> blockers = machine_->Preflight();
+    ASSERT_EQ(blockers.size(), 1u) << reason;
+    EXPECT_EQ(blockers[0].reason, reason);
+    EXPECT_THAT(blockers[0].message, testing::StartsWith("machine 'vm-a': "));
+    EXPECT_EQ(Reason(machine_->Prepare(budget_())), reason);
+    EXPECT_EQ(processes_.launched, 0);
+  };
+  processes_.facts = std::nullopt;
+  expect("MACHINE_STANDING_UNKNOWN");
+  processes_.facts = core::ProcessFacts();
+  processes_.facts->surroundings.namespaces["net"] = "net:[9]";
+  expect("MACHINE_NAMESPACE_OTHER");
+  processes_.facts = core::ProcessFacts();
+  processes_.facts->standing.user = 64055;
+  for (const std::string& path :
+       {directory_ + "/", memory_(), std::string("/dev/vfio/3")}) {
+    processes_.only_for_root = {path};
+    expect("MACHINE_FILE_OUT_OF_REACH");
+    EXPECT_THAT(machine_->Preflight()[0].message,
+                HasSubstr(absl::StrCat("'", path, "' as user 64055")));
+  }
+}
+
 TEST_F(MachineTest, NobodyIsThereOnceItHasEnded) {
   EXPECT_TRUE(machine_->Present());
   processes_.Kill({.pid = getpid(), .start = 1});
@@ -378,6 +470,26 @@ TEST_F(Regression, AnAnswerThatComesTooLateIsToNoOtherCommand) {
   const auto status = (*qmp)->Status(budget_());
   ASSERT_TRUE(status.ok());
   EXPECT_EQ(*status, "paused");
+}
+
+// A record said who runs, and not what stands in the way: after a restart of
+// the shim the plan held nothing against a machine that could not be carried.
+TEST_F(Regression, AnotherLifeKnowsWhatStandsInTheWay) {
+  processes_.Kill({.pid = getpid(), .start = 1});
+  std::vector<std::string> line = CommandLine();
+  line.back() += ",enable-migration=off";
+  line.back().replace(line.back().find("enable-migration=on"), 19, "x-a=on");
+  processes_.AddFirst(
+      std::make_unique<FakeQemu>(FakeQemu::Options{
+          .socket = qmp_(), .vgpu = std::make_shared<FakeVgpu>(kState)}),
+      line);
+  const std::vector<core::Blocker> before = machine_->Preflight();
+  ASSERT_EQ(before.size(), 1u);
+  EXPECT_EQ(before[0].reason, "MACHINE_MIGRATION_OFF");
+  const std::string record = machine_->Record();
+  NewShim();
+  ASSERT_TRUE(machine_->Recall(record, core::Phase::kRuns));
+  EXPECT_EQ(machine_->Preflight(), before);
 }
 
 // The machine then stood for ever: it was taken for one that its owner paused.

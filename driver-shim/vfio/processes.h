@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "driver-shim/port/record_codec.h"
 #include "driver-shim/vfio/budget.h"
+#include "driver-shim/vfio/core/standing.h"
 
 namespace baton::vfio {
 
@@ -34,6 +35,8 @@ struct Program {
   // What it may take of others: a shim's own is no measure for it.
   int nice = 0;
   int oom_score_adj = 0;
+  // As whom, and within what; nothing: as we are.
+  std::optional<core::Standing> standing = std::nullopt;
 };
 
 // Starts processes that outlive this one, and looks at others. Confined to one
@@ -43,7 +46,8 @@ class Processes {
   virtual ~Processes() = default;
 
   // Starts a program in a session of its own, no child of ours, with nothing on
-  // stdin, and stdout and stderr appended to the file `log`.
+  // stdin, and stdout and stderr appended to the file `log`, which we open. One
+  // that does not come to stand as it should is ended.
   // Errors: UNAVAILABLE, reason PROCESS_NOT_STARTED
   virtual absl::StatusOr<Process> Launch(const Program& program,
                                          const std::string& log) = 0;
@@ -54,6 +58,16 @@ class Processes {
 
   // What it was started as; without argv where it is gone.
   virtual Program ProgramOf(const Process& process) = 0;
+
+  // What it is to the kernel now; nothing where that cannot be told.
+  virtual std::optional<core::ProcessFacts> FactsOf(const Process& process) = 0;
+  virtual std::optional<core::ProcessFacts> OwnFacts() = 0;
+
+  // Those of `paths` that somebody of that standing may not read and write, or
+  // in which, being folders, may not make files. At most 64.
+  virtual std::vector<std::string> OutOfReach(
+      const core::Standing& standing,
+      const std::vector<std::string>& paths) = 0;
 
   // Whether a descriptor of it has the lock (flock) of the file at `path`.
   virtual bool HasLocked(const Process& process, const std::string& path) = 0;

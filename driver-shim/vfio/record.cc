@@ -19,7 +19,7 @@ using port::RecordReader;
 using port::RecordWriter;
 
 // Counted up with each change of the fields below.
-constexpr uint64_t kFormat = 3;
+constexpr uint64_t kFormat = 4;
 
 absl::Status Damaged(absl::string_view why) {
   return ErrorWithReason(absl::StatusCode::kDataLoss, "RECORD_DAMAGED",
@@ -36,7 +36,8 @@ void Fields(Archive& archive, T& stream) {
 template <typename Archive, port::Of<VgpuRecord> T>
 void Fields(Archive& archive, T& vgpu) {
   archive(vgpu.phase, vgpu.carried, vgpu.proven, vgpu.saved, vgpu.state,
-          vgpu.completed, vgpu.stopped_at, vgpu.blackout, vgpu.holder);
+          vgpu.completed, vgpu.stopped_at, vgpu.blackout, vgpu.access,
+          vgpu.holder);
 }
 
 template <typename Archive, port::Of<Record> T>

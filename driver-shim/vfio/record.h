@@ -13,6 +13,7 @@
 #include "driver-shim/port/adapter_port.h"
 #include "driver-shim/port/record_file.h"
 #include "driver-shim/vfio/core/acts.h"
+#include "driver-shim/vfio/kernel.h"
 #include "driver-shim/vfio/stream.h"
 
 namespace baton::vfio {
@@ -30,6 +31,8 @@ struct VgpuRecord {
   uint64_t completed = 0;
   std::optional<absl::Duration> stopped_at = std::nullopt;  // monotonic
   std::optional<absl::Duration> blackout = std::nullopt;    // the longest
+  // Who could open it before it was made anew; nothing: nobody looked.
+  std::optional<Access> access = std::nullopt;
   std::string holder = "";  // the holder's own, see Holder
 
   bool operator==(const VgpuRecord&) const = default;

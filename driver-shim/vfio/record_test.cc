@@ -47,6 +47,7 @@ Record Full() {
                           .state = "digest",
                           .completed = 9,
                           .stopped_at = absl::Seconds(5),
+                          .access = Access{5, 6, 0660, "acl"},
                           .holder = "its own"};
   return record;
 }

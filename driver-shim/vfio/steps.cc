@@ -209,6 +209,13 @@ absl::Status Steps::LoadModule(const port::DriverImage& image) {
   for (const Vgpu& vgpu : vgpus_) {
     RETURN_IF_ERROR(kernel_.CreateVgpu({config_.mdev.parent, config_.mdev.type},
                                        vgpu.config.uuid));
+    const auto& access = RecordOf(vgpu).access;
+    if (!access.has_value()) continue;
+    // Whoever is carried over hears of it again.
+    if (absl::Status admitted = kernel_.Admit(vgpu.config.uuid, *access);
+        !admitted.ok()) {
+      LogWarning(admitted.message());
+    }
   }
   record_.loaded = image;
   return Keep();
@@ -258,7 +265,7 @@ absl::Status Steps::Carry(Vgpu& vgpu, Act act, const Budget& budget) {
       return vgpu.holder->Release(budget);
     case Act::kRestore:
       record.proven = false;
-      return vgpu.holder->Restore(record.saved, budget);
+      return RestoreVgpu(vgpu, budget);
     case Act::kProve:
     case Act::kResume:
     case Act::kLoadModule:
@@ -266,6 +273,25 @@ absl::Status Steps::Carry(Vgpu& vgpu, Act act, const Budget& budget) {
       break;  // done elsewhere
   }
   return absl::InternalError("an act of no vGPU's");
+}
+
+// Its holder may not be root, and the device's file is a new one. Whatever else
+// sees it come, such as udev, may give it to others just then.
+absl::Status Steps::RestoreVgpu(Vgpu& vgpu, const Budget& budget) {
+  const VgpuRecord& record = RecordOf(vgpu);
+  const std::string& uuid = vgpu.config.uuid;
+  if (!record.access.has_value()) {
+    return vgpu.holder->Restore(record.saved, budget);
+  }
+  RETURN_IF_ERROR(kernel_.Admit(uuid, *record.access));
+  absl::Status restored = vgpu.holder->Restore(record.saved, budget);
+  if (restored.ok() || kernel_.AccessTo(uuid) == record.access) {
+    return restored;
+  }
+  LogWarning(absl::StrCat("the file of vGPU ", uuid,
+                          " was given to others: takes it back once"));
+  RETURN_IF_ERROR(kernel_.Admit(uuid, *record.access));
+  return vgpu.holder->Restore(record.saved, budget);
 }
 
 // That it may run is durable before it may.
@@ -361,7 +387,10 @@ absl::Status Steps::ReadyHolders(const Budget& budget) {
                      record_.state == AdapterState::kPrepared;
   for (size_t i = 0; i < vgpus_.size(); ++i) {
     VgpuRecord& record = RecordOf(vgpus_[i]);
-    if (fresh) record.carried = present_[i];
+    if (fresh) {
+      record.carried = present_[i];
+      record.access = kernel_.AccessTo(vgpus_[i].config.uuid);
+    }
     const bool may_run = record.phase == Phase::kRuns ||
                          record.phase == Phase::kStopping ||
                          record.phase == Phase::kResuming;

@@ -102,6 +102,7 @@ class Steps {
   absl::Status UnloadModule(const Budget& budget);
   absl::Status ActOn(Vgpu& vgpu, core::Act act, const Budget& budget);
   absl::Status Carry(Vgpu& vgpu, core::Act act, const Budget& budget);
+  absl::Status RestoreVgpu(Vgpu& vgpu, const Budget& budget);
   absl::Status ResumeVgpu(Vgpu& vgpu, const Budget& budget);
 
   // ---- before ----

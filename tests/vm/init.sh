@@ -2,6 +2,7 @@
 # The first process of the outer machine: loads what the root needs, mounts the
 # host's files read-only as the root, and hands over to Python there.
 bb=/bin/busybox
+word() { $bb sed -n "s/.* baton.$1=\([^ ]*\).*/\1/p" /proc/cmdline; }
 $bb mkdir -p /proc /sys /dev /root
 $bb mount -t proc proc /proc
 while read -r module; do
@@ -17,11 +18,15 @@ $bb mount -t devtmpfs dev /root/dev
 $bb mkdir -p /root/dev/shm
 $bb mount -t tmpfs -o size=75% shm /root/dev/shm
 $bb mount -t tmpfs run /root/run
-$bb mkdir -p /root/run/out /root/run/tmp
+$bb mkdir -p /root/run/out /root/run/tmp /root/run/cache /root/run/hierarchy
+$bb mount -t cgroup2 cgroup /root/sys/fs/cgroup
+# And one hierarchy of version 1.
+$bb mount -t cgroup -o none,name=lab lab /root/run/hierarchy
 $bb mount -t 9p -o trans=virtio,version=9p2000.L,msize=1048576,cache=none \
   out /root/run/out || echo "init: the folder for results cannot be mounted"
+# Its way there may be closed to users of whom the host knows nothing.
+$bb mount --bind "/root$(word cache)" /root/run/cache
 $bb ip link set lo up
-word() { $bb sed -n "s/.* baton.$1=\([^ ]*\).*/\1/p" /proc/cmdline; }
 cd /root
 TMPDIR=/run/tmp HOME=/run PATH=/usr/sbin:/usr/bin:/sbin:/bin PYTHONDONTWRITEBYTECODE=1 \
   $bb chroot /root /usr/bin/python3 "$(word main)" /run/out/plan.json

@@ -63,6 +63,12 @@ def create(uuid):
         file.write(uuid)
 
 
+def node(uuid):
+    """Returns the file through which a mediated device is opened."""
+    group = os.path.basename(os.readlink(f"{DEVICES}/{uuid}/iommu_group"))
+    return f"/dev/vfio/{group}"
+
+
 def devices():
     """Returns the UUIDs of all mediated devices."""
     return sorted(os.listdir(DEVICES)) if os.path.isdir(DEVICES) else []

@@ -8,6 +8,7 @@ import subprocess
 
 MODULES = ("virtio_pci", "9pnet_virtio", "9p", "mdev", "vfio_iommu_type1")
 MEMORY_MIB = 4096
+CACHE = "/run/cache"  # where it sees the folder with packages, modules and guest
 
 
 def accelerator():
@@ -39,7 +40,7 @@ def initrd(packages, folder, script):
     return f"{folder}/initrd.gz"
 
 
-def command(packages, image, main, out, accel):
+def command(packages, image, main, cache, out, accel):
     """Returns the command line of the machine. Its first serial line is
     standard output; `out` is the one folder that it may write to."""
     # String instructions with fast hints make emulated copies twice as slow.
@@ -51,7 +52,7 @@ def command(packages, image, main, out, accel):
         "-kernel", packages.kernel, "-initrd", image,
         # A machine that is emulated on a busy host finds its timers late.
         "-append", "console=ttyS0 quiet panic=-1 oops=panic no_timer_check nowatchdog "
-        f"rcupdate.rcu_cpu_stall_suppress=1 baton.main={main} .",
+        f"rcupdate.rcu_cpu_stall_suppress=1 baton.main={main} baton.cache={cache} .",
         "-virtfs", "local,path=/,mount_tag=host,security_model=none,readonly=on,"
                    "multidevs=remap",
         "-virtfs", f"local,path={out},mount_tag=out,security_model=none",

@@ -8,7 +8,7 @@ import time
 
 from tests.vm import kernel
 from tests.vm.clock import wait_for
-from tests.vm.users import Client, Machine
+from tests.vm.users import Client, Machine, standing_of
 
 OUT = "/run/out"
 
@@ -108,6 +108,8 @@ class Rig:
             self.say(f"{user.name} computes after {time.monotonic() - started:.1f} s")
         for user in self.users:
             user.turns.wait(turns)
+        for machine in self.machines():
+            machine.stands = standing_of(machine.process.pid)
         self.say(f"all made {turns} turns after {time.monotonic() - started:.1f} s")
 
     def check_users(self, driver, turns=40):
@@ -141,14 +143,21 @@ class Rig:
                 pass
         return found
 
+    def machines(self):
+        return [user for user in self.users if isinstance(user, Machine)]
+
     def check_machines(self, carried=True):
-        """Each machine is one QEMU, which alone has the lock on its memory; none may
-        have it where no update was prepared yet."""
-        for machine in (user for user in self.users if isinstance(user, Machine)):
+        """Each machine is one QEMU, which stands as the first did, and alone has the
+        lock on its memory; none may have it where no update was prepared yet."""
+        for machine in self.machines():
             runs = [pid for pid in self.qemus() if machine.memory_path in command_of(pid)]
             locked = [pid for pid in runs if has_locked(pid, machine.memory_path)]
             expect(len(runs) == 1 and (locked == runs or not (locked or carried)),
                    f"{machine.name}: QEMUs {runs}, of which {locked} have its memory's lock")
+            stands = standing_of(runs[0])
+            other = {what: (machine.stands[what], stands[what]) for what in stands
+                     if stands[what] != machine.stands[what]}
+            expect(not other, f"{machine.name} does not stand as it did: {other}")
 
     def start(self, name, argv, **more):
         with open(f"{self.logs}/{name}.log", "ab") as log:

@@ -12,6 +12,7 @@ from tests.vm import byhand, kernel
 from tests.vm.baton import Host, blackouts, reason_of, state_of
 from tests.vm.clock import wait_for
 from tests.vm.rig import Rig, expect
+from tests.vm.users import OPEN_FILES, USER
 
 SCENARIOS = {}
 DEFAULT = []
@@ -63,7 +64,7 @@ def by_hand(rig):
 def started(rig, module="1.0", machines=2, clients=1, **options):
     """Returns a host on which everybody computes."""
     for number in range(machines):
-        rig.machine(f"vm-{'abcdefgh'[number]}")
+        rig.machine(f"vm-{'abcdefgh'[number]}", hardened=number == 1)
     for number in range(clients):
         rig.client(f"plain{number or ''}")
     host = Host(rig, module, **options)
@@ -117,13 +118,22 @@ def done(host, version):
 @scenario
 @on_a_host
 def rollout(host):
-    """1.0 to 2.0 under two machines and a plain client, from the command line."""
+    """1.0 to 2.0 under two machines, one of them another user's, and a plain client."""
     to_the_first(host)
+    check_hardened(host.rig)
     since = time.monotonic()
     update = done(host, "2.0")
     host.rig.check_users(driver=2)
     expect(kernel.version() == "2.0", f"loaded is {kernel.version()}")
     return {"blackout_ms": blackouts(update), "silence_ms": silences(host.rig, since)}
+
+
+def check_hardened(rig):
+    """There is a machine that the shim itself would not start so."""
+    stands = next(one.stands for one in rig.machines() if one.hardened)
+    expect(set(stands["Uid"].split()) == {str(USER)} and stands["NoNewPrivs"] == "1" and
+           stands["cgroup"].count(":/machines/vm-b\n") == 2 and f" {OPEN_FILES} " in stands["limits"],
+           f"the hardened machine is {stands}")
 
 
 def to_the_first(host):
@@ -330,7 +340,7 @@ def conformance(rig):
 def blocked(rig):
     """Machines that cannot be carried, and a driver that proves nothing, are
     named, and left alone."""
-    rig.machine("vm-a", share="off")
+    rig.machine("vm-a", share="off", unshare="--net")
     rig.machine("vm-b", migration="off")
     host = Host(rig, proof=False)
     host.start()
@@ -346,8 +356,8 @@ def blocked(rig):
     expect(code != 0 and "1 blocked (UNVERIFIABLE" in said, f"the plan says {code}: {said}")
     found = blockers()
     text = json.dumps(found)
-    for word in ("MACHINE_MEMORY_PRIVATE", "MACHINE_MIGRATION_OFF", "UNVERIFIABLE", "vm-a",
-                 "vm-b"):
+    for word in ("MACHINE_MEMORY_PRIVATE", "MACHINE_NAMESPACE_OTHER", "MACHINE_MIGRATION_OFF",
+                 "UNVERIFIABLE", "vm-a", "vm-b"):
         expect(word in text, f"'{word}' is not in {text}")
     rig.check_users(driver=1)
     return {"blocked": [one["reason"] for one in found]}

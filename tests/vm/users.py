@@ -5,6 +5,7 @@ clock, and so knows from outside how long there was silence."""
 import contextlib
 import os
 import re
+import resource
 import select
 import socket
 import subprocess
@@ -12,7 +13,13 @@ import threading
 import time
 from typing import NamedTuple
 
-from tests.vm.clock import Late
+from tests.vm import kernel
+from tests.vm.clock import Late, wait_for
+
+# As whom a hardened machine runs: nobody that the shim is.
+USER, GROUP, GROUPS = 64055, 64056, (64057, 64058)
+OPEN_FILES = 512  # that it may have at most
+_CGROUPS = ("/sys/fs/cgroup", "/run/hierarchy")  # version 2, and one of version 1
 
 _TURN = re.compile(r"^T (\d+) (\d+) (\d+) (\d+)$")
 
@@ -85,20 +92,54 @@ class Turns:
         return turns[-1].driver if turns else 0
 
 
+_AS_A_USER = [
+    "setpriv", f"--reuid={USER}", f"--regid={GROUP}", f"--groups={','.join(map(str, GROUPS))}",
+    "--inh-caps=-all", "--bounding-set=-all,+kill", "--no-new-privs", "--"]
+
+
+def _removed(folder):
+    """Removes a folder; returns whether it is gone."""
+    with contextlib.suppress(OSError):
+        os.rmdir(folder)
+    return not os.path.exists(folder)
+
+
+def standing_of(pid):
+    """Returns as whom a process runs and what it may take, in the kernel's words."""
+    def text(name):
+        with open(f"/proc/{pid}/{name}", encoding="utf-8") as file:
+            return file.read()
+
+    status = dict(line.split(":", 1) for line in text("status").splitlines())
+    kept = ("Umask", "Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb",
+            "NoNewPrivs", "Seccomp", "Cpus_allowed_list")
+    return {**{name: status[name].strip() for name in kept},
+            **{name: text(name) for name in ("limits", "cgroup", "oom_score_adj")}}
+
+
 class Machine:
     """A nested machine, in whichever QEMU it runs."""
 
-    def __init__(self, rig, name, uuid, memory_mib=32, **spoiled):
-        """`spoiled`: memory, migration or bus, as they must not be."""
+    def __init__(self, rig, name, uuid, memory_mib=32, hardened=False, **spoiled):
+        """`hardened`: as another user, in a control group of its own, with little
+        that it may. `spoiled`: memory, migration, bus or namespaces, as they must
+        not be."""
         self.name, self.uuid, self.turns = name, uuid, Turns(name)
         self._rig, self._memory_mib, self._spoiled = rig, memory_mib, spoiled
-        self.qmp_path = f"{rig.run}/{name}.qmp"
+        self.hardened = hardened
+        self.stands = {}  # as the kernel had it when it began, see standing_of()
+        folder = f"{rig.run}/{name}"
+        os.mkdir(folder)
+        self.qmp_path = f"{folder}/qmp"
         self.swaps = 0  # by hand
         self.memory_path = f"/dev/shm/{name}.memory"
-        self._serial_path = f"{rig.run}/{name}.serial"
+        self._serial_path = f"{folder}/serial"
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self._serial_path)
         self._listener.listen(8)
+        if hardened:
+            for path in (folder, self._serial_path):
+                os.chown(path, USER, GROUP)
         threading.Thread(target=self._hear, daemon=True).start()
 
     def _hear(self):
@@ -148,12 +189,31 @@ class Machine:
 
     def launch(self, qmp_path=None, incoming=False):
         """Starts a QEMU of this machine, and returns its process."""
+        argv, harden = self.command(qmp_path, incoming), None
+        if "unshare" in self._spoiled:
+            argv = ["unshare", self._spoiled["unshare"], *argv]
+        if self.hardened:
+            argv, harden = _AS_A_USER + argv, self._harden
         with open(f"{self._rig.logs}/{self.name}.log", "ab") as log:
             return subprocess.Popen(
-                self.command(qmp_path, incoming), stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, env=self._rig.qemu_environment(), start_new_session=True)
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=harden,
+                env=self._rig.qemu_environment(), start_new_session=True)
+
+    def _harden(self):
+        for cgroup in self._cgroups():
+            with open(f"{cgroup}/cgroup.procs", "w", encoding="utf-8") as file:
+                file.write("0")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+        os.umask(0o077)
+
+    def _cgroups(self):
+        return [f"{hierarchy}/machines/{self.name}" for hierarchy in _CGROUPS]
 
     def start(self):
+        if self.hardened:
+            for cgroup in self._cgroups():
+                os.makedirs(cgroup, exist_ok=True)
+            os.chown(kernel.node(self.uuid), USER, GROUP)
         self.process = self.launch()
         self._rig.adopt(self.process)
         # Whoever waits for its end must not find a zombie.
@@ -165,6 +225,10 @@ class Machine:
         for path in (self._serial_path, self.qmp_path, self.memory_path):
             if os.path.exists(path):
                 os.unlink(path)
+        if self.hardened:
+            # Who has ended leaves its group a moment later.
+            wait_for(f"end of whoever is in {self.name}'s groups",
+                     lambda: all(map(_removed, self._cgroups())))
 
     def shim_config(self):
         return {"uuid": self.uuid, "guest": self.name, "machine": {"qmp": self.qmp_path}}

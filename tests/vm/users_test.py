@@ -63,7 +63,7 @@ class MachineTest(unittest.TestCase):
             machine = Machine(types.SimpleNamespace(run=folder), "vm-a", "uuid")
             with socket.socket(socket.AF_UNIX) as old, socket.socket(socket.AF_UNIX) as new:
                 for one in (old, new):
-                    one.connect(f"{folder}/vm-a.serial")
+                    one.connect(f"{folder}/vm-a/serial")
                 old.sendall(b"T 0 1 20 0\r\nT 1 ")
                 machine.turns.reach(1)
                 old.close()

@@ -77,12 +77,13 @@ def prepare(options, end):
            for name, path in PROGRAMS.items()},
     }
     with open(f"{out}/plan.json", "w", encoding="utf-8") as file:
-        json.dump(plan, file)
+        file.write(json.dumps(plan).replace(options.cache, outer.CACHE))
     accel = options.accel or outer.accelerator()
     say(f"booting {fetched.release} under QEMU {fetched.qemu_version()} ({accel})")
     image = outer.initrd(fetched, options.cache, f"{ROOT}/tests/vm/init.sh")
     main = os.path.join(ROOT, "tests/vm/inside.py")
-    return outer.command(fetched, image, main, out, accel), fetched.environment(), out
+    return (outer.command(fetched, image, main, options.cache, out, accel),
+            fetched.environment(), out)
 
 
 def boot(command, environment, seconds):

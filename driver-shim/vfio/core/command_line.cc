@@ -7,6 +7,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "nlohmann/json.hpp"
 
@@ -57,11 +59,13 @@ std::string OptionOf(absl::string_view word) {
   return std::string(word);
 }
 
-// What has no place in the next QEMU's command line; true: it has a value.
+// What has no place in the next QEMU's command line; true: it has a value. It
+// is started as the user that this one came to be.
 const std::map<std::string, bool>& Dropped() {
   static const auto& dropped = *new std::map<std::string, bool>{
       {"-incoming", true}, {"-S", false},     {"-daemonize", false},
       {"-pidfile", true},  {"-loadvm", true}, {"-snapshot", false},
+      {"-runas", true},
   };
   return dropped;
 }
@@ -91,6 +95,16 @@ std::string SocketOf(const Properties& properties) {
     return std::string(first);
   }
   return "";
+}
+
+// As ParseProperties() reads it.
+std::string TextOf(const Properties& properties) {
+  std::vector<std::string> pieces;
+  for (const auto& [name, value] : properties) {
+    const std::string quoted = absl::StrReplaceAll(value, {{",", ",,"}});
+    pieces.push_back(name.empty() ? quoted : absl::StrCat(name, "=", quoted));
+  }
+  return absl::StrJoin(pieces, ",");
 }
 
 bool CanHotplugInto(absl::string_view driver) {
@@ -133,8 +147,8 @@ class Reader {
 
  private:
   static bool Reads(const std::string& option) {
-    return option == "-device" || option == "-object" ||
-           Listening().contains(option);
+    return option == "-device" || option == "-object" || option == "-sandbox" ||
+           option == "-run-with" || Listening().contains(option);
   }
 
   void Block(absl::string_view reason, absl::string_view message) {
@@ -146,8 +160,19 @@ class Reader {
   // The option's value for the next QEMU; nothing where it has none.
   std::optional<std::string> Take(const std::string& option,
                                   const std::string& value) {
-    const Properties properties = ParseProperties(value);
+    Properties properties = ParseProperties(value);
     if (properties.empty()) return value;
+    if (option == "-run-with") {
+      std::erase_if(properties,
+                    [](const auto& one) { return one.first == "user"; });
+      if (properties.empty()) return std::nullopt;
+      return TextOf(properties);
+    }
+    if (option == "-sandbox") {
+      const std::string on = ValueOf(properties, "enable");
+      line_.filters_itself = IsOn(on.empty() ? properties.front().second : on);
+      return value;
+    }
     if (option == "-object") {
       TakeObject(properties);
     } else if (option == "-device") {

@@ -29,6 +29,7 @@ struct MachineLine {
   std::map<std::string, std::string> device = {};
   // Of the next QEMU: without the device, waiting for what comes in.
   std::vector<std::string> next = {};
+  bool filters_itself = false;  // with a seccomp filter
   std::vector<Blocker> blockers = {};
 
   bool operator==(const MachineLine&) const = default;

@@ -84,11 +84,39 @@ TEST(CommandLineTest, AMachineAsItShouldBe) {
 TEST(CommandLineTest, LeavesOutWhatBelongsToOneQemu) {
   std::vector<std::string> argv = Line();
   for (const char* word :
-       {"--incoming", "defer", "-S", "-daemonize", "-pidfile", "/run/a.pid"}) {
+       {"--incoming", "defer", "-S", "-daemonize", "-pidfile", "/run/a.pid",
+        "-runas", "qemu", "-run-with", "user=qemu"}) {
     argv.emplace_back(word);
   }
   EXPECT_EQ(ReadMachineLine(argv, Name()).next,
             ReadMachineLine(Line(), Name()).next);
+}
+
+TEST(CommandLineTest, OfHowToRunItLeavesOutTheUserAlone) {
+  std::vector<std::string> argv = Line();
+  argv.insert(argv.end(),
+              {"-run-with", "user=a,async-teardown=on,chroot=/a,,b"});
+  const std::vector<std::string> next = ReadMachineLine(argv, Name()).next;
+  EXPECT_THAT(next, testing::Contains("async-teardown=on,chroot=/a,,b"));
+}
+
+TEST(CommandLineTest, KnowsWhetherItTakesAFilter) {
+  struct Row {
+    std::vector<std::string> more;
+    bool filters;
+  };
+  for (const Row& row : std::vector<Row>{{{}, false},
+                                         {{"-sandbox", "on,spawn=deny"}, true},
+                                         {{"-sandbox", "enable=on"}, true},
+                                         {{"-sandbox", "off"}, false}}) {
+    std::vector<std::string> argv = Line();
+    argv.insert(argv.end(), row.more.begin(), row.more.end());
+    const MachineLine line = ReadMachineLine(argv, Name());
+    EXPECT_EQ(line.filters_itself, row.filters);
+    for (const std::string& word : row.more) {
+      EXPECT_THAT(line.next, testing::Contains(word));
+    }
+  }
 }
 
 TEST(CommandLineTest, ReadsJsonAsLibvirtWritesIt) {

@@ -7,6 +7,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +29,12 @@ class FakeProcesses final : public Processes {
   std::function<FakeQemu::Options(std::string socket, std::string log)> make =
       nullptr;
   bool launches_fail = false;
+  std::optional<core::ProcessFacts> facts = core::ProcessFacts();  // of all
+  std::optional<core::ProcessFacts> own_facts = core::ProcessFacts();
+  std::set<std::string> only_for_root = {};
+  int reaches_asked = 0;
+  size_t fewest = 100;  // that were left when one was killed
+  std::optional<core::Standing> launched_as = std::nullopt;  // the last one
   int launched = 0;
 
   void AddFirst(std::unique_ptr<FakeQemu> qemu, std::vector<std::string> argv) {
@@ -52,6 +60,7 @@ class FakeProcesses final : public Processes {
       return ErrorWithReason(absl::StatusCode::kUnavailable,
                              "PROCESS_NOT_STARTED", "no such program");
     }
+    launched_as = program.standing;
     const std::vector<std::string>& argv = program.argv;
     std::string socket;
     for (const std::string& word : argv) {
@@ -78,6 +87,25 @@ class FakeProcesses final : public Processes {
     return {.argv = found->second.second};
   }
 
+  std::optional<core::ProcessFacts> FactsOf(const Process& process) override {
+    if (!Processes::Alive(process)) return std::nullopt;
+    return facts;
+  }
+  std::optional<core::ProcessFacts> OwnFacts() override { return own_facts; }
+
+  std::vector<std::string> OutOfReach(
+      const core::Standing& standing,
+      const std::vector<std::string>& paths) override {
+    ++reaches_asked;
+    std::vector<std::string> out;
+    for (const std::string& path : paths) {
+      if (standing.user != 0 && only_for_root.contains(path)) {
+        out.push_back(path);
+      }
+    }
+    return out;
+  }
+
   bool HasLocked(const Process& process, const std::string& path) override {
     static_cast<void>(path);  // each of them has one memory
     FakeQemu* const qemu = Qemu(process.pid);
@@ -89,7 +117,10 @@ class FakeProcesses final : public Processes {
                                      : absl::OkStatus();
   }
 
-  void Kill(const Process& process) override { qemus_.erase(process.pid); }
+  void Kill(const Process& process) override {
+    qemus_.erase(process.pid);
+    fewest = std::min(fewest, Alive());
+  }
 
   std::vector<Process> WithWord(const std::string& word) override {
     std::vector<Process> found;

@@ -56,6 +56,7 @@ class FakeKernel final : public Kernel {
       }
       world_.loaded = "";
       world_.vgpus.clear();
+      world_.access.clear();
       return absl::OkStatus();
     });
   }
@@ -72,6 +73,17 @@ class FakeKernel final : public Kernel {
       }
       return absl::OkStatus();
     });
+  }
+
+  std::string NodeOf(const std::string& uuid) override {
+    return absl::StrCat("/dev/vfio/", uuid);
+  }
+  std::optional<Access> AccessTo(const std::string& uuid) override {
+    return world_.access[uuid];
+  }
+  absl::Status Admit(const std::string& uuid, const Access& access) override {
+    world_.access[uuid] = access;
+    return absl::OkStatus();
   }
 
   // "NAME/state" and "NAME/progress".
@@ -172,6 +184,11 @@ class FakeHolder final : public Holder {
     return Call("restore", [&]() -> absl::Status {
       if (!Guest().there) return Gone();
       if (Guest().runs) return Error("BUG", "restored while it runs");
+      Access& access = world_.access[FakeKernel::UuidOf(name_)];
+      if (std::exchange(world_.udev_interferes, false)) access = {};
+      if (access.user != Guest().user) {
+        return Error("STREAM_REFUSED", "it may not open its device");
+      }
       const FakeWorld::Module& module = world_.modules()[world_.loaded];
       Guest().holds = true;
       Guest().adopted = false;

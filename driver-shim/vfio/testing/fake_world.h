@@ -1,6 +1,7 @@
 #ifndef DRIVER_SHIM_VFIO_TESTING_FAKE_WORLD_H_
 #define DRIVER_SHIM_VFIO_TESTING_FAKE_WORLD_H_
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -33,6 +34,7 @@ class FakeWorld {
     bool holds = true;       // the device
     bool adopted = true;     // the one that holds it may run
     bool idle = false;       // goes on, and does nothing
+    uint32_t user = 0;       // as whom
     std::string state = "";  // in the device; grows while it runs
     std::string truth = "";  // as it was when it ran last
     int ready = 0;           // what was made ready and not dismissed
@@ -75,6 +77,10 @@ class FakeWorld {
   std::string loaded = "";           // path; "": none
   std::string build_id = "";         // of what is loaded
   std::set<std::string> vgpus = {};  // UUIDs that exist
+  // Who may open a vGPU, by UUID; root of those that are not named.
+  std::map<std::string, Access> access = {};
+  // The next of them that is restored is given to root just before.
+  bool udev_interferes = false;
   std::vector<Occupant> strangers = {};
   std::vector<core::Blocker> blockers = {};
   bool running_twice = false;  // ever
