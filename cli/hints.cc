@@ -53,7 +53,8 @@ constexpr Hint kHints[] = {
      "see $B rollout get $N, which names it; $B rollout delete forgets it once "
      "it has ended"},
     {"ROLLBACK_STARTED",
-     "see $B rollout get $N, which names what takes it back"},
+     "see $B rollout get $N, which names what takes it back once that is "
+     "planned"},
     {"HOST_QUARANTINED",
      "look at what is kept of it with $B update get $N/HOST --capsule; once it "
      "is well: $B host quarantine HOST --lift --reason TEXT"},

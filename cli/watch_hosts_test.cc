@@ -47,9 +47,10 @@ std::string Lines(const std::vector<std::string>& lines) {
 }
 
 const std::vector<std::string> kFirst = {
-    "host-1 READY softgpu/1.0",
+    "host-1 READY softgpu/1.0 labels rack=r1,zone=a",
     "host-2 UPDATING softgpu/2.0 rollout r1 cordoned by ana: fan is loud",
-    "host-3 UNHEALTHY none the shim reports a broken adapter"};
+    "host-3 UNHEALTHY none the shim reports a broken adapter labels "
+    "owner=ana"};
 
 // Watches until the scripts are over: the last one ends so.
 const absl::Status kOver =
@@ -64,11 +65,26 @@ TEST(WatchHostsTest, OneLineAHostThenOneAChange) {
   const Ran ran = run.Run({"host", "watch", "-l", "zone=a"});
   EXPECT_EQ(ran.code, 1);
   // Whoever comes back is told anew, who is as before is not.
-  EXPECT_EQ(ran.out, Lines(kFirst) + Lines({"host-1 OFFLINE softgpu/1.0",
-                                            "host-1 DELETED", kFirst[0]}));
+  EXPECT_EQ(
+      ran.out,
+      Lines(kFirst) + Lines({"host-1 OFFLINE softgpu/1.0 labels rack=r1,zone=a",
+                             "host-1 DELETED", kFirst[0]}));
   EXPECT_EQ(ran.err, "error: over [OVER]\n");
   EXPECT_EQ(run.service().calls(),
             std::vector<std::string>{"WatchHosts {filter: \"zone=a\"}"});
+}
+
+// It was as before but for its labels, and nothing was shown.
+TEST(Regression, AHostThatMatchesNoLongerIsShownOnceMore) {
+  v1::WatchHostsResponse other = Everything();
+  other.mutable_hosts()->DeleteSubrange(1, other.hosts_size() - 1);
+  (*other.mutable_hosts(0)->mutable_labels())["zone"] = "b";
+  TestRun run;
+  run.service().ScriptHosts(
+      {{.messages = {Everything(), other}, .end = kOver}});
+  const Ran ran = run.Run({"host", "watch", "-l", "zone=a"});
+  EXPECT_EQ(ran.out, Lines(kFirst) + Lines({"host-1 READY softgpu/1.0 labels "
+                                            "rack=r1,zone=b"}));
 }
 
 TEST(WatchHostsTest, AServiceThatComesBackIsGoneOnWith) {
@@ -78,7 +94,9 @@ TEST(WatchHostsTest, AServiceThatComesBackIsGoneOnWith) {
        {.end = absl::UnavailableError("still away")},
        {.messages = {Everything(), Offline()}, .end = kOver}});
   const Ran ran = run.Run({"host", "watch"});
-  EXPECT_EQ(ran.out, Lines(kFirst) + Lines({"host-1 OFFLINE softgpu/1.0"}));
+  EXPECT_EQ(ran.out,
+            Lines(kFirst) +
+                Lines({"host-1 OFFLINE softgpu/1.0 labels rack=r1,zone=a"}));
   EXPECT_EQ(ran.err,
             "the service went away; trying again\n"
             "the service is back\n"

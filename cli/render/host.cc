@@ -132,6 +132,9 @@ std::string HostLine(const v1::Host& host) {
   if (!host.state_message().empty()) {
     absl::StrAppend(&line, " ", host.state_message());
   }
+  if (!host.labels().empty()) {
+    absl::StrAppend(&line, " labels ", LabelsText(host));
+  }
   return Printable(line);
 }
 

@@ -16,7 +16,8 @@ std::string HostTable(const v1::ListHostsResponse& hosts, const Look& look);
 // What selectors match, "key=value,…" by key.
 std::string LabelsText(const v1::Host& host);
 
-// How it stands, on a line without its name: "UPDATING softgpu/1.0 rollout r1".
+// How it stands, on a line without its name: "UPDATING softgpu/1.0 rollout r1
+// labels zone=a".
 std::string HostLine(const v1::Host& host);
 
 // Everything of one host. Wide: each vGPU too.

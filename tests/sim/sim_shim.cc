@@ -121,12 +121,18 @@ Outcome SimShim::Take(const std::vector<ShimStep>& orders) {
       return outcome;
     }
   }
-  run_ = {.orders = orders, .told = 1};
+  auto before = std::exchange(run_, {.orders = orders, .told = 1});
   for (const ShimStep& order : orders) {
     Outcome outcome = TakeOne(order);
-    if (outcome.trial == Trial::kNoAnswer) run_ = {};  // it died
-    if (outcome.trial != Trial::kTried && run_.reports.empty()) return outcome;
-    if (outcome.trial != Trial::kTried) break;
+    if (outcome.trial == Trial::kNoAnswer) {  // it died
+      run_ = {};
+      return outcome;
+    }
+    if (outcome.trial == Trial::kRefused) {
+      if (!run_.reports.empty()) break;
+      run_ = std::move(before);
+      return outcome;
+    }
     run_.reports.push_back(std::move(outcome));
     if (run_.reports.back().record.code != absl::StatusCode::kOk) break;
   }
