@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -79,6 +80,33 @@ std::vector<std::string> TextsOf(const Process& process,
       absl::StrSplit(text.value_or(""), '\0', absl::AllowEmpty());
   if (!texts.empty() && texts.back().empty()) texts.pop_back();
   return texts;
+}
+
+// The kernel's texts on those descriptors of a process that are of that file.
+std::vector<std::string> DescriptorsOn(const struct stat& file,
+                                       const Process& process) {
+  std::vector<std::string> texts;
+  const std::string folder = absl::StrCat("/proc/", process.pid);
+  for (const std::string& fd : NamesIn(absl::StrCat(folder, "/fd"))) {
+    struct stat one = {};
+    const bool same =
+        stat(absl::StrCat(folder, "/fd/", fd).c_str(), &one) == 0 &&
+        one.st_dev == file.st_dev && one.st_ino == file.st_ino;
+    if (!same) continue;
+    texts.push_back(
+        ReadFile(absl::StrCat(folder, "/fdinfo/", fd)).value_or(""));
+  }
+  return texts;
+}
+
+// "flags:\t0100002", octal: one that only names a file (O_PATH) is to be had by
+// whoever may not open it.
+bool OpensIt(absl::string_view text) {
+  const std::pair<absl::string_view, absl::string_view> parts =
+      absl::StrSplit(text, absl::MaxSplits("flags:\t", 1));
+  if (parts.second.empty()) return false;
+  const std::string flags(parts.second.substr(0, parts.second.find('\n')));
+  return (std::strtoull(flags.c_str(), nullptr, 8) & O_PATH) == 0;
 }
 
 void ResetSignals() {
@@ -263,21 +291,30 @@ class LinuxProcesses final : public Processes {
     return out;
   }
 
-  bool HasLocked(const Process& process, const std::string& path) override {
-    struct stat file = {};
-    if (!Alive(process) || stat(path.c_str(), &file) != 0) return false;
-    const std::string directory = absl::StrCat("/proc/", process.pid);
-    for (const std::string& fd : NamesIn(absl::StrCat(directory, "/fd"))) {
-      struct stat one = {};
-      const bool same =
-          stat(absl::StrCat(directory, "/fd/", fd).c_str(), &one) == 0 &&
-          one.st_dev == file.st_dev && one.st_ino == file.st_ino;
-      if (!same) continue;
-      // Only the description that was locked says so, not every open one.
-      const auto info = ReadFile(absl::StrCat(directory, "/fdinfo/", fd));
-      if (absl::StrContains(info.value_or(""), "FLOCK")) return true;
+  std::optional<Process> PeerOf(int socket) override {
+    ucred peer = {};
+    socklen_t size = sizeof peer;
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+      return std::nullopt;
     }
-    return false;
+    return Find(peer.pid);
+  }
+
+  bool HasOpen(const Process& process, int file) override {
+    struct stat info = {};
+    if (fstat(file, &info) != 0) return false;
+    const std::vector<std::string> texts = DescriptorsOn(info, process);
+    return std::any_of(texts.begin(), texts.end(), OpensIt) && Alive(process);
+  }
+
+  bool HasLocked(const Process& process, const std::string& path) override {
+    struct stat info = {};
+    if (!Alive(process) || stat(path.c_str(), &info) != 0) return false;
+    const std::vector<std::string> texts = DescriptorsOn(info, process);
+    // Only the description that was locked says so, not every open one.
+    return std::any_of(texts.begin(), texts.end(), [](const std::string& text) {
+      return absl::StrContains(text, "FLOCK");
+    });
   }
 
   absl::Status AwaitEnd(const Process& process, const Budget& budget) override {

@@ -1,5 +1,6 @@
 #include "driver-shim/vfio/linux_processes.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/reason.h"
+#include "driver-shim/vfio/fd.h"
 #include "driver-shim/vfio/proc_files.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -111,6 +113,23 @@ TEST_F(LinuxProcessesTest, KnowsWhoHasAFileLocked) {
   processes_->Kill(*process);
   ASSERT_TRUE(processes_->AwaitEnd(*process, budget_()).ok());
   EXPECT_FALSE(processes_->HasLocked(*process, file));
+}
+
+TEST_F(LinuxProcessesTest, KnowsWhoHasAFileOpen) {
+  const std::string path = log_ + ".open";
+  ASSERT_TRUE(std::ofstream(path).good());
+  const auto self = processes_->Find(getpid());
+  ASSERT_TRUE(self.has_value());
+  // Whoever may not open a file may still name it.
+  const Fd name(open(path.c_str(), O_PATH | O_CLOEXEC));
+  EXPECT_FALSE(processes_->HasOpen(*self, name.get()));
+  const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_TRUE(processes_->HasOpen(*self, name.get()));
+  const auto other = Start();
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_FALSE(processes_->HasOpen(*other, file.get()));
+  processes_->Kill(*other);
+  EXPECT_TRUE(processes_->AwaitEnd(*other, budget_()).ok());
 }
 
 // As whoever runs this may; root may all of it.

@@ -504,5 +504,40 @@ TEST_F(Regression, AShimThatDiesOnceItHasStoppedAMachineLeavesItToTheNext) {
   EXPECT_EQ(processes_.Qemu(getpid())->status(), "running");
 }
 
+// The shim opened as root whatever its path led to, and gave it to the QEMU.
+TEST_F(Regression, AFileThatItsUserSwapsForTheMemoryIsNotGivenToIt) {
+  const std::string secret = directory_ + "/secret";
+  std::ofstream(secret) << "of root's";
+  ASSERT_TRUE(machine_->Present());
+  std::filesystem::remove(memory_());
+  std::filesystem::create_symlink(secret, memory_());
+  EXPECT_EQ(Reason(OpenMemory(memory_()).status()),
+            "MACHINE_MEMORY_NOT_A_FILE");
+  EXPECT_EQ(Reason(machine_->Prepare(budget_())), "MACHINE_MEMORY_NOT_A_FILE");
+  std::filesystem::remove(memory_());
+  std::filesystem::create_hard_link(secret, memory_());
+  EXPECT_EQ(Reason(machine_->Prepare(budget_())), "MACHINE_MEMORY_OTHER");
+  EXPECT_FALSE(processes_.Qemu(getpid())->Has("baton-memory"));
+  EXPECT_EQ(processes_.launched, 0);
+}
+
+// Whoever is at its path was believed to be it, and told to stop and to quit.
+TEST_F(Regression, AnotherMachineThatItsUserLinksToIsNotCommanded) {
+  const std::string socket = directory_ + "/victim";
+  const int pid = getpid() + 1000;
+  processes_.Add(
+      pid,
+      std::make_unique<FakeQemu>(FakeQemu::Options{
+          .socket = socket, .vgpu = std::make_shared<FakeVgpu>(kState)}),
+      {"qemu"});
+  ASSERT_TRUE(machine_->Present());
+  std::filesystem::remove(qmp_());
+  std::filesystem::create_symlink(socket, qmp_());
+  EXPECT_EQ(Reason(machine_->Prepare(budget_())), "MACHINE_OTHER_ANSWERS");
+  EXPECT_EQ(Reason(machine_->Stop(budget_())), "MACHINE_OTHER_ANSWERS");
+  EXPECT_THAT(processes_.Qemu(pid)->commands(),
+              testing::Each("qmp_capabilities"));
+}
+
 }  // namespace
 }  // namespace baton::vfio

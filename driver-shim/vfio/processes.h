@@ -69,6 +69,14 @@ class Processes {
       const core::Standing& standing,
       const std::vector<std::string>& paths) = 0;
 
+  // The process that listens at the other end of a connected unix socket;
+  // nothing where it has ended.
+  virtual std::optional<Process> PeerOf(int socket) = 0;
+
+  // Whether it has the very file open that our descriptor `file` is of: to
+  // read or write it, not only to name it.
+  virtual bool HasOpen(const Process& process, int file) = 0;
+
   // Whether a descriptor of it has the lock (flock) of the file at `path`.
   virtual bool HasLocked(const Process& process, const std::string& path) = 0;
 
