@@ -305,6 +305,7 @@ absl::Status Machine::LaunchNext() {
   EndAt(next.socket, Process());
   for (const std::string& left : {next.socket, next.log}) unlink(left.c_str());
   program_.argv = LineFor(next.socket);
+  next.standing = program_.standing;
   ASSIGN_OR_RETURN(next.process, processes_.Launch(program_, next.log));
   FAIL_POINT("shim.vfio_next_started");
   EndNext(next);
@@ -313,8 +314,10 @@ absl::Status Machine::LaunchNext() {
 }
 
 absl::Status Machine::StartNext(const Budget& budget) {
-  const bool there =
-      !given_ && next_.process.pid != 0 && processes_.Alive(next_.process);
+  // What the machine may changes while the next one waits.
+  const bool there = !given_ && next_.process.pid != 0 &&
+                     processes_.Alive(next_.process) &&
+                     next_.standing == program_.standing;
   if (!there) RETURN_IF_ERROR(LaunchNext());
   if (next_.ready) return absl::OkStatus();
   RETURN_IF_ERROR(AwaitMonitor(next_, budget));
@@ -391,16 +394,19 @@ void Machine::EndAt(const std::string& socket, const Process& kept) {
       started.push_back(process);
     }
   }
-  for (const Process& process : started) {
-    if (process == running_.process || process == kept) continue;
-    processes_.Kill(process);
-    const absl::Status ended =
-        processes_.AwaitEnd(process, Budget(clock_, kKillTimeout));
-    if (!ended.ok()) LogWarning(ended.message());
-  }
+  for (const Process& process : started) EndBut(process, kept);
 }
 
-// Not only the one that is recorded: a shim may have died before it was.
+void Machine::EndBut(const Process& process, const Process& kept) {
+  if (process == running_.process || process == kept) return;
+  processes_.Kill(process);
+  const absl::Status ended =
+      processes_.AwaitEnd(process, Budget(clock_, kKillTimeout));
+  if (!ended.ok()) LogWarning(ended.message());
+}
+
+// Not only the one that is recorded: a shim may have died before it was. And
+// that one whatever its command line says by now.
 void Machine::EndNext(const Qemu& kept) {
   if (given_) device_ = nullptr;
   given_ = false;
@@ -409,6 +415,7 @@ void Machine::EndNext(const Qemu& kept) {
     EndAt(socket, kept.process);
     if (socket != kept.socket) unlink(socket.c_str());
   }
+  if (processes_.Alive(next_.process)) EndBut(next_.process, kept.process);
   next_ = {};
 }
 

@@ -521,6 +521,38 @@ TEST_F(Regression, AFileThatItsUserSwapsForTheMemoryIsNotGivenToIt) {
   EXPECT_EQ(processes_.launched, 0);
 }
 
+// It was dropped from the record while it lived: two QEMUs on one memory.
+TEST_F(Regression, TheNextQemuThatIsRecordedIsEndedWhateverItsWordsAre) {
+  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  const std::string record = machine_->Record();
+  processes_.words_are_others = true;
+  NewShim();
+  ASSERT_TRUE(machine_->Recall(record, core::Phase::kRuns));
+  machine_->Dismiss();
+  EXPECT_EQ(processes_.Alive(), 1u);
+  EXPECT_FALSE(processes_.Qemu(getpid())->ended());
+}
+
+// One that was started before stayed with what the machine had had then.
+TEST_F(Regression, ANextQemuThatStandsAsTheMachineDidBeforeIsStartedAnew) {
+  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  EXPECT_EQ(processes_.launched, 1);
+  const std::string record = machine_->Record();
+  NewShim();
+  ASSERT_TRUE(machine_->Recall(record, core::Phase::kRuns));
+  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  EXPECT_EQ(processes_.launched, 1);
+  processes_.facts->standing.cgroups[""] = "/machines/small";
+  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  EXPECT_EQ(processes_.launched, 2);
+  EXPECT_EQ(processes_.launched_as, processes_.facts->standing);
+  EXPECT_EQ(processes_.Alive(), 2u);
+  ASSERT_TRUE(GoOut().ok());
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  EXPECT_EQ(processes_.launched, 2);
+}
+
 // Whoever is at its path was believed to be it, and told to stop and to quit.
 TEST_F(Regression, AnotherMachineThatItsUserLinksToIsNotCommanded) {
   const std::string socket = directory_ + "/victim";

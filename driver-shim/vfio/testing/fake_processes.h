@@ -38,6 +38,7 @@ class FakeProcesses final : public Processes {
   size_t fewest = 100;  // that were left when one was killed
   std::optional<core::Standing> launched_as = std::nullopt;  // the last one
   int launched = 0;
+  bool words_are_others = false;  // of all command lines
 
   void AddFirst(std::unique_ptr<FakeQemu> qemu, std::vector<std::string> argv) {
     Add(getpid(), std::move(qemu), std::move(argv));
@@ -151,6 +152,7 @@ class FakeProcesses final : public Processes {
 
   std::vector<Process> WithWord(const std::string& word) override {
     std::vector<Process> found;
+    if (words_are_others) return found;
     for (const auto& [pid, one] : qemus_) {
       const auto& argv = one.second;
       if (std::find(argv.begin(), argv.end(), word) == argv.end()) continue;
