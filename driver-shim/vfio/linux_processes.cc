@@ -362,7 +362,11 @@ class LinuxProcesses final : public Processes {
   absl::Status Same(const Program& program, const Process& started) {
     if (!program.standing.has_value()) return absl::OkStatus();
     const auto facts = FactsOf(started);
-    if (!facts.has_value()) return absl::OkStatus();
+    if (!facts.has_value()) {
+      if (!Alive(started)) return absl::OkStatus();
+      return NotStarted(program.argv.front(),
+                        "what it has become is not to be read");
+    }
     const std::string difference =
         core::DifferenceOf(facts->standing, *program.standing);
     if (difference.empty()) return absl::OkStatus();

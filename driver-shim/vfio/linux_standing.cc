@@ -73,6 +73,7 @@ std::optional<core::ProcessFacts> FactsOf(int pid) {
     const std::string task = absl::StrCat("task/", thread, "/");
     texts.threads.push_back({.id = thread,
                              .status = text(absl::StrCat(task, "status")),
+                             .stat = text(absl::StrCat(task, "stat")),
                              .cgroup = text(absl::StrCat(task, "cgroup"))});
   }
   return core::FactsFrom(texts);
