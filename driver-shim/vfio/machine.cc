@@ -306,6 +306,9 @@ absl::Status Machine::LaunchNext() {
   for (const std::string& left : {next.socket, next.log}) unlink(left.c_str());
   program_.argv = LineFor(next.socket);
   next.standing = program_.standing;
+  // While another has the machine the update ends; once none has, that is no
+  // way out.
+  program_.without_places = !processes_.Alive(running_.process);
   ASSIGN_OR_RETURN(next.process, processes_.Launch(program_, next.log));
   FAIL_POINT("shim.vfio_next_started");
   EndNext(next);

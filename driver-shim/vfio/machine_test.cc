@@ -533,6 +533,19 @@ TEST_F(Regression, TheNextQemuThatIsRecordedIsEndedWhateverItsWordsAre) {
   EXPECT_FALSE(processes_.Qemu(getpid())->ended());
 }
 
+// It had to have all of its control groups, and was lost without one.
+TEST_F(Regression, OnceNobodyHasTheMachineItComesBackWithoutItsPlaces) {
+  ASSERT_TRUE(GoOut().ok());
+  EXPECT_FALSE(processes_.launched_without_places);
+  processes_.Kill({.pid = processes_.LastPid(), .start = 1});
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  EXPECT_TRUE(processes_.launched_without_places);
+  ASSERT_TRUE(machine_->Adopt(budget_()).ok());
+  ASSERT_TRUE(machine_->Resume(budget_()).ok());
+  ASSERT_TRUE(GoOut().ok());
+  EXPECT_FALSE(processes_.launched_without_places);
+}
+
 // One that was started before stayed with what the machine had had then.
 TEST_F(Regression, ANextQemuThatStandsAsTheMachineDidBeforeIsStartedAnew) {
   ASSERT_TRUE(machine_->Prepare(budget_()).ok());

@@ -37,6 +37,7 @@ class FakeProcesses final : public Processes {
   int reaches_asked = 0;
   size_t fewest = 100;  // that were left when one was killed
   std::optional<core::Standing> launched_as = std::nullopt;  // the last one
+  bool launched_without_places = false;
   int launched = 0;
   bool words_are_others = false;  // of all command lines
 
@@ -70,6 +71,7 @@ class FakeProcesses final : public Processes {
                              "PROCESS_NOT_STARTED", "no such program");
     }
     launched_as = program.standing;
+    launched_without_places = program.without_places;
     const std::vector<std::string>& argv = program.argv;
     std::string socket;
     for (const std::string& word : argv) {
