@@ -68,7 +68,7 @@ bool Client::Present() {
   process_ = {};
   const bool answers = Ask("STATUS", Budget(clock_, kLearnTimeout)).ok();
   if (answers) {
-    process_ = processes_.Find(connection_->peer_pid()).value_or(Process{});
+    process_ = processes_.PeerOf(connection_->fd()).value_or(Process{});
   }
   connection_.reset();
   return answers;

@@ -34,10 +34,7 @@ absl::StatusOr<LineSocket> LineSocket::Connect(const std::string& path) {
                           sizeof address) != 0) {
     return ClosedError(path, std::generic_category().message(errno));
   }
-  ucred peer = {};
-  socklen_t size = sizeof peer;
-  getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
-  return LineSocket(std::move(fd), path, peer.pid);
+  return LineSocket(std::move(fd), path);
 }
 
 absl::Status LineSocket::Closed(absl::string_view why) const {

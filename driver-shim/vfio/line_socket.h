@@ -24,12 +24,10 @@ class LineSocket {
 
   // Over a descriptor that is connected already; `path` is for messages.
   static LineSocket Over(Fd fd, std::string path) {
-    return LineSocket(std::move(fd), std::move(path), 0);
+    return LineSocket(std::move(fd), std::move(path));
   }
 
-  // The process that listens there.
-  int peer_pid() const { return peer_pid_; }
-  // For poll(2) alone.
+  // To wait for it, or to ask who listens there; for nothing else.
   int fd() const { return fd_.get(); }
 
   // Sends a line, with a descriptor along where `fd` is not -1.
@@ -45,8 +43,8 @@ class LineSocket {
   Fd TakeFd() { return std::move(received_); }
 
  private:
-  LineSocket(Fd fd, std::string path, int peer_pid)
-      : fd_(std::move(fd)), path_(std::move(path)), peer_pid_(peer_pid) {}
+  LineSocket(Fd fd, std::string path)
+      : fd_(std::move(fd)), path_(std::move(path)) {}
 
   absl::Status Closed(absl::string_view why) const;
   std::optional<std::string> TakeLine();
@@ -54,7 +52,6 @@ class LineSocket {
 
   Fd fd_;
   std::string path_;
-  int peer_pid_ = 0;
   std::string buffer_;
   Fd received_;
 };

@@ -2,10 +2,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,6 +15,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "base/reason.h"
+#include "driver-shim/vfio/access.h"
 #include "driver-shim/vfio/module_file.h"
 #include "driver-shim/vfio/proc_files.h"
 #include "driver-shim/vfio/vfio_device.h"
@@ -30,9 +29,6 @@ constexpr char kDeviceLink[] = "anon_inode:[vfio-device]";
 // guests stand meanwhile.
 constexpr absl::Duration kTryAgain = absl::Milliseconds(2);
 constexpr absl::Duration kLetGoTimeout = absl::Seconds(2);
-
-constexpr char kAcl[] = "system.posix_acl_access";
-constexpr size_t kAclBytesMax = 4096;
 
 std::string MdevPath(const std::string& uuid) {
   return absl::StrCat("/sys/bus/mdev/devices/", uuid);
@@ -187,33 +183,17 @@ class LinuxKernel final : public Kernel {
   }
 
   std::optional<Access> AccessTo(const std::string& uuid) override {
-    const std::string node = NodeOf(uuid);
-    struct stat info = {};
-    if (node.empty() || stat(node.c_str(), &info) != 0) return std::nullopt;
-    Access access = {.user = info.st_uid,
-                     .group = info.st_gid,
-                     .mode = info.st_mode & ALLPERMS};
-    std::string acl(kAclBytesMax, '\0');
-    const ssize_t size = getxattr(node.c_str(), kAcl, acl.data(), acl.size());
-    if (size > 0) access.acl = acl.substr(0, static_cast<size_t>(size));
-    return access;
+    return AccessOf(NodeOf(uuid));
   }
 
   absl::Status Admit(const std::string& uuid, const Access& access) override {
-    if (AccessTo(uuid) == access) return absl::OkStatus();
     const std::string node = NodeOf(uuid);
-    const char* const path = node.c_str();
-    // The owner last: who is not yet it cannot use what is not yet its.
-    const bool done =
-        chmod(path, access.mode) == 0 &&
-        (access.acl.empty() ||
-         setxattr(path, kAcl, access.acl.data(), access.acl.size(), 0) == 0) &&
-        chown(path, access.user, access.group) == 0;
-    if (done) return absl::OkStatus();
+    const int error = GrantAccess(node, access);
+    if (error == 0) return absl::OkStatus();
     return Failed(absl::StatusCode::kUnavailable, "VGPU_OUT_OF_REACH",
                   absl::StrCat("cannot give '", node, "' of vGPU ", uuid,
                                " to whom it was"),
-                  errno);
+                  error);
   }
 
   absl::StatusOr<std::string> ReadAttribute(const std::string& path) override {

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -12,6 +13,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <map>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -19,6 +22,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/log.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "driver-shim/vfio/fd.h"
@@ -27,6 +31,9 @@
 
 namespace baton::vfio {
 namespace {
+
+// How long a child may look at a machine's files.
+constexpr absl::Duration kTryFor = absl::Seconds(1);
 
 absl::Status NotStarted(const std::string& program, absl::string_view why) {
   return ErrorWithReason(absl::StatusCode::kUnavailable, "PROCESS_NOT_STARTED",
@@ -81,6 +88,33 @@ std::vector<std::string> TextsOf(const Process& process,
   return texts;
 }
 
+// The kernel's texts on those descriptors of a process that are of that file.
+std::vector<std::string> DescriptorsOn(const struct stat& file,
+                                       const Process& process) {
+  std::vector<std::string> texts;
+  const std::string folder = absl::StrCat("/proc/", process.pid);
+  for (const std::string& fd : NamesIn(absl::StrCat(folder, "/fd"))) {
+    struct stat one = {};
+    const bool same =
+        stat(absl::StrCat(folder, "/fd/", fd).c_str(), &one) == 0 &&
+        one.st_dev == file.st_dev && one.st_ino == file.st_ino;
+    if (!same) continue;
+    texts.push_back(
+        ReadFile(absl::StrCat(folder, "/fdinfo/", fd)).value_or(""));
+  }
+  return texts;
+}
+
+// "flags:\t0100002", octal: one that only names a file (O_PATH) is to be had by
+// whoever may not open it.
+bool OpensIt(absl::string_view text) {
+  const std::pair<absl::string_view, absl::string_view> parts =
+      absl::StrSplit(text, absl::MaxSplits("flags:\t", 1));
+  if (parts.second.empty()) return false;
+  const std::string flags(parts.second.substr(0, parts.second.find('\n')));
+  return (std::strtoull(flags.c_str(), nullptr, 8) & O_PATH) == 0;
+}
+
 void ResetSignals() {
   sigset_t none;
   sigemptyset(&none);
@@ -111,7 +145,7 @@ void TakeWeight(int nice, const std::string& oom_score_adj) {
   const char* what = "directory";
   // While we may: it was there before it became whom it is.
   if (chdir(program.directory.c_str()) == 0) {
-    what = becoming.Take();
+    what = becoming.Take(program.without_places);
     if (what == nullptr) {
       what = "program";
       execvpe(texts.argv.pointers.front(), texts.argv.pointers.data(),
@@ -126,6 +160,8 @@ void TakeWeight(int nice, const std::string& oom_score_adj) {
 // standing.
 [[noreturn]] void TryPaths(const Becoming& becoming,
                            const std::vector<const char*>& paths, int told) {
+  // A control group that is not to be had is not named here: the start does.
+  static_cast<void>(becoming.TakeCgroups());
   if (becoming.TakeUser() != nullptr) _exit(1);
   uint64_t refused = 0;
   for (size_t i = 0; i < paths.size(); ++i) {
@@ -139,6 +175,19 @@ void TakeWeight(int nice, const std::string& oom_score_adj) {
   }
   const ssize_t put = write(told, &refused, sizeof refused);
   _exit(put == sizeof refused ? 0 : 1);
+}
+
+// What it told of paths; nothing where it does not in time.
+std::optional<uint64_t> HearOfPaths(int told) {
+  pollfd one = {.fd = told, .events = POLLIN, .revents = 0};
+  const auto bound = static_cast<int>(absl::ToInt64Milliseconds(kTryFor));
+  int ready = 0;
+  while ((ready = poll(&one, 1, bound)) < 0 && errno == EINTR) {
+  }
+  uint64_t refused = 0;
+  const bool heard =
+      ready == 1 && read(told, &refused, sizeof refused) == sizeof refused;
+  return heard ? std::optional<uint64_t>(refused) : std::nullopt;
 }
 
 void Reap(pid_t child) {
@@ -238,6 +287,7 @@ class LinuxProcesses final : public Processes {
   std::vector<std::string> OutOfReach(
       const core::Standing& standing,
       const std::vector<std::string>& paths) override {
+    if (StillHangs(paths)) return paths;
     const auto own = OwnFacts();
     int ends[2] = {-1, -1};
     if (!own.has_value() || pipe2(ends, O_CLOEXEC) != 0) return paths;
@@ -251,33 +301,44 @@ class LinuxProcesses final : public Processes {
     if (child == 0) TryPaths(becoming, names, told.get());
     told.Close();
     if (child < 0) return paths;
-    uint64_t refused = 0;
-    if (read(heard.get(), &refused, sizeof refused) != sizeof refused) {
-      refused = ~uint64_t{0};
+    const std::optional<uint64_t> refused = HearOfPaths(heard.get());
+    if (!refused.has_value()) {
+      kill(child, SIGKILL);
+      hanging_[paths] = child;
+      return paths;
     }
     Reap(child);
     std::vector<std::string> out;
     for (size_t i = 0; i < paths.size(); ++i) {
-      if ((refused >> i & 1) != 0) out.push_back(paths[i]);
+      if ((*refused >> i & 1) != 0) out.push_back(paths[i]);
     }
     return out;
   }
 
-  bool HasLocked(const Process& process, const std::string& path) override {
-    struct stat file = {};
-    if (!Alive(process) || stat(path.c_str(), &file) != 0) return false;
-    const std::string directory = absl::StrCat("/proc/", process.pid);
-    for (const std::string& fd : NamesIn(absl::StrCat(directory, "/fd"))) {
-      struct stat one = {};
-      const bool same =
-          stat(absl::StrCat(directory, "/fd/", fd).c_str(), &one) == 0 &&
-          one.st_dev == file.st_dev && one.st_ino == file.st_ino;
-      if (!same) continue;
-      // Only the description that was locked says so, not every open one.
-      const auto info = ReadFile(absl::StrCat(directory, "/fdinfo/", fd));
-      if (absl::StrContains(info.value_or(""), "FLOCK")) return true;
+  std::optional<Process> PeerOf(int socket) override {
+    ucred peer = {};
+    socklen_t size = sizeof peer;
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+      return std::nullopt;
     }
-    return false;
+    return Find(peer.pid);
+  }
+
+  bool HasOpen(const Process& process, int file) override {
+    struct stat info = {};
+    if (fstat(file, &info) != 0) return false;
+    const std::vector<std::string> texts = DescriptorsOn(info, process);
+    return std::any_of(texts.begin(), texts.end(), OpensIt) && Alive(process);
+  }
+
+  bool HasLocked(const Process& process, const std::string& path) override {
+    struct stat info = {};
+    if (!Alive(process) || stat(path.c_str(), &info) != 0) return false;
+    const std::vector<std::string> texts = DescriptorsOn(info, process);
+    // Only the description that was locked says so, not every open one.
+    return std::any_of(texts.begin(), texts.end(), [](const std::string& text) {
+      return absl::StrContains(text, "FLOCK");
+    });
   }
 
   absl::Status AwaitEnd(const Process& process, const Budget& budget) override {
@@ -313,6 +374,13 @@ class LinuxProcesses final : public Processes {
   }
 
  private:
+  bool StillHangs(const std::vector<std::string>& paths) {
+    std::erase_if(hanging_, [](const auto& one) {
+      return waitpid(one.second, nullptr, WNOHANG) != 0;
+    });
+    return hanging_.contains(paths);
+  }
+
   absl::StatusOr<Becoming> BecomingOf(const Program& program) {
     if (!program.standing.has_value()) return Becoming();
     const auto own = OwnFacts();
@@ -324,13 +392,32 @@ class LinuxProcesses final : public Processes {
   // matter, whoever it was.
   absl::Status Same(const Program& program, const Process& started) {
     if (!program.standing.has_value()) return absl::OkStatus();
-    const auto facts = FactsOf(started);
-    if (!facts.has_value()) return absl::OkStatus();
-    const std::string difference =
-        core::DifferenceOf(facts->standing, *program.standing);
+    auto facts = FactsOf(started);
+    if (!facts.has_value()) {
+      if (!Alive(started)) return absl::OkStatus();
+      return NotStarted(program.argv.front(),
+                        "what it has become is not to be read");
+    }
+    const core::Standing& wanted = *program.standing;
+    core::Standing& got = facts->standing;
+    std::string difference = core::DifferenceOf(got, wanted);
+    if (!difference.empty() && program.without_places) {
+      LogWarning(absl::StrCat("process ", started.pid, ", '",
+                              program.argv.front(), "', goes on though ",
+                              difference));
+      got.cgroups = wanted.cgroups;
+      got.processors = wanted.processors;
+      got.policy = wanted.policy;
+      got.priority = wanted.priority;
+      difference = core::DifferenceOf(got, wanted);
+    }
     if (difference.empty()) return absl::OkStatus();
     return NotStarted(program.argv.front(), difference);
   }
+
+  // Who was sent to look at which paths, and was killed: where the kernel waits
+  // for a server, that ends it only later.
+  std::map<std::vector<std::string>, pid_t> hanging_;
 };
 
 }  // namespace

@@ -1,7 +1,9 @@
 #include "driver-shim/vfio/linux_processes.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -9,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/reason.h"
+#include "driver-shim/vfio/fd.h"
 #include "driver-shim/vfio/proc_files.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -113,6 +116,23 @@ TEST_F(LinuxProcessesTest, KnowsWhoHasAFileLocked) {
   EXPECT_FALSE(processes_->HasLocked(*process, file));
 }
 
+TEST_F(LinuxProcessesTest, KnowsWhoHasAFileOpen) {
+  const std::string path = log_ + ".open";
+  ASSERT_TRUE(std::ofstream(path).good());
+  const auto self = processes_->Find(getpid());
+  ASSERT_TRUE(self.has_value());
+  // Whoever may not open a file may still name it.
+  const Fd name(open(path.c_str(), O_PATH | O_CLOEXEC));
+  EXPECT_FALSE(processes_->HasOpen(*self, name.get()));
+  const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_TRUE(processes_->HasOpen(*self, name.get()));
+  const auto other = Start();
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_FALSE(processes_->HasOpen(*other, file.get()));
+  processes_->Kill(*other);
+  EXPECT_TRUE(processes_->AwaitEnd(*other, budget_()).ok());
+}
+
 // As whoever runs this may; root may all of it.
 TEST_F(LinuxProcessesTest, StartsAProgramThatStandsAsItIsTold) {
   const auto own = processes_->OwnFacts();
@@ -157,6 +177,75 @@ TEST_F(LinuxProcessesTest, StartsNothingThatWouldStandOtherwise) {
   EXPECT_EQ(Reason(refused), "PROCESS_NOT_STARTED");
   EXPECT_THAT(std::string(refused.message()), HasSubstr("cgroup.procs"));
   EXPECT_THAT(processes_->WithWord(word_), ElementsAre());
+}
+
+TEST_F(LinuxProcessesTest, StartsWithoutItsPlacesWhatHasToComeBack) {
+  Program program = Lives();
+  program.standing = processes_->OwnFacts()->standing;
+  program.standing->cgroups["name=nowhere"] = "/machines";
+  program.standing->umask = 027;
+  program.without_places = true;
+  const auto process = processes_->Launch(program, log_);
+  ASSERT_TRUE(process.ok()) << process.status();
+  const auto facts = processes_->FactsOf(*process);
+  processes_->Kill(*process);
+  ASSERT_TRUE(facts.has_value());
+  EXPECT_EQ(facts->standing.umask, 027u);
+  EXPECT_TRUE(processes_->AwaitEnd(*process, budget_()).ok());
+  // As somebody else is no way to come back.
+  program.standing->capabilities.permitted = ~uint64_t{0};
+  program.standing->capabilities.bounding = ~uint64_t{0};
+  EXPECT_EQ(Reason(processes_->Launch(program, log_).status()),
+            "PROCESS_NOT_STARTED");
+}
+
+// Whoever may make no control groups runs what is common to all alone.
+class ControlGroupTest : public LinuxProcessesTest {
+ protected:
+  ~ControlGroupTest() override {
+    for (const char* name : {"/a/b", "/a", ""}) rmdir((top_ + name).c_str());
+  }
+
+  const core::Standing own_ = processes_->OwnFacts()->standing;
+  const std::string parent_ =
+      own_.cgroups.contains("") ? own_.cgroups.at("") : "";
+  const std::string path_ =
+      absl::StrCat(parent_ == "/" ? "" : parent_, "/baton-test-", getpid());
+  const std::string top_ = core::CgroupFolder(
+      ReadFile("/proc/self/mountinfo").value_or(""), "", path_);
+  const bool may_ = !parent_.empty() && mkdir(top_.c_str(), 0755) == 0;
+};
+
+// Only the last level was made anew, and of a scope more than that is gone.
+TEST_F(ControlGroupTest, AGroupIsMadeAnewWithAllThatIsAboveIt) {
+  Program program = Lives();
+  program.standing = own_;
+  if (may_) program.standing->cgroups[""] = path_ + "/a/b";
+  const auto process = processes_->Launch(program, log_);
+  ASSERT_TRUE(process.ok()) << process.status();
+  const auto facts = processes_->FactsOf(*process);
+  processes_->Kill(*process);
+  ASSERT_TRUE(processes_->AwaitEnd(*process, budget_()).ok());
+  ASSERT_TRUE(facts.has_value());
+  EXPECT_EQ(facts->standing.cgroups, program.standing->cgroups);
+}
+
+// It was waited for without a bound, guests or not.
+TEST_F(ControlGroupTest, WhoLooksAtFilesAndDoesNotAnswerIsNotWaitedFor) {
+  core::Standing standing = own_;
+  std::vector<std::string> expected;
+  if (may_) {
+    standing.cgroups[""] = path_;
+    expected = {"/dev/null"};
+    ASSERT_TRUE(std::ofstream(top_ + "/cgroup.freeze") << "1" << std::flush);
+  }
+  EXPECT_EQ(processes_->OutOfReach(standing, {"/dev/null"}), expected);
+  if (!may_) return;
+  ASSERT_TRUE(std::ofstream(top_ + "/cgroup.freeze") << "0" << std::flush);
+  const Budget budget = budget_();
+  while (!processes_->OutOfReach(standing, {"/dev/null"}).empty()) {
+    ASSERT_GT(budget.Left(), absl::ZeroDuration());
+  }
 }
 
 TEST_F(LinuxProcessesTest, KnowsWhatSomebodyElseMayNotUse) {

@@ -11,6 +11,8 @@
 
 #include <array>
 #include <cerrno>
+#include <filesystem>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
@@ -73,6 +75,7 @@ std::optional<core::ProcessFacts> FactsOf(int pid) {
     const std::string task = absl::StrCat("task/", thread, "/");
     texts.threads.push_back({.id = thread,
                              .status = text(absl::StrCat(task, "status")),
+                             .stat = text(absl::StrCat(task, "stat")),
                              .cgroup = text(absl::StrCat(task, "cgroup"))});
   }
   return core::FactsFrom(texts);
@@ -89,8 +92,10 @@ Becoming::Becoming(const core::Standing& wanted, const core::Standing& own)
     if (ours != own.cgroups.end() && ours->second == path) continue;
     const std::string folder = core::CgroupFolder(mounts, controllers, path);
     // Somebody is in it, unless all have died in mid-update: then the machine
-    // comes back without its limits rather than not at all.
-    if (!folder.empty() && mkdir(folder.c_str(), 0755) == 0) {
+    // comes back without its limits rather than not at all. What becomes of it
+    // if it cannot be made, the child finds out.
+    std::error_code error;
+    if (!folder.empty() && std::filesystem::create_directories(folder, error)) {
       LogWarning(absl::StrCat("control group '", folder,
                               "' was gone: makes it anew, without limits"));
     }
@@ -99,13 +104,15 @@ Becoming::Becoming(const core::Standing& wanted, const core::Standing& own)
   }
 }
 
-const char* Becoming::Take() const {
+const char* Becoming::Take(bool without_places) const {
   if (same_) return nullptr;
-  for (const auto step : {&Becoming::TakeCgroups, &Becoming::TakeProcessors,
-                          &Becoming::TakeLimits, &Becoming::TakeUser}) {
-    if (const char* const refused = (this->*step)(); refused != nullptr) {
-      return refused;
-    }
+  for (const auto step : {&Becoming::TakeCgroups, &Becoming::TakeProcessors}) {
+    const char* const refused = (this->*step)();
+    if (refused != nullptr && !without_places) return refused;
+  }
+  for (const auto step : {&Becoming::TakeLimits, &Becoming::TakeUser}) {
+    const char* const refused = (this->*step)();
+    if (refused != nullptr) return refused;
   }
   umask(wanted_.umask);
   const bool bound = wanted_.no_new_privileges && !own_.no_new_privileges;
@@ -116,12 +123,18 @@ const char* Becoming::Take() const {
 }
 
 const char* Becoming::TakeCgroups() const {
+  const char* refused = nullptr;  // by one, and the others are still taken
+  int error = 0;
   for (const std::string& path : cgroups_) {
     const int file = open(path.c_str(), O_WRONLY | O_CLOEXEC);
-    if (file < 0 || write(file, "0", 1) != 1) return path.c_str();
-    close(file);
+    if (file < 0 || write(file, "0", 1) != 1) {
+      refused = path.c_str();
+      error = errno;
+    }
+    if (file >= 0) close(file);
   }
-  return nullptr;
+  errno = error;
+  return refused;
 }
 
 // Of those that its control group leaves: what is as it should be stays free to

@@ -21,13 +21,15 @@ class Becoming {
   Becoming() = default;  // as we are
   Becoming(const core::Standing& wanted, const core::Standing& own);
 
-  // Both in the child. Returns what was refused, and leaves errno; null: all
-  // was done.
-  const char* Take() const;      // all of it
-  const char* TakeUser() const;  // no more than decides which files it may use
+  // All in the child. Return what was refused, and leave errno; null: all was
+  // done. `without_places`: of control groups and processors, what can be had.
+  const char* Take(bool without_places) const;
+  // No more than decides which files it may use: a control group, too, may keep
+  // devices from it.
+  const char* TakeCgroups() const;
+  const char* TakeUser() const;
 
  private:
-  const char* TakeCgroups() const;
   const char* TakeLimits() const;
   const char* TakeProcessors() const;
   const char* TakeCapabilities() const;

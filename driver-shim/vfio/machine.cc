@@ -62,6 +62,11 @@ absl::StatusOr<std::pair<Fd, Fd>> Pipe() {
       absl::StrCat("no pipe: ", std::generic_category().message(errno)));
 }
 
+absl::Status HasEnded() {
+  return ErrorWithReason(absl::StatusCode::kUnavailable, "SOCKET_CLOSED",
+                         "the QEMU that answered has ended");
+}
+
 // QEMU also writes what is no fault, such as where a terminal is.
 bool IsComplaint(absl::string_view line) {
   const std::string text = absl::AsciiStrToLower(line);
@@ -97,9 +102,21 @@ Machine::~Machine() = default;
 // ---- who is there ----
 
 absl::StatusOr<Qmp*> Machine::Monitor(Qemu& qemu, const Budget& budget) {
-  if (qemu.monitor == nullptr) {
-    ASSIGN_OR_RETURN(qemu.monitor, Qmp::Connect(qemu.socket, budget));
+  if (qemu.monitor != nullptr) return qemu.monitor.get();
+  ASSIGN_OR_RETURN(auto monitor, Qmp::Connect(qemu.socket, budget));
+  if (qemu.process.pid != 0) {
+    // Its folder is the user's, who may put a link to another machine's there.
+    const auto peer = processes_.PeerOf(monitor->fd());
+    if (!peer.has_value()) return HasEnded();
+    if (*peer != qemu.process) {
+      return ErrorWithReason(
+          absl::StatusCode::kFailedPrecondition, "MACHINE_OTHER_ANSWERS",
+          absl::StrCat("machine '", options_.name.guest, "': at '", qemu.socket,
+                       "' process ", peer->pid, " answers, want ",
+                       qemu.process.pid));
+    }
   }
+  qemu.monitor = std::move(monitor);
   return qemu.monitor.get();
 }
 
@@ -110,12 +127,9 @@ absl::Status Machine::Learn(const Budget& budget) {
   device_ = nullptr;
   ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(running_, budget));
   version_ = qmp->version();
-  const auto process = processes_.Find(qmp->peer_pid());
+  const auto process = processes_.PeerOf(qmp->fd());
   running_.monitor = nullptr;  // others may want it meanwhile
-  if (!process.has_value()) {
-    return ErrorWithReason(absl::StatusCode::kUnavailable, "SOCKET_CLOSED",
-                           "the QEMU that answered has ended");
-  }
+  if (!process.has_value()) return HasEnded();
   program_ = processes_.ProgramOf(*process);
   line_ = core::ReadMachineLine(program_.argv, options_.name);
   running_.process = *process;
@@ -141,11 +155,13 @@ std::vector<core::Blocker> Machine::Preflight() {
   }
   struct stat info = {};
   if (!line_.memory_path.empty() &&
-      (stat(line_.memory_path.c_str(), &info) != 0 || !S_ISREG(info.st_mode))) {
+      (lstat(line_.memory_path.c_str(), &info) != 0 ||
+       !S_ISREG(info.st_mode))) {
     blockers.push_back({"MACHINE_MEMORY_NOT_A_FILE",
                         absl::StrCat(who, "its memory '", line_.memory_path,
-                                     "' is no file that the next QEMU could "
-                                     "open: let mem-path name a file")});
+                                     "' is a link, or no file that the next "
+                                     "QEMU could open: let mem-path name the "
+                                     "file")});
   }
   const absl::StatusOr<Device*> device =
       HeldDevice(Budget(clock_, kLearnTimeout));
@@ -213,11 +229,20 @@ std::vector<std::string> Machine::OutOfReach(const core::Standing& standing) {
 
 // ---- before the pause ----
 
-// What the lock is taken through, on both sides.
+// What the lock is taken through, on both sides. We open it as root, and its
+// path is the user's to change: nobody gets what it has not got itself.
 absl::Status Machine::GiveMemory(Qemu& qemu, const Budget& budget) {
   if (qemu.memory.ok()) return absl::OkStatus();
   ASSIGN_OR_RETURN(Fd memory, OpenMemory(line_.memory_path));
+  // Once its monitor answers, a QEMU has its memory.
   ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(qemu, budget));
+  if (!processes_.HasOpen(qemu.process, memory.get())) {
+    return ErrorWithReason(
+        absl::StatusCode::kFailedPrecondition, "MACHINE_MEMORY_OTHER",
+        absl::StrCat("machine '", options_.name.guest, "': '",
+                     line_.memory_path, "' is not the file that process ",
+                     qemu.process.pid, " has as its memory"));
+  }
   RETURN_IF_ERROR(qmp->Give(kMemoryFd, memory.get(), budget));
   qemu.memory = std::move(memory);
   return absl::OkStatus();
@@ -280,6 +305,10 @@ absl::Status Machine::LaunchNext() {
   EndAt(next.socket, Process());
   for (const std::string& left : {next.socket, next.log}) unlink(left.c_str());
   program_.argv = LineFor(next.socket);
+  next.standing = program_.standing;
+  // While another has the machine the update ends; once none has, that is no
+  // way out.
+  program_.without_places = !processes_.Alive(running_.process);
   ASSIGN_OR_RETURN(next.process, processes_.Launch(program_, next.log));
   FAIL_POINT("shim.vfio_next_started");
   EndNext(next);
@@ -288,8 +317,10 @@ absl::Status Machine::LaunchNext() {
 }
 
 absl::Status Machine::StartNext(const Budget& budget) {
-  const bool there =
-      !given_ && next_.process.pid != 0 && processes_.Alive(next_.process);
+  // What the machine may changes while the next one waits.
+  const bool there = !given_ && next_.process.pid != 0 &&
+                     processes_.Alive(next_.process) &&
+                     next_.standing == program_.standing;
   if (!there) RETURN_IF_ERROR(LaunchNext());
   if (next_.ready) return absl::OkStatus();
   RETURN_IF_ERROR(AwaitMonitor(next_, budget));
@@ -366,16 +397,19 @@ void Machine::EndAt(const std::string& socket, const Process& kept) {
       started.push_back(process);
     }
   }
-  for (const Process& process : started) {
-    if (process == running_.process || process == kept) continue;
-    processes_.Kill(process);
-    const absl::Status ended =
-        processes_.AwaitEnd(process, Budget(clock_, kKillTimeout));
-    if (!ended.ok()) LogWarning(ended.message());
-  }
+  for (const Process& process : started) EndBut(process, kept);
 }
 
-// Not only the one that is recorded: a shim may have died before it was.
+void Machine::EndBut(const Process& process, const Process& kept) {
+  if (process == running_.process || process == kept) return;
+  processes_.Kill(process);
+  const absl::Status ended =
+      processes_.AwaitEnd(process, Budget(clock_, kKillTimeout));
+  if (!ended.ok()) LogWarning(ended.message());
+}
+
+// Not only the one that is recorded: a shim may have died before it was. And
+// that one whatever its command line says by now.
 void Machine::EndNext(const Qemu& kept) {
   if (given_) device_ = nullptr;
   given_ = false;
@@ -384,6 +418,7 @@ void Machine::EndNext(const Qemu& kept) {
     EndAt(socket, kept.process);
     if (socket != kept.socket) unlink(socket.c_str());
   }
+  if (processes_.Alive(next_.process)) EndBut(next_.process, kept.process);
   next_ = {};
 }
 

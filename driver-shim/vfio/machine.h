@@ -64,6 +64,8 @@ class Machine final : public Holder {
     std::string log = "";  // "" where somebody else started it
     std::unique_ptr<Qmp> monitor = nullptr;
     bool ready = false;  // set up to be handed a machine
+    // As whom we started it.
+    std::optional<core::Standing> standing = std::nullopt;
     // Of its memory, as it has it too; none once it has the lock by it.
     Fd memory = Fd();
   };
@@ -76,7 +78,7 @@ class Machine final : public Holder {
             self.program_.environment, self.program_.directory,
             self.program_.nice, self.program_.oom_score_adj,
             self.program_.standing, self.version_.first, self.version_.second,
-            self.given_, self.was_running_);
+            self.given_, self.was_running_, self.next_.standing);
     for (auto* qemu : {&self.running_, &self.next_}) {
       archive(qemu->process, qemu->log, qemu->bound);
     }
@@ -110,6 +112,8 @@ class Machine final : public Holder {
   absl::Status PourInto(Qmp& qmp, const Stream& stream, const Budget& budget);
   absl::Status End(Qemu& qemu, const Budget& budget);
   void EndAt(const std::string& socket, const Process& kept);
+  // Ends it, unless it is `kept` or the one that runs.
+  void EndBut(const Process& process, const Process& kept);
   void EndNext(const Qemu& kept);
   absl::Status Refused(const absl::Status& status) const;
   // The last lines that a QEMU of ours wrote; "" when it is silent.

@@ -504,5 +504,85 @@ TEST_F(Regression, AShimThatDiesOnceItHasStoppedAMachineLeavesItToTheNext) {
   EXPECT_EQ(processes_.Qemu(getpid())->status(), "running");
 }
 
+// The shim opened as root whatever its path led to, and gave it to the QEMU.
+TEST_F(Regression, AFileThatItsUserSwapsForTheMemoryIsNotGivenToIt) {
+  const std::string secret = directory_ + "/secret";
+  std::ofstream(secret) << "of root's";
+  ASSERT_TRUE(machine_->Present());
+  std::filesystem::remove(memory_());
+  std::filesystem::create_symlink(secret, memory_());
+  EXPECT_EQ(Reason(OpenMemory(memory_()).status()),
+            "MACHINE_MEMORY_NOT_A_FILE");
+  EXPECT_EQ(Reason(machine_->Prepare(budget_())), "MACHINE_MEMORY_NOT_A_FILE");
+  std::filesystem::remove(memory_());
+  std::filesystem::create_hard_link(secret, memory_());
+  EXPECT_EQ(Reason(machine_->Prepare(budget_())), "MACHINE_MEMORY_OTHER");
+  EXPECT_FALSE(processes_.Qemu(getpid())->Has("baton-memory"));
+  EXPECT_EQ(processes_.launched, 0);
+}
+
+// It was dropped from the record while it lived: two QEMUs on one memory.
+TEST_F(Regression, TheNextQemuThatIsRecordedIsEndedWhateverItsWordsAre) {
+  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  const std::string record = machine_->Record();
+  processes_.words_are_others = true;
+  NewShim();
+  ASSERT_TRUE(machine_->Recall(record, core::Phase::kRuns));
+  machine_->Dismiss();
+  EXPECT_EQ(processes_.Alive(), 1u);
+  EXPECT_FALSE(processes_.Qemu(getpid())->ended());
+}
+
+// It had to have all of its control groups, and was lost without one.
+TEST_F(Regression, OnceNobodyHasTheMachineItComesBackWithoutItsPlaces) {
+  ASSERT_TRUE(GoOut().ok());
+  EXPECT_FALSE(processes_.launched_without_places);
+  processes_.Kill({.pid = processes_.LastPid(), .start = 1});
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  EXPECT_TRUE(processes_.launched_without_places);
+  ASSERT_TRUE(machine_->Adopt(budget_()).ok());
+  ASSERT_TRUE(machine_->Resume(budget_()).ok());
+  ASSERT_TRUE(GoOut().ok());
+  EXPECT_FALSE(processes_.launched_without_places);
+}
+
+// One that was started before stayed with what the machine had had then.
+TEST_F(Regression, ANextQemuThatStandsAsTheMachineDidBeforeIsStartedAnew) {
+  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  EXPECT_EQ(processes_.launched, 1);
+  const std::string record = machine_->Record();
+  NewShim();
+  ASSERT_TRUE(machine_->Recall(record, core::Phase::kRuns));
+  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  EXPECT_EQ(processes_.launched, 1);
+  processes_.facts->standing.cgroups[""] = "/machines/small";
+  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  EXPECT_EQ(processes_.launched, 2);
+  EXPECT_EQ(processes_.launched_as, processes_.facts->standing);
+  EXPECT_EQ(processes_.Alive(), 2u);
+  ASSERT_TRUE(GoOut().ok());
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  EXPECT_EQ(processes_.launched, 2);
+}
+
+// Whoever is at its path was believed to be it, and told to stop and to quit.
+TEST_F(Regression, AnotherMachineThatItsUserLinksToIsNotCommanded) {
+  const std::string socket = directory_ + "/victim";
+  const int pid = getpid() + 1000;
+  processes_.Add(
+      pid,
+      std::make_unique<FakeQemu>(FakeQemu::Options{
+          .socket = socket, .vgpu = std::make_shared<FakeVgpu>(kState)}),
+      {"qemu"});
+  ASSERT_TRUE(machine_->Present());
+  std::filesystem::remove(qmp_());
+  std::filesystem::create_symlink(socket, qmp_());
+  EXPECT_EQ(Reason(machine_->Prepare(budget_())), "MACHINE_OTHER_ANSWERS");
+  EXPECT_EQ(Reason(machine_->Stop(budget_())), "MACHINE_OTHER_ANSWERS");
+  EXPECT_THAT(processes_.Qemu(pid)->commands(),
+              testing::Each("qmp_capabilities"));
+}
+
 }  // namespace
 }  // namespace baton::vfio

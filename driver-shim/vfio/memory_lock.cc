@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <system_error>
@@ -12,11 +13,21 @@
 namespace baton::vfio {
 
 absl::StatusOr<Fd> OpenMemory(const std::string& path) {
-  Fd memory(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (memory.ok()) return memory;
-  return ErrorWithReason(absl::StatusCode::kUnavailable, "MEMORY_GONE",
-                         absl::StrCat("cannot open memory '", path, "': ",
-                                      std::generic_category().message(errno)));
+  // Others may put there what they like: nothing is waited for or followed.
+  Fd memory(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!memory.ok() && errno != ELOOP) {
+    return ErrorWithReason(
+        absl::StatusCode::kUnavailable, "MEMORY_GONE",
+        absl::StrCat("cannot open memory '", path,
+                     "': ", std::generic_category().message(errno)));
+  }
+  struct stat info = {};
+  if (memory.ok() && fstat(memory.get(), &info) == 0 && S_ISREG(info.st_mode)) {
+    return memory;
+  }
+  return ErrorWithReason(
+      absl::StatusCode::kFailedPrecondition, "MACHINE_MEMORY_NOT_A_FILE",
+      absl::StrCat("memory '", path, "' is a link, or no file"));
 }
 
 absl::Status LockMemory(const Fd& memory, const std::string& path) {

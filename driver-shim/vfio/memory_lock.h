@@ -15,7 +15,8 @@ namespace baton::vfio {
 
 // Opens the file at `path` as the lock wants it.
 //
-// Errors: UNAVAILABLE, reason MEMORY_GONE
+// Errors: UNAVAILABLE, reason MEMORY_GONE;
+//         FAILED_PRECONDITION, reason MACHINE_MEMORY_NOT_A_FILE: also a link
 absl::StatusOr<Fd> OpenMemory(const std::string& path);
 
 // Takes the lock for all who have `memory`, which is open on `path`. Does not

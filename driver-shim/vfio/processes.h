@@ -37,6 +37,9 @@ struct Program {
   int oom_score_adj = 0;
   // As whom, and within what; nothing: as we are.
   std::optional<core::Standing> standing = std::nullopt;
+  // Better without its places, which are control groups and processors, than
+  // not at all.
+  bool without_places = false;
 };
 
 // Starts processes that outlive this one, and looks at others. Confined to one
@@ -47,7 +50,8 @@ class Processes {
 
   // Starts a program in a session of its own, no child of ours, with nothing on
   // stdin, and stdout and stderr appended to the file `log`, which we open. One
-  // that does not come to stand as it should is ended.
+  // that does not come to stand as it should is ended; of places that it may do
+  // without, the log tells.
   // Errors: UNAVAILABLE, reason PROCESS_NOT_STARTED
   virtual absl::StatusOr<Process> Launch(const Program& program,
                                          const std::string& log) = 0;
@@ -64,10 +68,19 @@ class Processes {
   virtual std::optional<core::ProcessFacts> OwnFacts() = 0;
 
   // Those of `paths` that somebody of that standing may not read and write, or
-  // in which, being folders, may not make files. At most 64.
+  // in which, being folders, may not make files; all where that is not found
+  // out within a second. At most 64.
   virtual std::vector<std::string> OutOfReach(
       const core::Standing& standing,
       const std::vector<std::string>& paths) = 0;
+
+  // The process that listens at the other end of a connected unix socket;
+  // nothing where it has ended.
+  virtual std::optional<Process> PeerOf(int socket) = 0;
+
+  // Whether it has the very file open that our descriptor `file` is of: to
+  // read or write it, not only to name it.
+  virtual bool HasOpen(const Process& process, int file) = 0;
 
   // Whether a descriptor of it has the lock (flock) of the file at `path`.
   virtual bool HasLocked(const Process& process, const std::string& path) = 0;

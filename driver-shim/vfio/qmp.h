@@ -30,7 +30,8 @@ class Qmp {
   static absl::StatusOr<std::unique_ptr<Qmp>> Connect(const std::string& path,
                                                       const Budget& budget);
 
-  int peer_pid() const { return socket_.peer_pid(); }
+  // To ask who listens there.
+  int fd() const { return socket_.fd(); }
   // Of QEMU, e.g. {10, 0}.
   std::pair<int, int> version() const { return version_; }
 

@@ -200,19 +200,29 @@ bool ReadCgroups(absl::string_view text,
 // The first thread that is not where the process is.
 std::string OddThread(const ProcessTexts& texts, const Standing& standing) {
   for (const ProcessTexts::Thread& thread : texts.threads) {
-    std::vector<uint64_t> processors;
-    std::map<std::string, std::string> cgroups;
+    Standing its;
     // One that has ended meanwhile is nowhere.
     if (!ReadProcessors(Status(thread.status).Of("Cpus_allowed_list"),
-                        processors) ||
-        !ReadCgroups(thread.cgroup, cgroups)) {
+                        its.processors) ||
+        !ReadStat(thread.stat, its) ||
+        !ReadCgroups(thread.cgroup, its.cgroups)) {
       continue;
     }
-    const bool same = processors == standing.processors &&
-                      (cgroups.empty() || cgroups == standing.cgroups);
+    const bool same = its.processors == standing.processors &&
+                      its.policy == standing.policy &&
+                      its.priority == standing.priority &&
+                      (its.cgroups.empty() || its.cgroups == standing.cgroups);
     if (!same) return thread.id;
   }
   return "";
+}
+
+// What exec gives, permitted and in effect: root what is inherited or in the
+// bounding set, others what is ambient.
+uint64_t AfterStart(const Standing& standing) {
+  const Capabilities start = ForStart(standing);
+  if (standing.user != 0) return start.ambient;
+  return start.inheritable | start.bounding;
 }
 
 // ---- judgement ----
@@ -231,6 +241,7 @@ class Judge {
     JudgeThreads();
     JudgeCgroups();
     JudgeCapabilities();
+    JudgeExec();
     return std::move(blockers_);
   }
 
@@ -290,10 +301,11 @@ class Judge {
     if (thread.empty()) return;
     Block("MACHINE_THREADS_APART",
           absl::StrCat("its thread ", thread,
-                       " has processors or a control group of its own, and "
-                       "those of the next QEMU would not: give them to the "
-                       "whole QEMU (libvirt: nothing pinned, and "
-                       "cgroup_controllers without cpu and cpuset)"));
+                       " has processors, a scheduling policy or a control "
+                       "group of its own, and those of the next QEMU would "
+                       "not: give them to the whole QEMU (libvirt: nothing "
+                       "pinned or scheduled apart, and cgroup_controllers "
+                       "without cpu and cpuset)"));
   }
 
   // systemd ends what is left of a service once its first process has ended;
@@ -332,6 +344,20 @@ class Judge {
                        absl::Hex(lacks),
                        "): start the shim with all capabilities, and without "
                        "NoNewPrivileges"));
+  }
+
+  // Of what it put aside, or keeps beside what a start gives.
+  void JudgeExec() {
+    const Capabilities& has = machine_.standing.capabilities;
+    const uint64_t gets = AfterStart(machine_.standing);
+    if (gets == has.permitted && (gets & ~has.effective) == 0) return;
+    Block("MACHINE_CAPABILITIES_APART",
+          absl::StrCat(
+              "its QEMU has the capabilities ", absl::Hex(has.permitted),
+              ", of them in effect ", absl::Hex(has.effective),
+              ", and the next one would be started with ", absl::Hex(gets),
+              ": give it those that it is to have by its bounding "
+              "set, or to a user that is not root as ambient ones"));
   }
 
   const std::string& guest_;
@@ -427,12 +453,16 @@ std::string DifferenceOf(const Standing& got, const Standing& wanted) {
   }
   const Capabilities& has = got.capabilities;
   const Capabilities& had = wanted.capabilities;
-  if (has.permitted != had.permitted || (has.bounding & ~had.bounding) != 0 ||
+  if (has.permitted != had.permitted || (has.effective & ~had.effective) != 0 ||
+      (has.bounding & ~had.bounding) != 0 ||
       (wanted.no_new_privileges && !got.no_new_privileges)) {
-    return absl::StrCat("its capabilities are ", absl::Hex(has.permitted),
-                        " of ", absl::Hex(has.bounding), ", want ",
-                        absl::Hex(had.permitted), " of ",
-                        absl::Hex(had.bounding));
+    const auto text = [](const Capabilities& one) {
+      return absl::StrCat(absl::Hex(one.permitted), ", in effect ",
+                          absl::Hex(one.effective), ", of ",
+                          absl::Hex(one.bounding));
+    };
+    return absl::StrCat("its capabilities are ", text(has), ", want ",
+                        text(had));
   }
   for (size_t i = 0; i < std::min(got.limits.size(), wanted.limits.size());
        ++i) {

@@ -65,7 +65,7 @@ struct Surroundings {
   std::string label = "";       // of AppArmor or SELinux; "": none
   int filters = 0;              // seccomp
   bool ids_differ = false;      // real, effective and saved
-  std::string odd_thread = "";  // that has places or processors of its own
+  std::string odd_thread = "";  // that has a place of its own
 };
 
 struct ProcessFacts {
@@ -78,6 +78,7 @@ struct ProcessTexts {
   struct Thread {
     std::string id = "";
     std::string status = "";
+    std::string stat = "";
     std::string cgroup = "";
   };
   std::string status = "";
@@ -113,7 +114,8 @@ std::string DifferenceOf(const Standing& got, const Standing& wanted);
 //
 // Blockers: MACHINE_NAMESPACE_OTHER, MACHINE_LABEL_OTHER,
 //   MACHINE_FILTER_FOREIGN, MACHINE_USER_MIXED, MACHINE_THREADS_APART,
-//   MACHINE_IN_A_SERVICE, MACHINE_MAY_MORE_THAN_SHIM
+//   MACHINE_IN_A_SERVICE, MACHINE_MAY_MORE_THAN_SHIM,
+//   MACHINE_CAPABILITIES_APART
 std::vector<Blocker> JudgeStanding(const std::string& guest,
                                    const ProcessFacts& machine,
                                    const ProcessFacts& shim,

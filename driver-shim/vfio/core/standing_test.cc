@@ -147,13 +147,18 @@ TEST(StandingTest, AThreadWithAPlaceOfItsOwnIsNamed) {
     ProcessTexts::Thread thread;
     std::string odd;
   };
-  for (const Row& row :
-       std::vector<Row>{{{"8", kStatus, kCgroup}, ""},
-                        {{"8", elsewhere, kCgroup}, "8"},
-                        {{"8", kStatus, "0::/machines/vm-a/vcpu0\n"}, "8"},
-                        {{"8", "", ""}, ""}}) {  // it has ended
+  // chrt -p 8 of one thread.
+  const std::string policy = absl::StrReplaceAll(kStat, {{" 9 1 ", " 9 2 "}});
+  const std::string priority = absl::StrReplaceAll(kStat, {{" 9 1 ", " 8 1 "}});
+  for (const Row& row : std::vector<Row>{
+           {{"8", kStatus, kStat, kCgroup}, ""},
+           {{"8", elsewhere, kStat, kCgroup}, "8"},
+           {{"8", kStatus, policy, kCgroup}, "8"},
+           {{"8", kStatus, priority, kCgroup}, "8"},
+           {{"8", kStatus, kStat, "0::/machines/vm-a/vcpu0\n"}, "8"},
+           {{"8", "", "", ""}, ""}}) {  // it has ended
     ProcessTexts texts = Texts();
-    texts.threads = {{"7", kStatus, kCgroup}, row.thread};
+    texts.threads = {{"7", kStatus, kStat, kCgroup}, row.thread};
     EXPECT_EQ(FactsFrom(texts)->surroundings.odd_thread, row.odd);
   }
 }
@@ -215,6 +220,8 @@ TEST(StandingTest, SaysHowAProcessCameToStandOtherwise) {
            {[](Standing& s) { s.groups.push_back(9); }, "9"},
            {[](Standing& s) { s.capabilities.permitted |= 1; }, "capabilities"},
            {[](Standing& s) { s.capabilities.permitted = 0; }, "capabilities"},
+           {[](Standing& s) { s.capabilities.effective = 0; }, ""},
+           {[](Standing& s) { s.capabilities.effective |= 1; }, "capabilities"},
            {[](Standing& s) { s.capabilities.bounding = 4; }, ""},
            {[](Standing& s) { s.capabilities.bounding = ~uint64_t{0}; },
             "capabilities"},
@@ -235,7 +242,9 @@ TEST(StandingTest, SaysHowAProcessCameToStandOtherwise) {
 
 TEST(StandingTest, WhatCannotBeCarriedIsNamedWithItsCure) {
   const ProcessFacts shim = {
-      .standing = {.capabilities = {.permitted = 7, .bounding = 7},
+      .standing = {.capabilities = {.permitted = 7,
+                                    .effective = 7,
+                                    .bounding = 7},
                    .cgroups = {{"", "/system.slice/baton-shim.service"}}},
       .surroundings = {.namespaces = {{"mnt", "mnt:[2]"}, {"net", "net:[1]"}}}};
   struct Row {
@@ -316,6 +325,33 @@ TEST(StandingTest, WhatCannotBeCarriedIsNamedWithItsCure) {
             [](auto& m, auto&) { m.standing.capabilities.bounding = 15; },
             {"MACHINE_MAY_MORE_THAN_SHIM"},
             "capabilities 8"},
+           {"root that put capabilities aside",
+            [](auto& m, auto&) { m.standing.capabilities.effective = 3; },
+            {"MACHINE_CAPABILITIES_APART"},
+            "in effect 3"},
+           {"root that gave them away",
+            [](auto& m, auto&) {
+              m.standing.capabilities.permitted = 3;
+              m.standing.capabilities.effective = 3;
+            },
+            {}},
+           {"a user with one",
+            [](auto& m, auto&) {
+              m.standing.user = 5;
+              m.standing.capabilities = {.permitted = 4,
+                                         .effective = 4,
+                                         .bounding = 7,
+                                         .ambient = 4};
+            },
+            {}},
+           {"a user with one that no start gives",
+            [](auto& m, auto&) {
+              m.standing.user = 5;
+              m.standing.capabilities = {
+                  .permitted = 4, .effective = 4, .bounding = 7};
+            },
+            {"MACHINE_CAPABILITIES_APART"},
+            "started with 0"},
            {"a shim that may gain nothing",
             [](auto&, auto& s) { s.standing.no_new_privileges = true; },
             {"MACHINE_MAY_MORE_THAN_SHIM"}},

@@ -1,6 +1,9 @@
 #ifndef DRIVER_SHIM_VFIO_TESTING_FAKE_PROCESSES_H_
 #define DRIVER_SHIM_VFIO_TESTING_FAKE_PROCESSES_H_
 
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,8 +24,7 @@
 
 namespace baton::vfio {
 
-// Processes that are QEMUs of this very process. The first one has our own pid,
-// as a socket's peer has.
+// Processes that are QEMUs of this very process. The first one has our own pid.
 class FakeProcesses final : public Processes {
  public:
   // How a QEMU that is launched is, given its monitor's socket and its log.
@@ -35,10 +37,18 @@ class FakeProcesses final : public Processes {
   int reaches_asked = 0;
   size_t fewest = 100;  // that were left when one was killed
   std::optional<core::Standing> launched_as = std::nullopt;  // the last one
+  bool launched_without_places = false;
   int launched = 0;
+  bool words_are_others = false;  // of all command lines
 
   void AddFirst(std::unique_ptr<FakeQemu> qemu, std::vector<std::string> argv) {
-    qemus_[getpid()] = {std::move(qemu), std::move(argv)};
+    Add(getpid(), std::move(qemu), std::move(argv));
+  }
+
+  void Add(int pid, std::unique_ptr<FakeQemu> qemu,
+           std::vector<std::string> argv) {
+    memories_[pid] = MemoryOf(argv);
+    qemus_[pid] = {std::move(qemu), std::move(argv)};
   }
 
   FakeQemu* Qemu(int pid) {
@@ -61,6 +71,7 @@ class FakeProcesses final : public Processes {
                              "PROCESS_NOT_STARTED", "no such program");
     }
     launched_as = program.standing;
+    launched_without_places = program.without_places;
     const std::vector<std::string>& argv = program.argv;
     std::string socket;
     for (const std::string& word : argv) {
@@ -69,7 +80,7 @@ class FakeProcesses final : public Processes {
       socket = std::string(rest.substr(0, rest.find(',')));
     }
     const int pid = getpid() + ++launched;
-    qemus_[pid] = {std::make_unique<FakeQemu>(make(socket, log)), argv};
+    Add(pid, std::make_unique<FakeQemu>(make(socket, log)), argv);
     return Process{.pid = pid, .start = 1};
   }
 
@@ -106,6 +117,25 @@ class FakeProcesses final : public Processes {
     return out;
   }
 
+  // By where it listened at first, for all are this very process.
+  std::optional<Process> PeerOf(int socket) override {
+    sockaddr_un address = {};
+    socklen_t size = sizeof address;
+    getpeername(socket, reinterpret_cast<sockaddr*>(&address), &size);
+    for (const auto& [pid, one] : qemus_) {
+      const bool its = one.first->socket() == address.sun_path;
+      if (its && !one.first->ended()) return Find(pid);
+    }
+    return std::nullopt;
+  }
+
+  bool HasOpen(const Process& process, int file) override {
+    struct stat info = {};
+    const auto memory = memories_.find(process.pid);
+    return fstat(file, &info) == 0 && memory != memories_.end() &&
+           memory->second == std::make_pair(info.st_dev, info.st_ino);
+  }
+
   bool HasLocked(const Process& process, const std::string& path) override {
     static_cast<void>(path);  // each of them has one memory
     FakeQemu* const qemu = Qemu(process.pid);
@@ -124,6 +154,7 @@ class FakeProcesses final : public Processes {
 
   std::vector<Process> WithWord(const std::string& word) override {
     std::vector<Process> found;
+    if (words_are_others) return found;
     for (const auto& [pid, one] : qemus_) {
       const auto& argv = one.second;
       if (std::find(argv.begin(), argv.end(), word) == argv.end()) continue;
@@ -133,6 +164,21 @@ class FakeProcesses final : public Processes {
   }
 
  private:
+  using File = std::pair<dev_t, ino_t>;
+
+  // What its memory's path is now.
+  static File MemoryOf(const std::vector<std::string>& argv) {
+    struct stat info = {};
+    for (const std::string& word : argv) {
+      constexpr absl::string_view kPath = "mem-path=";
+      const size_t at = word.find(kPath.data());
+      if (at == std::string::npos) continue;
+      stat(word.substr(at + kPath.size()).c_str(), &info);
+    }
+    return {info.st_dev, info.st_ino};
+  }
+
+  std::map<int, File> memories_;
   std::map<int, std::pair<std::unique_ptr<FakeQemu>, std::vector<std::string>>>
       qemus_;
 };

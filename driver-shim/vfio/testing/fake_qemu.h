@@ -39,6 +39,7 @@ class FakeQemu {
   FakeQemu& operator=(const FakeQemu&) = delete;
 
   bool ended() const { return ended_; }
+  const std::string& socket() const { return options_.socket; }
   std::string status();
   std::vector<std::string> commands();
   std::shared_ptr<FakeVgpu> vgpu();
