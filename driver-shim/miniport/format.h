@@ -81,8 +81,8 @@ struct AdapterState {
 };
 
 // Room that a frame of each kind needs at most.
-inline constexpr uint64_t kAdapterBytesMax = 3 * 4096;
-inline constexpr uint64_t kAllocationsBytesMax = 3 * 4096;
+inline constexpr uint64_t kAdapterBytesMax = uint64_t{3} * 4096;
+inline constexpr uint64_t kAllocationsBytesMax = uint64_t{3} * 4096;
 inline constexpr uint64_t kContextsBytesMax = 4096;
 inline constexpr uint64_t kMetadataBytesMax = 96;
 
