@@ -227,12 +227,7 @@ void TryRepeat(Session& session, Check& check, V last) {
   const Answer first = session.Recorded(last);
   const Answer again = session.Take(last);
   const std::string step = absl::StrCat(Name(last), " again");
-  if (!check.Done(again, step)) return;
-  check.That(
-      again.result.SerializeAsString() == first.result.SerializeAsString(),
-      absl::StrCat(step, ": got the result {", again.result.ShortDebugString(),
-                   "}, want the recorded one {",
-                   first.result.ShortDebugString(), "}"));
+  if (!check.Repeats(again, first, step)) return;
   check.Stands(session, After(last), session.attempt(), step);
 }
 

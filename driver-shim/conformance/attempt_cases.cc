@@ -58,12 +58,7 @@ void TryRepeatOfTheEnd(Session& session, Check& check,
   const Answer first = session.Recorded(last);
   const Answer again = session.Take(last);
   const std::string step = absl::StrCat("repeat of ", Name(last));
-  if (!check.Done(again, step)) return;
-  check.That(
-      again.result.SerializeAsString() == first.result.SerializeAsString(),
-      absl::StrCat(step, ": got the result {", again.result.ShortDebugString(),
-                   "}, want the recorded one {",
-                   first.result.ShortDebugString(), "}"));
+  if (!check.Repeats(again, first, step)) return;
   check.Stands(session, v1::ADAPTER_STATE_RUNNING, 0, step);
 }
 

@@ -55,6 +55,16 @@ bool Check::Failed(const Answer& answer, absl::string_view step) {
                    "', want UPPER_SNAKE_CASE and a text"));
 }
 
+bool Check::Repeats(const Answer& again, const Answer& first,
+                    absl::string_view step) {
+  if (!Done(again, step)) return false;
+  That(again.result.SerializeAsString() == first.result.SerializeAsString(),
+       absl::StrCat(step, ": got the result {", again.result.ShortDebugString(),
+                    "}, want the recorded one {",
+                    first.result.ShortDebugString(), "}"));
+  return true;
+}
+
 bool Check::Stands(Session& session, v1::AdapterState state, uint64_t attempt,
                    absl::string_view step) {
   const auto seen = session.Inspect();

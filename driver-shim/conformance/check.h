@@ -25,6 +25,9 @@ class Check {
                absl::string_view reason, absl::string_view step);
   // It was tried and did not succeed; the result says why in all its fields.
   bool Failed(const Answer& answer, absl::string_view step);
+  // It succeeded with the very result of `first`. Returns whether it succeeded.
+  bool Repeats(const Answer& again, const Answer& first,
+               absl::string_view step);
   // The adapter stands there, with this attempt under way (0: none).
   bool Stands(Session& session, v1::AdapterState state, uint64_t attempt,
               absl::string_view step);

@@ -31,12 +31,7 @@ void IsRepeated(Session& session, Check& check, v1::AdapterState state,
   const std::string step = absl::StrCat(Name(verb), " again in ", Name(state));
   const Answer first = session.Recorded(verb);
   const Answer again = session.Take(verb);
-  if (!check.Done(again, step)) return;
-  check.That(
-      again.result.SerializeAsString() == first.result.SerializeAsString(),
-      absl::StrCat(step, ": got the result {", again.result.ShortDebugString(),
-                   "}, want the recorded one {",
-                   first.result.ShortDebugString(), "}"));
+  if (!check.Repeats(again, first, step)) return;
   check.Stands(session, state, session.attempt(), absl::StrCat("after ", step));
 }
 
