@@ -124,12 +124,16 @@ class Host:
                       f"{time.monotonic() - began:.1f} s\n")
         return done.returncode, done.stdout + done.stderr
 
-    def baton(self, *arguments):
+    def answered(self, *arguments):
+        """The same, again and again until the service was reached."""
         deadline = Deadline(READY_SECONDS, f"no answer to baton {' '.join(arguments)}")
         while (result := self.call(*arguments))[0] == _AWAY:
             # Emulated, a connection takes longer than a client waits for one.
             deadline.pause()
-        code, text = result
+        return result
+
+    def baton(self, *arguments):
+        code, text = self.answered(*arguments)
         expect(code == 0, f"baton {' '.join(arguments)} ended with {code}: {text[-600:]}")
         return text
 
@@ -171,7 +175,7 @@ class Host:
         """Rolls out a version that was pushed. Returns the host's update."""
         name, plan = self.plan(version)
         self.baton("rollout", "start", name, f"--digest={plan['digest']}")
-        self.call("rollout", "watch", name, "--exit-on-hold")
+        self.answered("rollout", "watch", name, "--exit-on-hold")
         updates = self.json("rollout", "get", name, "--updates").get("updates", [])
         expect(len(updates) == 1, f"{len(updates)} updates of {name}, want 1")
         return updates[0]

@@ -1,5 +1,6 @@
 """What a scenario has to work with, inside the outer machine."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -18,19 +19,26 @@ def uuid(number):
 
 
 def command_of(pid):
-    with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+    """Returns a process' command line; "" if it has ended."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError), \
+            open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
         return file.read()
+    return ""
 
 
 def has_locked(pid, path):
     """Whether a descriptor of the process has the file's lock (flock)."""
-    wanted, found = os.stat(path), []
+    wanted = os.stat(path)
     for number in os.listdir(f"/proc/{pid}/fd"):
-        file = os.stat(f"/proc/{pid}/fd/{number}")
-        if (file.st_dev, file.st_ino) == (wanted.st_dev, wanted.st_ino):
+        # Others of its descriptors come and go meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            file = os.stat(f"/proc/{pid}/fd/{number}")
+            if (file.st_dev, file.st_ino) != (wanted.st_dev, wanted.st_ino):
+                continue
             with open(f"/proc/{pid}/fdinfo/{number}", encoding="utf-8") as info:
-                found.append("FLOCK" in info.read())
-    return any(found)
+                if "FLOCK" in info.read():
+                    return True
+    return False
 
 
 class Wrong(Exception):

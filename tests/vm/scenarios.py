@@ -176,9 +176,14 @@ def swaps(host, count):
         longest = max(longest, *silences(rig, since).values())
         if number == 1:
             first = held_on(rig)
-    last = held_on(rig)
     rig.check_users(driver=major(version))
-    grown = {what: (first[what], last[what]) for what in last if last[what] > first[what]}
+    # What is held for a moment at a look is not what is never let go.
+    for _ in range(10):
+        last = held_on(rig)
+        grown = {what: (first[what], last[what]) for what in last if last[what] > first[what]}
+        if not grown:
+            break
+        time.sleep(0.5)
     expect(not grown, f"grew from swap 2 to swap {count}: {grown}")
     return {"swaps": count, "longest_silence_ms": longest, "held": last}
 
@@ -352,7 +357,7 @@ def blocked(rig):
     wait_for("blocker of each machine", lambda: all(
         name in json.dumps(blockers()) for name in ("vm-a", "vm-b")))
     # The only host: there is nothing left to plan.
-    code, said = host.call("rollout", "plan", host.draft("2.0"))
+    code, said = host.answered("rollout", "plan", host.draft("2.0"))
     expect(code != 0 and "1 blocked (UNVERIFIABLE" in said, f"the plan says {code}: {said}")
     found = blockers()
     text = json.dumps(found)
