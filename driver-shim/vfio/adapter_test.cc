@@ -374,6 +374,27 @@ TEST_F(AdapterTest, AReverseUpdateLeavesAloneWhoWasNeverLetGoOn) {
   ExpectWell(old_, "after the reverse update");
 }
 
+// A look costs, and guests are about to stop.
+TEST_F(AdapterTest, LooksOnceAtEachGuestBeforeAPauseForwardOrInReverse) {
+  ASSERT_TRUE(Walk(AdapterStep::kPrepare, next_).ok());
+  world_->preflights = 0;
+  ASSERT_TRUE(Try(AdapterStep::kPause).ok());
+  EXPECT_EQ(world_->preflights, 2);
+  ASSERT_TRUE(Try(AdapterStep::kCancel).ok());
+  ASSERT_TRUE(Walk(AdapterStep::kConfirm, next_).ok());
+  world_->preflights = 0;
+  ASSERT_TRUE(Try(AdapterStep::kPause).ok());
+  EXPECT_EQ(world_->preflights, 2);
+}
+
+TEST_F(AdapterTest, WhatStandsInTheWayKeepsGuestsFromAPauseInReverseToo) {
+  ASSERT_TRUE(Walk(AdapterStep::kConfirm, next_).ok());
+  world_->blockers = {{"MACHINE_MIGRATION_OFF", "machine 'a': add it"}};
+  EXPECT_EQ(Reason(Try(AdapterStep::kPause)), "MACHINE_MIGRATION_OFF");
+  EXPECT_TRUE(world_->guests()["a"].runs);
+  EXPECT_TRUE(world_->guests()["b"].runs);
+}
+
 TEST_F(AdapterTest, ADamagedStreamIsNotGivenToAnyDriver) {
   ASSERT_TRUE(Walk(AdapterStep::kUnload, next_).ok());
   std::ofstream(directory_ + "/streams/b.stream", std::ios::app) << "x";

@@ -94,11 +94,6 @@ std::vector<core::Blocker> Client::Preflight() {
 }
 
 absl::Status Client::Prepare(const Budget& budget) {
-  const std::vector<core::Blocker> blockers = Preflight();
-  if (!blockers.empty()) {
-    return ErrorWithReason(absl::StatusCode::kFailedPrecondition,
-                           blockers.front().reason, blockers.front().message);
-  }
   return Ask("STATUS", budget).status();
 }
 

@@ -36,8 +36,8 @@ class Holder {
   // The process, for messages and to tell it from strangers; 0: nobody.
   virtual int Pid() = 0;
 
-  // Makes ready what can be while the guest runs.
-  // Errors: FAILED_PRECONDITION with the reason of a blocker; MEMORY_IN_USE
+  // Makes ready what can be while the guest runs, as the Preflight() just
+  // before it, which found nothing, has learned of it. Errors: MEMORY_IN_USE
   virtual absl::Status Prepare(const Budget& budget) = 0;
   // Ends what Prepare() made.
   virtual void Dismiss() = 0;

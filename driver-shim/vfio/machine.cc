@@ -45,11 +45,6 @@ constexpr char kMemoryFd[] = "baton-memory";
 constexpr size_t kComplaintLinesMax = 5;
 constexpr int kPipeBytes = 1 << 20;
 
-absl::Status Blocked(const core::Blocker& blocker) {
-  return ErrorWithReason(absl::StatusCode::kFailedPrecondition, blocker.reason,
-                         blocker.message);
-}
-
 absl::StatusOr<std::pair<Fd, Fd>> Pipe() {
   int ends[2] = {-1, -1};
   if (pipe2(ends, O_CLOEXEC) == 0) {
@@ -190,6 +185,7 @@ std::vector<core::Blocker> Machine::JudgeStanding() {
                           "ProtectProc)")}};
   }
   program_.standing = facts->standing;
+  judged_ = running_.process;
   std::vector<core::Blocker> blockers = core::JudgeStanding(
       options_.name.guest, *facts, *own, line_.filters_itself);
   for (const std::string& path : OutOfReach(facts->standing)) {
@@ -281,9 +277,10 @@ absl::Status Machine::SetUpSource(const Budget& budget) {
 }
 
 absl::Status Machine::Prepare(const Budget& budget) {
-  RETURN_IF_ERROR(Learn(budget));
-  const std::vector<core::Blocker> blockers = Preflight();
-  if (!blockers.empty()) return Blocked(blockers.front());
+  // Another would be started as whom nobody has looked at.
+  if (judged_ != running_.process || !processes_.Alive(judged_)) {
+    return HasEnded();
+  }
   ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(running_, budget));
   ASSIGN_OR_RETURN(const std::string status, qmp->Status(budget));
   // One that we stopped and that does not run yet is none that was paused.

@@ -125,6 +125,7 @@ class Machine final : public Holder {
   const Clock& clock_;
   core::MachineLine line_;
   Program program_;  // with the next one's argv
+  Process judged_;   // of whom Preflight() learned as whom it runs
   std::pair<int, int> version_ = {0, 0};
   // Who could use which files, and when that was found.
   std::optional<std::pair<core::Standing, std::vector<std::string>>> reached_;

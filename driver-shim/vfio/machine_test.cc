@@ -133,9 +133,14 @@ class MachineTest : public testing::Test {
 
   Budget budget_() const { return Budget(RealClock(), absl::Seconds(20)); }
 
+  absl::Status MakeReady() {
+    EXPECT_THAT(machine_->Preflight(), IsEmpty());
+    return machine_->Prepare(budget_());
+  }
+
   // Up to where the first QEMU has ended and what it had lies in a stream.
   absl::Status GoOut() {
-    RETURN_IF_ERROR(machine_->Prepare(budget_()));
+    RETURN_IF_ERROR(MakeReady());
     RETURN_IF_ERROR(machine_->Stop(budget_()));
     auto stream = machine_->Save(directory_ + "/stream", budget_());
     RETURN_IF_ERROR(stream.status());
@@ -197,7 +202,7 @@ TEST_F(MachineTest, ALateRefusalIsCaughtBeforeTheGuestGoesOn) {
 }
 
 TEST_F(MachineTest, ACancelledSaveLeavesTheFirstQemuRunning) {
-  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  ASSERT_TRUE(MakeReady().ok());
   ASSERT_TRUE(machine_->Stop(budget_()).ok());
   ASSERT_TRUE(machine_->Save(directory_ + "/stream", budget_()).ok());
   ASSERT_TRUE(machine_->Adopt(budget_()).ok());
@@ -209,7 +214,7 @@ TEST_F(MachineTest, ACancelledSaveLeavesTheFirstQemuRunning) {
 
 // QEMU does not migrate twice out of one stop.
 TEST_F(MachineTest, SavesAgainWhatWasSavedAndNotKept) {
-  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  ASSERT_TRUE(MakeReady().ok());
   ASSERT_TRUE(machine_->Stop(budget_()).ok());
   ASSERT_TRUE(machine_->Save(directory_ + "/stream", budget_()).ok());
   const std::string record = machine_->Record();
@@ -249,7 +254,7 @@ TEST_F(MachineTest, OneWhoseContFailedIsNotTakenForOneThatWasPaused) {
 }
 
 TEST_F(MachineTest, NobodyElseRunsOnItsMemory) {
-  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  ASSERT_TRUE(MakeReady().ok());
   // The QEMU that runs has the lock, whoever drives it.
   EXPECT_EQ(Reason(Lock().status()), "MEMORY_IN_USE");
   machine_->Dismiss();
@@ -281,10 +286,10 @@ TEST_F(MachineTest, TheNextQemuIsStartedAgainWhereItHasEnded) {
 }
 
 TEST_F(MachineTest, AnotherLifeEndsWhatTheOneBeforeStartedAndDidNotRecord) {
-  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  ASSERT_TRUE(MakeReady().ok());
   EXPECT_EQ(processes_.Alive(), 2u);
   NewShim();
-  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  ASSERT_TRUE(MakeReady().ok());
   machine_->Dismiss();
   EXPECT_EQ(processes_.Alive(), 1u);
 }
@@ -327,7 +332,6 @@ TEST_F(MachineTest, FindsOutWhatStandsInTheWay) {
   processes_.Last()->vgpu()->set_behaviour({.migrates = false});
   ASSERT_EQ(machine_->Preflight().size(), 1u);
   EXPECT_EQ(machine_->Preflight()[0].reason, "MIGRATION_UNSUPPORTED");
-  EXPECT_EQ(Reason(machine_->Prepare(budget_())), "MIGRATION_UNSUPPORTED");
 }
 
 TEST_F(MachineTest, AnOldQemuIsNamed) {
@@ -396,7 +400,7 @@ TEST_F(MachineTest, LetsGoOfItsDeviceAlsoWhereNoOtherQemuCanBeStarted) {
 
 // Whoever asks costs the shim, and guests are about to stop.
 TEST_F(MachineTest, WhichFilesItsUserReachesIsNotAskedAgainAndAgain) {
-  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  ASSERT_TRUE(MakeReady().ok());
   EXPECT_THAT(machine_->Preflight(), IsEmpty());
   EXPECT_EQ(processes_.reaches_asked, 1);
   processes_.facts->standing.user = 64055;
@@ -410,8 +414,6 @@ TEST_F(MachineTest, WhatTheNextQemuCouldNotComeBackWithStandsInTheWay) {
     ASSERT_EQ(blockers.size(), 1u) << reason;
     EXPECT_EQ(blockers[0].reason, reason);
     EXPECT_THAT(blockers[0].message, testing::StartsWith("machine 'vm-a': "));
-    EXPECT_EQ(Reason(machine_->Prepare(budget_())), reason);
-    EXPECT_EQ(processes_.launched, 0);
   };
   processes_.facts = std::nullopt;
   expect("MACHINE_STANDING_UNKNOWN");
@@ -427,6 +429,14 @@ TEST_F(MachineTest, WhatTheNextQemuCouldNotComeBackWithStandsInTheWay) {
     EXPECT_THAT(machine_->Preflight()[0].message,
                 HasSubstr(absl::StrCat("'", path, "' as user 64055")));
   }
+}
+
+TEST_F(MachineTest, OneThatNobodyHasLookedAtIsNotMadeReady) {
+  EXPECT_EQ(Reason(machine_->Prepare(budget_())), "SOCKET_CLOSED");
+  EXPECT_THAT(machine_->Preflight(), IsEmpty());
+  processes_.Kill({.pid = getpid(), .start = 1});
+  EXPECT_EQ(Reason(machine_->Prepare(budget_())), "SOCKET_CLOSED");
+  EXPECT_EQ(processes_.launched, 0);
 }
 
 TEST_F(MachineTest, NobodyIsThereOnceItHasEnded) {
@@ -494,12 +504,12 @@ TEST_F(Regression, AnotherLifeKnowsWhatStandsInTheWay) {
 
 // The machine then stood for ever: it was taken for one that its owner paused.
 TEST_F(Regression, AShimThatDiesOnceItHasStoppedAMachineLeavesItToTheNext) {
-  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  ASSERT_TRUE(MakeReady().ok());
   const std::string record = machine_->Record();
   ASSERT_TRUE(machine_->Stop(budget_()).ok());
   NewShim();
   ASSERT_TRUE(machine_->Recall(record, core::Phase::kStopping));
-  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  ASSERT_TRUE(MakeReady().ok());
   ASSERT_TRUE(machine_->Resume(budget_()).ok());
   EXPECT_EQ(processes_.Qemu(getpid())->status(), "running");
 }
@@ -508,7 +518,7 @@ TEST_F(Regression, AShimThatDiesOnceItHasStoppedAMachineLeavesItToTheNext) {
 TEST_F(Regression, AFileThatItsUserSwapsForTheMemoryIsNotGivenToIt) {
   const std::string secret = directory_ + "/secret";
   std::ofstream(secret) << "of root's";
-  ASSERT_TRUE(machine_->Present());
+  EXPECT_THAT(machine_->Preflight(), IsEmpty());
   std::filesystem::remove(memory_());
   std::filesystem::create_symlink(secret, memory_());
   EXPECT_EQ(Reason(OpenMemory(memory_()).status()),
@@ -523,7 +533,7 @@ TEST_F(Regression, AFileThatItsUserSwapsForTheMemoryIsNotGivenToIt) {
 
 // It was dropped from the record while it lived: two QEMUs on one memory.
 TEST_F(Regression, TheNextQemuThatIsRecordedIsEndedWhateverItsWordsAre) {
-  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  ASSERT_TRUE(MakeReady().ok());
   const std::string record = machine_->Record();
   processes_.words_are_others = true;
   NewShim();
@@ -548,16 +558,16 @@ TEST_F(Regression, OnceNobodyHasTheMachineItComesBackWithoutItsPlaces) {
 
 // One that was started before stayed with what the machine had had then.
 TEST_F(Regression, ANextQemuThatStandsAsTheMachineDidBeforeIsStartedAnew) {
-  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
-  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  ASSERT_TRUE(MakeReady().ok());
+  ASSERT_TRUE(MakeReady().ok());
   EXPECT_EQ(processes_.launched, 1);
   const std::string record = machine_->Record();
   NewShim();
   ASSERT_TRUE(machine_->Recall(record, core::Phase::kRuns));
-  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  ASSERT_TRUE(MakeReady().ok());
   EXPECT_EQ(processes_.launched, 1);
   processes_.facts->standing.cgroups[""] = "/machines/small";
-  ASSERT_TRUE(machine_->Prepare(budget_()).ok());
+  ASSERT_TRUE(MakeReady().ok());
   EXPECT_EQ(processes_.launched, 2);
   EXPECT_EQ(processes_.launched_as, processes_.facts->standing);
   EXPECT_EQ(processes_.Alive(), 2u);
@@ -578,7 +588,7 @@ TEST_F(Regression, AnotherMachineThatItsUserLinksToIsNotCommanded) {
   ASSERT_TRUE(machine_->Present());
   std::filesystem::remove(qmp_());
   std::filesystem::create_symlink(socket, qmp_());
-  EXPECT_EQ(Reason(machine_->Prepare(budget_())), "MACHINE_OTHER_ANSWERS");
+  EXPECT_EQ(Reason(MakeReady()), "MACHINE_OTHER_ANSWERS");
   EXPECT_EQ(Reason(machine_->Stop(budget_())), "MACHINE_OTHER_ANSWERS");
   EXPECT_THAT(processes_.Qemu(pid)->commands(),
               testing::Each("qmp_capabilities"));

@@ -28,6 +28,12 @@ using core::Goal;
 using core::Phase;
 using port::AdapterState;
 
+absl::Status Blocked(const std::vector<core::Blocker>& blockers) {
+  if (blockers.empty()) return absl::OkStatus();
+  return ErrorWithReason(absl::StatusCode::kFailedPrecondition,
+                         blockers.front().reason, blockers.front().message);
+}
+
 // A module whose loading was begun, and nobody saw the end.
 constexpr char kUnknownDigest[] = "unknown";
 // Kept free beside a stream, for a machine's other devices, and for the record
@@ -374,9 +380,7 @@ absl::Status Steps::CheckSpace() const {
 
 absl::Status Steps::CheckBlockers() {
   Look();
-  if (blockers_.empty()) return absl::OkStatus();
-  return ErrorWithReason(absl::StatusCode::kFailedPrecondition,
-                         blockers_.front().reason, blockers_.front().message);
+  return Blocked(blockers_);
 }
 
 // Whoever is there before anybody was stopped is carried over. Later, on the
@@ -402,6 +406,8 @@ absl::Status Steps::ReadyHolders(const Budget& budget) {
     if (budget.Left() == absl::ZeroDuration()) {
       return budget.Exceeded("making the holders ready");
     }
+    // Before anybody was stopped CheckBlockers() has just asked all of them.
+    if (!fresh) RETURN_IF_ERROR(Blocked(vgpus_[i].holder->Preflight()));
     RETURN_IF_ERROR(vgpus_[i].holder->Prepare(budget));
     RETURN_IF_ERROR(Keep());
   }

@@ -126,6 +126,7 @@ class FakeHolder final : public Holder {
   bool CanReturn() override { return Guest().there; }
   std::vector<core::Blocker> Preflight() override {
     learned_ = true;
+    ++world_.preflights;
     return world_.blockers;
   }
   int Pid() override { return 7; }

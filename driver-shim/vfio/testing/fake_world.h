@@ -83,6 +83,7 @@ class FakeWorld {
   bool udev_interferes = false;
   std::vector<Occupant> strangers = {};
   std::vector<core::Blocker> blockers = {};
+  int preflights = 0;          // how often a guest was looked at
   bool running_twice = false;  // ever
   std::string boot_id = "boot-1";
 
