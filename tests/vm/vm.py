@@ -1,6 +1,7 @@
 """./dev vm: replaces a real kernel module under real machines, in a machine."""
 
 import argparse
+import fcntl
 import json
 import os
 import shutil
@@ -54,6 +55,18 @@ def arguments():
             parser.error(f"no scenario '{name}'; ./dev vm --help lists them")
     options.scenarios = (list(SCENARIOS) if options.all else options.scenarios or DEFAULT)
     return options
+
+
+def alone(options):
+    """Ends this process where another uses the cache, which holds the logs, too.
+    Returns a file that is to stay open for as long as we do."""
+    os.makedirs(options.cache, exist_ok=True)
+    lock = open(f"{options.cache}/lock", "w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit("vm: another machine runs already: wait until it has ended")
+    return lock
 
 
 def prepare(options, end):
@@ -114,7 +127,7 @@ def table(results, missing):
 
 def main():
     options = arguments()
-    started = time.monotonic()
+    started, lock = time.monotonic(), alone(options)
     try:
         command, environment, out = prepare(options, started + options.minutes * 60)
     except Unavailable as why:
@@ -128,6 +141,7 @@ def main():
         results = []
     held = sum(result.get("held", False) for result in results)
     left_out = sum("held" not in result for result in results)
+    lock.close()
     table(results, options.scenarios[len(results):])
     if options.json:
         print(json.dumps(results))
