@@ -1,5 +1,6 @@
 #include "service/rpc/rollout_view.h"
 
+#include <cstdint>
 #include <memory>
 #include <set>
 #include <string>
@@ -16,10 +17,9 @@ namespace baton::rpc {
 namespace {
 
 constexpr char kAllUpdates[] = "*";
-constexpr char kDeleted[] = "-";
 
 // Keys are the names of hosts, for their updates, kAllUpdates for all of them,
-// the rollout's own, and kDeleted once it is gone, whatever has its name then.
+// and the rollout's own, also once it is gone, whatever has its name then.
 class RolloutView final : public WatchView<v1::WatchRolloutResponse> {
  public:
   explicit RolloutView(std::string name) : name_(std::move(name)) {}
@@ -28,6 +28,7 @@ class RolloutView final : public WatchView<v1::WatchRolloutResponse> {
                      std::set<std::string>& keys) override {
     const core::Rollout* rollout = core::FindRollout(fleet, name_);
     if (rollout == nullptr) return core::RolloutNotFoundError(name_);
+    create_sequence_ = rollout->create_sequence;
     keys.insert(name_);
     for (const auto& [host, update] : rollout->updates) keys.insert(host);
     return absl::OkStatus();
@@ -35,7 +36,6 @@ class RolloutView final : public WatchView<v1::WatchRolloutResponse> {
 
   void Collect(const core::Changes& changes,
                std::set<std::string>& keys) const override {
-    if (changes.deleted.count(name_) > 0) keys.insert(kDeleted);
     if (changes.rollouts.count(name_) > 0) keys.insert(name_);
     if (changes.started.count(name_) > 0) keys.insert(kAllUpdates);
     for (auto it = changes.updates.lower_bound({name_, ""});
@@ -48,7 +48,7 @@ class RolloutView final : public WatchView<v1::WatchRolloutResponse> {
                               std::set<std::string>& keys,
                               v1::WatchRolloutResponse& response) override {
     const core::Rollout* rollout = core::FindRollout(fleet, name_);
-    if (rollout == nullptr || keys.count(kDeleted) > 0) {
+    if (rollout == nullptr || rollout->create_sequence != create_sequence_) {
       return core::RolloutDeletedError(name_);
     }
     if (keys.erase(kAllUpdates) > 0) {
@@ -74,6 +74,7 @@ class RolloutView final : public WatchView<v1::WatchRolloutResponse> {
 
  private:
   const std::string name_;
+  uint64_t create_sequence_ = 0;  // of the one that is watched
   bool first_ = true;
 };
 
