@@ -104,10 +104,11 @@ absl::StatusOr<uint32_t> CheckApproval(const Rollout& rollout,
 // Where its state is all that refuses a deletion, says what would do.
 absl::Status StillGoesOnError(const absl::Status& refused) {
   if (!absl::IsFailedPrecondition(refused)) return refused;
+  const bool ends = Reason(refused) == "ROLLOUT_ABORTING";
   return RefusedError(
       Reason(refused),
-      absl::StrCat(refused.message(),
-                   ": abort it, and delete it once no host is in flight"));
+      absl::StrCat(refused.message(), ends ? ": " : ": abort it, and ",
+                   "delete it once no host is in flight"));
 }
 
 // Whether nothing needs the rollout any more.
@@ -251,6 +252,9 @@ absl::Status On(const DeleteRollout& event, Editor& editor) {
     Rollout& taken_back = editor.EditRollout(original);
     taken_back.take_back.reset();
     taken_back.rollback.clear();
+    if (taken_back.state == RolloutState::kRolledBack) {
+      taken_back.message = "a rollout that was deleted since took it back";
+    }
   }
   editor.Audit("rollout.delete", event.name, detail);
   return absl::OkStatus();

@@ -66,6 +66,31 @@ TEST(DeleteRolloutTest, SaysWhatWouldDoForOneThatGoesOn) {
                 "once no host is in flight");
 }
 
+// It said to abort what is being aborted.
+TEST(Regression, DeleteOfOneThatIsAbortedSaysToWait) {
+  Stage stage(1);
+  stage.Start(MakeSpec());
+  stage.Do(AbortRollout{kRollout, "why"});
+  const absl::Status status = stage.Try(DeleteRollout{kRollout});
+  ExpectRefused(status, "ROLLOUT_ABORTING",
+                ": delete it once no host is in flight");
+  EXPECT_FALSE(absl::StrContains(status.message(), "abort it")) << status;
+}
+
+// Its name is free again, and could come to mean another one.
+TEST(Regression, WhatWasTakenBackDoesNotNameARollbackThatIsDeleted) {
+  Stage stage = Succeeded();
+  stage.Do(RollBackRollout{kRollout, "worse"});
+  stage.Settle();
+  stage.Report(1, UpdateState::kDone);
+  ASSERT_EQ(stage.rollout().reason, "TAKEN_BACK");
+  EXPECT_TRUE(absl::StrContains(stage.rollout().message, kRollback));
+  stage.Do(DeleteRollout{kRollback});
+  EXPECT_EQ(stage.rollout().reason, "TAKEN_BACK");
+  EXPECT_EQ(stage.rollout().message,
+            "a rollout that was deleted since took it back");
+}
+
 // S13: the number is the host's, not the rollout's.
 TEST(DeleteRolloutTest, AttemptsGrowOnUnderTheSameName) {
   Stage stage(1);
