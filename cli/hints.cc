@@ -68,7 +68,9 @@ constexpr Hint kHints[] = {
     {"ROLLOUT_NOT_STARTED",
      "review it with $B rollout plan $N, which says how to start it"},
     {"ROLLOUT_STARTED", "it runs: $B rollout watch $N"},
-    {"ROLLOUT_HELD", "see $B why $N, then $B rollout resume $N"},
+    {"ROLLOUT_HELD",
+     "see $B why $N, then $B rollout resume $N, or $B rollout abort $N "
+     "--reason TEXT"},
     {"ROLLOUT_ABORTING", "it is ending: $B rollout watch $N"},
     {"WAVES_LEAVE_HOSTS", "let the last wave have \"size: rest\""},
     {"BAD_SELECTOR", "want labels like \"zone=a,tier!=gold\", or \"*\""},

@@ -32,6 +32,15 @@ TEST(HintsTest, SayWhatMakesRoom) {
       "rollout list");
 }
 
+// To whoever wanted it gone it said how to go on with it, and nothing else.
+TEST(Regression, AHeldRolloutCanBeEndedToo) {
+  EXPECT_EQ(
+      HintFor(Error(absl::StatusCode::kFailedPrecondition, "ROLLOUT_HELD"),
+              {"baton", "rollouts/r1"}),
+      "see baton why r1, then baton rollout resume r1, or baton rollout "
+      "abort r1 --reason TEXT");
+}
+
 TEST(HintsTest, AReasonWithoutOneGetsThatOfItsCode) {
   EXPECT_EQ(HintFor(Error(absl::StatusCode::kFailedPrecondition, "NEW_REASON"),
                     kContext),
