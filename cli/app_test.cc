@@ -177,7 +177,10 @@ TEST(AppTest, RolloutFlow) {
   const Ran planned = run.Run({"rollout", "plan", "r1"});
   EXPECT_EQ(planned.out, ReadTestdata("plan.golden"));
   // Of 1.0, which most hosts run, there is a package.
-  EXPECT_EQ(planned.err.rfind("note: softgpu/0.9 is not stored, ", 0), 0u)
+  EXPECT_EQ(planned.err.rfind("note: softgpu-open/1.0 is not stored, ", 0), 0u)
+      << planned.err;
+  EXPECT_NE(planned.err.find("note: softgpu/0.9 is not stored, "),
+            std::string::npos)
       << planned.err;
   EXPECT_EQ(planned.err.find("softgpu/1.0"), std::string::npos);
   const Ran quiet = run.Run({"rollout", "plan", "r1", "-q"});

@@ -53,12 +53,15 @@ void SayWhatIsNotStored(const v1::Rollout& rollout, Session& session) {
       session.Stub<v1::DriverService>(),
       &v1::DriverService::StubInterface::ListDrivers, v1::ListDriversRequest());
   if (!stored.ok()) return;  // the plan stands all the same
-  const std::string& to = rollout.spec().driver();
-  const std::string versions = to.substr(0, to.rfind('/') + 1);
   std::set<std::string> missing;
   for (const v1::PlannedWave& wave : rollout.plan().waves()) {
     for (const v1::PlannedHost& host : wave.hosts()) {
-      missing.insert(versions + host.from_version());
+      const std::string& to =
+          host.to_driver().empty() ? rollout.spec().driver() : host.to_driver();
+      missing.insert(host.from_driver().empty()
+                         ? absl::StrCat(to.substr(0, to.rfind('/') + 1),
+                                        host.from_version())
+                         : host.from_driver());
     }
   }
   for (const v1::Driver& driver : stored->drivers()) {

@@ -208,10 +208,13 @@ std::string PlannedWaveText(const v1::PlannedWave& wave, const Look& look) {
   }
   Table hosts({});
   for (const v1::PlannedHost& host : wave.hosts()) {
-    std::vector<Cell> row = {ShortName(host.host()),
-                             {"HOT", Ink::kGood},
-                             absl::StrCat("from ", host.from_version()),
-                             Count(host.vgpus(), "vGPU")};
+    std::vector<Cell> row = {
+        ShortName(host.host()),
+        {"HOT", Ink::kGood},
+        absl::StrCat("from ", host.from_driver().empty()
+                                  ? host.from_version()
+                                  : ShortName(host.from_driver())),
+        Count(host.vgpus(), "vGPU")};
     if (host.has_predicted_blackout()) {
       row.push_back(
           absl::StrCat("blackout about ", Text(host.predicted_blackout())));

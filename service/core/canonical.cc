@@ -87,6 +87,9 @@ void PlannedLines(std::string& text, const PlannedWave& wave) {
   for (const PlannedHost& host : wave.hosts) {
     Line(text, "host", host.host.str());
     Line(text, "from", host.from_version.str());
+    if (!host.from_driver.empty()) {
+      Line(text, "from_driver", host.from_driver.str());
+    }
     Line(text, "to", host.to_driver.str());
     if (host.without_way_back) Line(text, "without_way_back", uint64_t{1});
   }
@@ -106,7 +109,9 @@ std::map<std::string, std::string> PlacesOf(const RolloutPlan& plan) {
   for (const PlannedWave& wave : plan.waves) {
     for (const PlannedHost& host : wave.hosts) {
       places[host.host] = absl::StrCat(
-          "in wave '", wave.name, "' from ", host.from_version.str(),
+          "in wave '", wave.name, "' from ",
+          (host.from_driver.empty() ? host.from_version : host.from_driver)
+              .str(),
           host.without_way_back ? " without a way back" : "");
     }
   }

@@ -52,6 +52,8 @@ void Judge(const Fleet& fleet, const Rollout& rollout, const Driver& driver,
         {host.name, std::move(verdict.reason), std::move(verdict.message)});
     return;
   }
+  std::string runs = DriverOfAll(host);
+  if (runs == WithVersion(driver.name, DriverVersionsOf(host))) runs.clear();
   Candidate& candidate = selection.hot.emplace_back();
   candidate.host = &host;
   candidate.planned = {host.name,
@@ -60,7 +62,8 @@ void Judge(const Fleet& fleet, const Rollout& rollout, const Driver& driver,
                        takes_back ? driver.name : "",
                        prediction.blackout,
                        !rollout.spec.require.rollback_path &&
-                           !HasWayBack(fleet, host, driver.manifest)};
+                           !HasWayBack(fleet, host, driver.manifest),
+                       std::move(runs)};
   candidate.duration = prediction.duration;
 }
 

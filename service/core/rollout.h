@@ -156,6 +156,8 @@ struct PlannedHost {
   // Nobody knows that its driver can read what the new one saves, and the
   // policy does without.
   bool without_way_back = false;
+  // What it runs, where that is no other version of what it will run.
+  Interned from_driver = "";
 
   bool operator==(const PlannedHost&) const = default;
 };

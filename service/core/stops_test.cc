@@ -309,6 +309,25 @@ TEST(Regression, TakesBackToADriverOfAnotherName) {
   EXPECT_EQ(plan.waves[0].hosts[0].to_driver, kOldDriver);
 }
 
+// What is to be taken back to is another driver than was reviewed.
+TEST(Regression, APlanOfHostsOfAnotherDriverByNowIsNotStarted) {
+  Stage stage(1);
+  stage.Do(CreateRollout{kRollout, SpecOf(1)});
+  stage.Plan();
+  const std::string digest = stage.rollout().plan->digest;
+  EXPECT_EQ(stage.rollout().plan->waves[0].hosts[0].from_driver, "");
+  Inventory shown = support::MakeInventory("1.0");
+  shown.adapters[0].driver = "softgpu-open";
+  stage.Do(HostHeard{HostName(1), stage.host(1).stream, shown});
+  const absl::Status refused = stage.Try(StartRollout{kRollout, digest});
+  EXPECT_EQ(Reason(refused), "PLAN_CHANGED");
+  EXPECT_THAT(std::string(refused.message()),
+              testing::HasSubstr("drivers/softgpu-open/versions/1.0"));
+  stage.Plan();
+  EXPECT_EQ(stage.rollout().plan->waves[0].hosts[0].from_driver,
+            "drivers/softgpu-open/versions/1.0");
+}
+
 // Whoever could not make another rollout could not take one back either.
 TEST(Regression, TakesBackThoughThereAreAsManyRolloutsAsThereMayBe) {
   Stage stage(1);

@@ -39,6 +39,7 @@ v1::PlannedWave ToProto(const core::PlannedWave& wave) {
     planned.set_vgpus(host.vgpus);
     planned.set_to_driver(host.to_driver.str());
     planned.set_without_way_back(host.without_way_back);
+    planned.set_from_driver(host.from_driver.str());
     if (host.predicted_blackout != absl::ZeroDuration()) {
       *planned.mutable_predicted_blackout() = ToProto(host.predicted_blackout);
     }

@@ -194,6 +194,7 @@ void ToProto(const core::PlannedWave& from, v1::PlannedWave& to) {
     added.set_to_driver(host.to_driver.str());
     added.set_predicted_blackout_ns(ToNs(host.predicted_blackout));
     added.set_without_way_back(host.without_way_back);
+    added.set_from_driver(host.from_driver.str());
   }
   to.set_approvals(from.approvals);
   if (from.failures_max.has_value()) to.set_failures_max(*from.failures_max);
@@ -214,7 +215,7 @@ core::PlannedWave FromProto(const v1::PlannedWave& from) {
     to.hosts.push_back({host.host(), host.from_version(), host.vgpus(),
                         host.to_driver(),
                         absl::Nanoseconds(host.predicted_blackout_ns()),
-                        host.without_way_back()});
+                        host.without_way_back(), host.from_driver()});
   }
   to.approvals = from.approvals();
   if (from.has_failures_max()) to.failures_max = from.failures_max();
