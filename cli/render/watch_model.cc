@@ -36,6 +36,7 @@ std::vector<WatchChange> WatchModel::Fold(
   std::vector<WatchChange> changes;
   std::optional<WatchChange> of_rollout;
   if (message.has_rollout()) {
+    if (IsAnother(message.rollout())) *this = WatchModel();
     WatchChange change = ChangeOf(message.rollout());
     if (change != ChangeOf(rollout_)) of_rollout = std::move(change);
     const v1::RolloutPlan plan = rollout_.plan();
@@ -56,6 +57,13 @@ std::vector<WatchChange> WatchModel::Fold(
     changes.insert(begins ? changes.begin() : changes.end(), *of_rollout);
   }
   return changes;
+}
+
+// Whether the one that was watched was deleted while the service was away, and
+// another one has its name.
+bool WatchModel::IsAnother(const v1::Rollout& rollout) const {
+  return rollout.create_time().seconds() != rollout_.create_time().seconds() ||
+         rollout.create_time().nanos() != rollout_.create_time().nanos();
 }
 
 std::string WatchLine(const WatchChange& change, absl::Time time) {

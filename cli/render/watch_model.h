@@ -38,6 +38,8 @@ class WatchModel {
   const std::map<std::string, v1::Update>& updates() const { return updates_; }
 
  private:
+  bool IsAnother(const v1::Rollout& rollout) const;
+
   v1::Rollout rollout_;
   std::map<std::string, v1::Update> updates_;
 };

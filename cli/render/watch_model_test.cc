@@ -72,6 +72,19 @@ TEST(WatchModelTest, ThePlanStaysThoughLaterMessagesLackIt) {
   EXPECT_EQ(model.rollout().plan().waves_size(), 3);
 }
 
+// It kept hosts and plan of one that was deleted while the service was away.
+TEST(Regression, AnotherRolloutOfTheNameHasNothingOfTheOneBefore) {
+  WatchModel model;
+  model.Fold(Everything());
+  v1::WatchRolloutResponse message;
+  message.mutable_rollout()->set_name("rollouts/r1");
+  message.mutable_rollout()->set_state(v1::ROLLOUT_STATE_DRAFT);
+  message.mutable_rollout()->mutable_create_time()->set_seconds(1);
+  EXPECT_EQ(model.Fold(message), (Changes{{"rollouts/r1", "DRAFT", "-", ""}}));
+  EXPECT_TRUE(model.updates().empty());
+  EXPECT_EQ(model.rollout().plan().waves_size(), 0);
+}
+
 TEST(WatchModelTest, LinesHaveTimeSubjectStateStepMessage) {
   const absl::Time time = absl::FromUnixSeconds(1715938200);
   EXPECT_EQ(WatchLine({"host-3", "RUNNING", "SAVE", ""}, time),
