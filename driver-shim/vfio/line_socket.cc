@@ -69,7 +69,9 @@ absl::Status LineSocket::Send(absl::string_view line, int fd,
     if (errno == EINTR) continue;
     if (errno != EAGAIN) return Closed(std::generic_category().message(errno));
     pollfd one = {.fd = fd_.get(), .events = POLLOUT, .revents = 0};
-    if (poll(&one, 1, budget.LeftMilliseconds()) == 0) {
+    const int got = poll(&one, 1, budget.LeftMilliseconds());
+    // One that takes byte after byte is never found waiting for too long.
+    if (got == 0 || budget.Left() == absl::ZeroDuration()) {
       return budget.Exceeded(absl::StrCat("sending to '", path_, "'"));
     }
   }
@@ -98,11 +100,16 @@ absl::Status LineSocket::ReceiveSome() {
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return absl::OkStatus();
   if (got < 0) return Closed(std::generic_category().message(errno));
   if (got == 0) return Closed("the other side has closed it");
-  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  if (header != nullptr && header->cmsg_type == SCM_RIGHTS) {
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    received_ = Fd(fd);
+  // As many as there was room for, which is more than one.
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_type != SCM_RIGHTS) continue;
+    const size_t bytes = header->cmsg_len - CMSG_LEN(0);
+    for (size_t at = 0; at + sizeof(int) <= bytes; at += sizeof(int)) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(header) + at, sizeof fd);
+      received_ = Fd(fd);
+    }
   }
   buffer_.append(piece, static_cast<size_t>(got));
   if (buffer_.size() > kLineBytesMax) return Closed("a line has no end");
@@ -114,7 +121,8 @@ absl::StatusOr<std::string> LineSocket::Receive(const Budget& budget) {
     if (auto line = TakeLine(); line.has_value()) return *std::move(line);
     pollfd one = {.fd = fd_.get(), .events = POLLIN, .revents = 0};
     const int got = poll(&one, 1, budget.LeftMilliseconds());
-    if (got == 0) {
+    // One that always has something to say never lets it come to a wait.
+    if (got == 0 || budget.Left() == absl::ZeroDuration()) {
       return budget.Exceeded(absl::StrCat("an answer from '", path_, "'"));
     }
     RETURN_IF_ERROR(ReceiveSome());

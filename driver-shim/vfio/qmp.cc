@@ -12,6 +12,9 @@
 namespace baton::vfio {
 namespace {
 
+// How deep an answer's values lie in each other at most: copies and the like
+// take a frame for each.
+constexpr int kDepthMax = 32;
 // How often a migration is asked about.
 constexpr absl::Duration kAskAgain = absl::Milliseconds(2);
 
@@ -48,8 +51,15 @@ absl::StatusOr<std::unique_ptr<Qmp>> Qmp::Connect(const std::string& path,
 
 absl::StatusOr<Json> Qmp::Receive(const Budget& budget) {
   ASSIGN_OR_RETURN(const std::string line, socket_.Receive(budget));
-  Json json = Json::parse(line, nullptr, false);
-  if (json.is_object()) return json;
+  bool deep = false;
+  Json json = Json::parse(
+      line,
+      [&](int depth, Json::parse_event_t /*event*/, Json& /*parsed*/) {
+        deep = deep || depth > kDepthMax;
+        return !deep;
+      },
+      false);
+  if (json.is_object() && !deep) return json;
   return ErrorWithReason(absl::StatusCode::kUnavailable, "SOCKET_CLOSED",
                          "what answers is no QMP monitor");
 }
@@ -59,10 +69,14 @@ absl::StatusOr<Json> Qmp::Ask(const std::string& command, const Json& arguments,
   const uint64_t id = ++asked_;
   Json request = {{"execute", command}, {"id", id}};
   if (!arguments.empty()) request["arguments"] = arguments;
-  RETURN_IF_ERROR(socket_.Send(request.dump(), fd, budget));
+  // A command line's bytes need not be text.
+  const std::string text =
+      request.dump(-1, ' ', false, Json::error_handler_t::replace);
+  RETURN_IF_ERROR(socket_.Send(text, fd, budget));
   while (true) {
     ASSIGN_OR_RETURN(const Json answer, Receive(budget));
-    if (answer.value("id", uint64_t{0}) != id) continue;
+    const auto to = answer.find("id");
+    if (to == answer.end() || *to != Json(id)) continue;
     if (answer.contains("return")) return answer["return"];
     return ErrorWithReason(
         absl::StatusCode::kFailedPrecondition, "QMP_REFUSED",

@@ -23,10 +23,20 @@ std::string TextOf(const Json& value) {
   return value.dump();
 }
 
+// Nothing that QEMU takes is nested deeper; printing takes a frame for each.
+constexpr int kDepthMax = 32;
+
 Properties ParseJson(absl::string_view text) {
-  const Json json = Json::parse(text.begin(), text.end(), nullptr, false);
+  bool deep = false;
+  const Json json = Json::parse(
+      text.begin(), text.end(),
+      [&](int depth, Json::parse_event_t /*event*/, Json& /*parsed*/) {
+        deep = deep || depth > kDepthMax;
+        return !deep;
+      },
+      false);
   Properties properties;
-  if (!json.is_object()) return properties;
+  if (!json.is_object() || deep) return properties;
   for (const auto& [name, value] : json.items()) {
     properties.emplace_back(name, TextOf(value));
   }
@@ -177,7 +187,8 @@ class Reader {
       TakeObject(properties);
     } else if (option == "-device") {
       if (TakeDevice(properties)) return std::nullopt;
-    } else if (SocketOf(properties) == name_.qmp) {
+    } else if (SocketOf(properties) == name_.qmp &&
+               absl::StrContains(value, name_.qmp)) {
       qmp_ = true;
       return WithSocket(value);
     } else if (const std::string path = SocketOf(properties); !path.empty()) {

@@ -1,5 +1,6 @@
 #include "driver-shim/vfio/core/command_line.h"
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -179,6 +180,17 @@ TEST(CommandLineTest, BearsWhateverComes) {
                                              {"qemu", "-incoming"}}) {
     EXPECT_FALSE(ReadMachineLine(argv, Name()).blockers.empty());
   }
+}
+
+// The words are its user's, who may write there what it likes.
+TEST(CommandLineTest, BearsWordsThatNobodyWouldWrite) {
+  EXPECT_THAT(ReasonsOf(Line(kDevice, kMemory,
+                             R"({"path":"\/run\/a.qmp","server":true})")),
+              testing::Contains("MACHINE_QMP_NOT_ITS_OWN"));
+  const std::string deep(100'000, '[');
+  const std::string end(100'000, ']');
+  EXPECT_THAT(ReasonsOf(Line(absl::StrCat("{\"driver\":", deep, end, "}"))),
+              testing::Contains("MACHINE_DEVICE_MISSING"));
 }
 
 }  // namespace
