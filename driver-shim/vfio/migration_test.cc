@@ -98,6 +98,27 @@ TEST_F(MigrationTest, ASinkThatIsClosedRefuses) {
             "STREAM_REFUSED");
 }
 
+// A QEMU that reads a little and then no more had the shim wait for ever.
+TEST_F(MigrationTest, ASinkThatIsNotReadIsTooLate) {
+  const std::string state(4 << 20, 'x');
+  auto vgpu = std::make_shared<FakeVgpu>(state);
+  const auto stream = SaveDevice(*FakeVgpu::Open(vgpu), path_, budget_());
+  ASSERT_TRUE(stream.ok());
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const Fd read_end(ends[0]);
+  const Fd write_end(ends[1]);
+  const Budget soon(RealClock(), absl::Milliseconds(100));
+  EXPECT_EQ(Reason(PourStream(*stream, write_end.get(), soon)),
+            "STEP_TOO_SLOW");
+}
+
+TEST_F(MigrationTest, AStreamWithoutAnEndIsTooLate) {
+  const Fd zeros(open("/dev/zero", O_RDONLY | O_CLOEXEC));
+  const Budget soon(RealClock(), absl::Milliseconds(20));
+  EXPECT_EQ(Reason(DigestStream(zeros.get(), soon).status()), "STEP_TOO_SLOW");
+}
+
 TEST_F(MigrationTest, AFileThatCannotBeWrittenIsNamed) {
   EXPECT_EQ(Reason(SaveDevice(*device_, "/nowhere/stream", budget_()).status()),
             "STREAM_UNWRITABLE");
