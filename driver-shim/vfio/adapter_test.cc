@@ -358,6 +358,32 @@ TEST_F(AdapterTest, AResumeThatFailsHalfwayGoesBackByAReverseUpdate) {
   ExpectWell(old_, "after the reverse update");
 }
 
+// Whoever does not answer any more had all behind it stand for ever.
+TEST_F(AdapterTest, OneThatCannotGoOnKeepsNobodyElse) {
+  world_->Fail("resume a", 1000);
+  EXPECT_EQ(Reason(Walk(AdapterStep::kResume, next_)), "SCRIPTED");
+  EXPECT_FALSE(world_->guests()["a"].runs);
+  EXPECT_TRUE(world_->guests()["b"].runs);
+  EXPECT_EQ(adapter_->Inspect().state, AdapterState::kResumed);
+}
+
+TEST_F(AdapterTest, OneThatMayNotRunKeepsNobodyElse) {
+  world_->Fail("adopt a", 1000);
+  EXPECT_EQ(Reason(Walk(AdapterStep::kResume, next_)), "SCRIPTED");
+  EXPECT_FALSE(world_->guests()["a"].runs);
+  EXPECT_TRUE(world_->guests()["b"].runs);
+  EXPECT_EQ(adapter_->Inspect().state, AdapterState::kResumed);
+}
+
+TEST_F(AdapterTest, OneThatCannotGoOnKeepsNobodyElseFromACancel) {
+  ASSERT_TRUE(Walk(AdapterStep::kSave, next_).ok());
+  world_->Fail("resume a", 1);
+  EXPECT_EQ(Reason(Try(AdapterStep::kCancel)), "SCRIPTED");
+  EXPECT_TRUE(world_->guests()["b"].runs);
+  EXPECT_TRUE(Try(AdapterStep::kCancel).ok());
+  ExpectWell(old_, "after the second cancel");
+}
+
 // One stands restored and was never let go on, one has gone on: the way back
 // takes the first with what was saved of it, the second with what it has now.
 TEST_F(AdapterTest, AReverseUpdateLeavesAloneWhoWasNeverLetGoOn) {

@@ -183,6 +183,21 @@ absl::Status Steps::Reach(Goal goal, const port::DriverImage& wanted,
   return absl::OkStatus();
 }
 
+// One that cannot go on, or does not answer, has nobody else stand for it: it
+// takes half of what is left at most while others wait.
+absl::Status Steps::LetAllGoOn(const Budget& budget) {
+  absl::Status failed;
+  core::Sight sight = See(record_.loaded);
+  while (const auto next = core::NextAct(Goal::kRunning, sight)) {
+    sight.vgpus[next->vgpu].phase = Phase::kLost;  // it has its turn
+    const bool last = !core::NextAct(Goal::kRunning, sight).has_value();
+    const absl::Duration left = budget.Left();
+    failed.Update(
+        Do(*next, record_.loaded, budget.AtMost(last ? left : left / 2)));
+  }
+  return failed;
+}
+
 absl::Status Steps::Do(const core::Next& next, const port::DriverImage& wanted,
                        const Budget& budget) {
   if (next.act == Act::kUnloadModule) return UnloadModule(budget);
@@ -483,8 +498,7 @@ port::StepReport Steps::Pause(const port::StepOrder& order) {
     return TakeCensus(budget, report);
   }();
   if (!report.status.ok()) {
-    const absl::Status undone =
-        Reach(Goal::kRunning, record_.loaded, Budget(clock_, kUndoTimeout));
+    const absl::Status undone = LetAllGoOn(Budget(clock_, kUndoTimeout));
     if (!undone.ok()) LogError(undone.message());
     return report;
   }
@@ -509,7 +523,7 @@ port::StepReport Steps::Cancel(const port::StepOrder& order) {
   if (untidy_) CleanUp();
   const Budget budget(clock_, order.deadline);
   port::StepReport report;
-  report.status = Reach(Goal::kRunning, record_.loaded, budget);
+  report.status = LetAllGoOn(budget);
   if (!report.status.ok()) return report;
   const bool stood = record_.state != AdapterState::kRunning &&
                      record_.state != AdapterState::kPrepared;

@@ -93,6 +93,8 @@ class Steps {
   // Acts until the goal is reached. `wanted`: the module to have.
   absl::Status Reach(core::Goal goal, const port::DriverImage& wanted,
                      const Budget& budget);
+  // Lets go on whoever stands, each in its turn; returns the first failure.
+  absl::Status LetAllGoOn(const Budget& budget);
   // Has everybody let go of their devices, and leaves the module as it is.
   absl::Status ReleaseAll(const Budget& budget);
   core::Sight See(const port::DriverImage& wanted) const;

@@ -247,7 +247,7 @@ port::StepReport Steps::Verify(const port::StepOrder& order) {
 port::StepReport Steps::Resume(const port::StepOrder& order) {
   const Budget budget(clock_, order.deadline);
   port::StepReport report;
-  report.status = Reach(Goal::kRunning, record_.loaded, budget);
+  report.status = LetAllGoOn(budget);
   report.vgpus = Results();
   // Once one may run there is no way back to the streams.
   const bool ran =
@@ -259,7 +259,7 @@ port::StepReport Steps::Resume(const port::StepOrder& order) {
 port::StepReport Steps::Confirm(const port::StepOrder& order) {
   const Budget budget(clock_, order.deadline);
   port::StepReport report;
-  report.status = Reach(Goal::kRunning, record_.loaded, budget);
+  report.status = LetAllGoOn(budget);
   report.vgpus = Results();
   for (port::VirtualGpuResult& result : report.vgpus) {
     Vgpu& vgpu = vgpus_[result.partition_id];
