@@ -34,6 +34,9 @@ namespace {
 
 // How long a child may look at a machine's files.
 constexpr absl::Duration kTryFor = absl::Seconds(1);
+// How long it may take to become a program: its control group is another's, who
+// may freeze it.
+constexpr absl::Duration kStartFor = absl::Seconds(5);
 
 absl::Status NotStarted(const std::string& program, absl::string_view why) {
   return ErrorWithReason(absl::StatusCode::kUnavailable, "PROCESS_NOT_STARTED",
@@ -195,14 +198,22 @@ void Reap(pid_t child) {
   }
 }
 
-// The last word of whoever holds the other end.
+// The last word of whoever holds the other end; as of one that could not where
+// that is held for too long.
 Word Hear(int fd) {
+  const Budget budget(RealClock(), kStartFor);
   Word word;
   Word next;
-  while (read(fd, &next, sizeof next) == static_cast<ssize_t>(sizeof next)) {
+  while (true) {
+    pollfd one = {.fd = fd, .events = POLLIN, .revents = 0};
+    const int ready = poll(&one, 1, budget.LeftMilliseconds());
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready == 0) return {word.pid, ETIMEDOUT, "start"};
+    if (read(fd, &next, sizeof next) != static_cast<ssize_t>(sizeof next)) {
+      return word;
+    }
     word = next;
   }
-  return word;
 }
 
 class LinuxProcesses final : public Processes {
@@ -230,6 +241,7 @@ class LinuxProcesses final : public Processes {
     const Word word = Hear(heard.get());
     Reap(child);
     if (word.error != 0) {
+      if (const auto stuck = Find(word.pid); stuck.has_value()) Kill(*stuck);
       return NotStarted(name,
                         absl::StrCat(word.what, ": ", TextOf(word.error)));
     }

@@ -248,6 +248,23 @@ TEST_F(ControlGroupTest, WhoLooksAtFilesAndDoesNotAnswerIsNotWaitedFor) {
   }
 }
 
+// A machine's user may freeze its group between a look and a start.
+TEST_F(ControlGroupTest, AProgramThatDoesNotStartIsNotWaitedFor) {
+  if (!may_) return;
+  Program program = Lives();
+  program.standing = own_;
+  program.standing->cgroups[""] = path_;
+  ASSERT_TRUE(std::ofstream(top_ + "/cgroup.freeze") << "1" << std::flush);
+  const auto process = processes_->Launch(program, log_);
+  EXPECT_EQ(Reason(process.status()), "PROCESS_NOT_STARTED");
+  EXPECT_THAT(process.status().message(), HasSubstr("start: "));
+  ASSERT_TRUE(std::ofstream(top_ + "/cgroup.freeze") << "0" << std::flush);
+  const Budget budget = budget_();
+  while (!ReadFile(top_ + "/cgroup.procs").value_or("").empty()) {
+    ASSERT_GT(budget.Left(), absl::ZeroDuration());
+  }
+}
+
 TEST_F(LinuxProcessesTest, KnowsWhatSomebodyElseMayNotUse) {
   const std::string folder = log_ + ".files";
   std::filesystem::remove_all(folder);
