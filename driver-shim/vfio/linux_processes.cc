@@ -1,6 +1,7 @@
 #include "driver-shim/vfio/linux_processes.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -134,6 +135,17 @@ void TakeWeight(int nice, const std::string& oom_score_adj) {
   close(file);
 }
 
+// We are root still, and the path is the user's to change. What the kernel
+// wrote of a directory has no links: where it has one now, it is another.
+bool Enters(const char* directory) {
+  open_how how = {};
+  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  how.resolve = RESOLVE_NO_SYMLINKS;
+  const auto fd = static_cast<int>(
+      syscall(SYS_openat2, AT_FDCWD, directory, &how, sizeof how));
+  return fd >= 0 && fchdir(fd) == 0;
+}
+
 // Between fork and exec: system calls alone.
 [[noreturn]] void Become(const Program& program, const Texts& texts,
                          const Becoming& becoming, int log, int told) {
@@ -147,7 +159,7 @@ void TakeWeight(int nice, const std::string& oom_score_adj) {
   Tell(told, {.pid = getpid()});
   const char* what = "directory";
   // While we may: it was there before it became whom it is.
-  if (chdir(program.directory.c_str()) == 0) {
+  if (Enters(program.directory.c_str())) {
     what = becoming.Take(program.without_places);
     if (what == nullptr) {
       what = "program";

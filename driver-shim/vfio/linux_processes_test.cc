@@ -289,6 +289,18 @@ TEST_F(LinuxProcessesTest, KnowsWhatSomebodyElseMayNotUse) {
                   folder + "/gone"));
 }
 
+// Its user put a link where it works, and came to be where it may not go.
+TEST_F(LinuxProcessesTest, FollowsNoLinkToWhereAProgramWorks) {
+  const std::string link = log_ + ".link";
+  std::filesystem::remove(link);
+  std::filesystem::create_directory_symlink("/proc", link);
+  Program program = Lives();
+  program.directory = link;
+  const auto process = processes_->Launch(program, log_);
+  EXPECT_EQ(Reason(process.status()), "PROCESS_NOT_STARTED");
+  if (process.ok()) processes_->Kill(*process);
+}
+
 TEST_F(LinuxProcessesTest, SaysWhyAProgramCannotBeStarted) {
   for (const Program& program :
        std::vector<Program>{{.argv = {"/nowhere/at/all"}},
