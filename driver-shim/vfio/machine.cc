@@ -43,6 +43,7 @@ constexpr absl::Duration kReachesFor = absl::Seconds(30);
 constexpr char kStateFd[] = "baton-state";
 constexpr char kMemoryFd[] = "baton-memory";
 constexpr size_t kComplaintLinesMax = 5;
+constexpr size_t kComplaintBytesMax = size_t{64} << 10;
 constexpr int kPipeBytes = 1 << 20;
 
 absl::StatusOr<std::pair<Fd, Fd>> Pipe() {
@@ -631,8 +632,10 @@ absl::StatusOr<Device*> Machine::HeldDevice(const Budget& budget) {
 std::string Machine::ComplaintsOf(const Qemu& qemu) {
   if (qemu.log.empty()) return "";
   std::vector<std::string> lines;
-  for (absl::string_view line : absl::StrSplit(ReadFile(qemu.log).value_or(""),
-                                               '\n', absl::SkipWhitespace())) {
+  // It may write without an end, also while it is read.
+  const std::string text = ReadEnd(qemu.log, kComplaintBytesMax);
+  for (absl::string_view line :
+       absl::StrSplit(text, '\n', absl::SkipWhitespace())) {
     if (IsComplaint(line)) lines.emplace_back(line);
   }
   if (lines.size() > kComplaintLinesMax) {

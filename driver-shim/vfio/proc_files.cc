@@ -25,6 +25,17 @@ std::optional<std::string> ReadFile(const std::string& path) {
   return text;
 }
 
+std::string ReadEnd(const std::string& path, size_t bytes) {
+  const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const off_t size = file.ok() ? lseek(file.get(), 0, SEEK_END) : 0;
+  std::string text(bytes, '\0');
+  const off_t from = std::max<off_t>(0, size - static_cast<off_t>(bytes));
+  const ssize_t got =
+      size > 0 ? pread(file.get(), text.data(), bytes, from) : 0;
+  text.resize(got > 0 ? static_cast<size_t>(got) : 0);
+  return text;
+}
+
 std::string ReadLink(const std::string& path) {
   char target[PATH_MAX];
   const ssize_t size = readlink(path.c_str(), target, sizeof target);

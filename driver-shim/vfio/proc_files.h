@@ -1,6 +1,7 @@
 #ifndef DRIVER_SHIM_VFIO_PROC_FILES_H_
 #define DRIVER_SHIM_VFIO_PROC_FILES_H_
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,9 @@ namespace baton::vfio {
 
 // The whole of it; nothing where it cannot be read.
 std::optional<std::string> ReadFile(const std::string& path);
+
+// The last `bytes` of a file at most; "" where it cannot be read.
+std::string ReadEnd(const std::string& path, size_t bytes);
 
 // Where a link points; "" where it is none.
 std::string ReadLink(const std::string& path);
