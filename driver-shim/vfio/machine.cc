@@ -58,6 +58,13 @@ absl::StatusOr<std::pair<Fd, Fd>> Pipe() {
       absl::StrCat("no pipe: ", std::generic_category().message(errno)));
 }
 
+absl::Status NotRunning(const std::string& guest, const std::string& status) {
+  return ErrorWithReason(absl::StatusCode::kFailedPrecondition,
+                         "MACHINE_NOT_RUNNING",
+                         absl::StrCat("machine '", guest, "' is '", status,
+                                      "', want 'running' or 'paused'"));
+}
+
 absl::Status HasEnded() {
   return ErrorWithReason(absl::StatusCode::kUnavailable, "SOCKET_CLOSED",
                          "the QEMU that answered has ended");
@@ -284,6 +291,10 @@ absl::Status Machine::Prepare(const Budget& budget) {
   }
   ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(running_, budget));
   ASSIGN_OR_RETURN(const std::string status, qmp->Status(budget));
+  // Found out before others were stopped. One after a migration was saved once.
+  if (status != "running" && status != "paused" && status != "postmigrate") {
+    return NotRunning(options_.name.guest, status);
+  }
   // One that we stopped and that does not run yet is none that was paused.
   if (!stopped_) was_running_ = status == "running";
   RETURN_IF_ERROR(LetRun(running_, budget));
@@ -435,10 +446,7 @@ absl::Status Machine::Stop(const Budget& budget) {
     return qmp->Run("stop", Json::object(), budget).status();
   }
   if (status == "paused") return absl::OkStatus();
-  return ErrorWithReason(
-      absl::StatusCode::kFailedPrecondition, "MACHINE_NOT_RUNNING",
-      absl::StrCat("machine '", options_.name.guest, "' is '", status,
-                   "', want 'running' or 'paused'"));
+  return NotRunning(options_.name.guest, status);
 }
 
 absl::StatusOr<Stream> Machine::Save(const std::string& path,

@@ -594,5 +594,12 @@ TEST_F(Regression, AnotherMachineThatItsUserLinksToIsNotCommanded) {
               testing::Each("qmp_capabilities"));
 }
 
+// That was found out once others had been stopped.
+TEST_F(Regression, OneThatCannotBeStoppedIsNotMadeReady) {
+  Replace(
+      {.status = "guest-panicked", .vgpu = std::make_shared<FakeVgpu>(kState)});
+  EXPECT_EQ(Reason(MakeReady()), "MACHINE_NOT_RUNNING");
+}
+
 }  // namespace
 }  // namespace baton::vfio

@@ -33,6 +33,7 @@ FakeQemu::FakeQemu(Options options)
     : options_(std::move(options)),
       listener_(ListenAt(options_.socket)),
       wake_(eventfd(0, EFD_CLOEXEC)),
+      status_(options_.status),
       vgpu_(options_.vgpu) {
   if (options_.incoming) status_ = "inmigrate";
   thread_ = std::thread([this] { Serve(); });

@@ -25,6 +25,7 @@ class FakeQemu {
     std::string socket = "";
     std::string log = "";  // where it complains
     bool incoming = false;
+    std::string status = "running";
     std::shared_ptr<FakeVgpu> vgpu = nullptr;  // null: no device yet
     // What a device is that is plugged in.
     std::function<std::shared_ptr<FakeVgpu>()> plug = nullptr;
@@ -65,7 +66,7 @@ class FakeQemu {
   Fd wake_;  // readable: end
   std::atomic<bool> ended_ = false;
   Mutex mu_;
-  std::string status_ ABSL_GUARDED_BY(mu_) = "running";
+  std::string status_ ABSL_GUARDED_BY(mu_);
   std::string migration_ ABSL_GUARDED_BY(mu_) = "none";
   std::string migration_error_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, Fd> fds_ ABSL_GUARDED_BY(mu_);
