@@ -348,6 +348,15 @@ class LinuxProcesses final : public Processes {
     return Find(peer.pid);
   }
 
+  std::optional<uint32_t> PeerUserOf(int socket) override {
+    ucred peer = {};
+    socklen_t size = sizeof peer;
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+      return std::nullopt;
+    }
+    return peer.uid;
+  }
+
   bool HasOpen(const Process& process, int file) override {
     struct stat info = {};
     if (fstat(file, &info) != 0) return false;

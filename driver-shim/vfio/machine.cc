@@ -131,11 +131,13 @@ absl::Status Machine::Learn(const Budget& budget) {
   ASSIGN_OR_RETURN(Qmp* const qmp, Monitor(running_, budget));
   version_ = qmp->version();
   const auto process = processes_.PeerOf(qmp->fd());
+  const auto user = processes_.PeerUserOf(qmp->fd());
   running_.monitor = nullptr;  // others may want it meanwhile
-  if (!process.has_value()) return HasEnded();
+  if (!process.has_value() || !user.has_value()) return HasEnded();
   program_ = processes_.ProgramOf(*process);
   line_ = core::ReadMachineLine(program_.argv, options_.name);
   running_.process = *process;
+  user_ = *user;
   return absl::OkStatus();
 }
 
@@ -192,6 +194,14 @@ std::vector<core::Blocker> Machine::JudgeStanding() {
                           "the shim see all of it (no hidepid, no "
                           "ProtectProc)")}};
   }
+  // A process becomes another user's only by a program such as sudo, with words
+  // that are its first user's: the next one would be theirs as that user.
+  if (user_ != 0 && facts->standing.user != user_) {
+    return {{"MACHINE_USER_MIXED",
+             absl::StrCat(who, "its QEMU was user ", user_, "'s and is user ",
+                          facts->standing.user, "'s: start it as one user")}};
+  }
+  user_ = facts->standing.user;
   program_.standing = facts->standing;
   judged_ = running_.process;
   std::vector<core::Blocker> blockers = core::JudgeStanding(

@@ -78,7 +78,7 @@ class Machine final : public Holder {
             self.program_.environment, self.program_.directory,
             self.program_.nice, self.program_.oom_score_adj,
             self.program_.standing, self.version_.first, self.version_.second,
-            self.given_, self.was_running_, self.next_.standing);
+            self.user_, self.given_, self.was_running_, self.next_.standing);
     for (auto* qemu : {&self.running_, &self.next_}) {
       archive(qemu->process, qemu->log, qemu->bound);
     }
@@ -125,7 +125,9 @@ class Machine final : public Holder {
   const Clock& clock_;
   core::MachineLine line_;
   Program program_;  // with the next one's argv
-  Process judged_;   // of whom Preflight() learned as whom it runs
+  // Whose it is; root's may yet become another's.
+  uint32_t user_ = 0;
+  Process judged_;  // of whom Preflight() learned as whom it runs
   std::pair<int, int> version_ = {0, 0};
   // Who could use which files, and when that was found.
   std::optional<std::pair<core::Standing, std::vector<std::string>>> reached_;

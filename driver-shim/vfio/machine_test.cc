@@ -594,6 +594,28 @@ TEST_F(Regression, AnotherMachineThatItsUserLinksToIsNotCommanded) {
               testing::Each("qmp_capabilities"));
 }
 
+// Its words are its user's, and sudo keeps them: they were run as root.
+TEST_F(Regression, OneThatHasBecomeAnotherUserIsNotStartedAsThat) {
+  processes_.listened_as = 0;  // and then -runas
+  processes_.facts->standing.user = 1000;
+  ASSERT_TRUE(MakeReady().ok());
+  processes_.facts->standing.user = 0;
+  const auto is_mixed =
+      Contains(testing::Field(&core::Blocker::reason, "MACHINE_USER_MIXED"));
+  EXPECT_THAT(machine_->Preflight(), is_mixed);
+  const std::string record = machine_->Record();
+  NewShim();
+  ASSERT_TRUE(machine_->Recall(record, core::Phase::kRuns));
+  EXPECT_THAT(machine_->Preflight(), is_mixed);
+  EXPECT_EQ(Reason(machine_->Prepare(budget_())), "SOCKET_CLOSED");
+  // Also where it did so before it was looked at.
+  processes_.listened_as = 1000;
+  NewShim();
+  EXPECT_THAT(machine_->Preflight(), is_mixed);
+  EXPECT_EQ(processes_.launched, 1);
+  EXPECT_EQ(processes_.launched_as->user, 1000u);
+}
+
 // That was found out once others had been stopped.
 TEST_F(Regression, OneThatCannotBeStoppedIsNotMadeReady) {
   Replace(

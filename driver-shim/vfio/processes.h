@@ -78,6 +78,9 @@ class Processes {
   // nothing where it has ended.
   virtual std::optional<Process> PeerOf(int socket) = 0;
 
+  // Who that was when it began to listen; nothing where that cannot be told.
+  virtual std::optional<uint32_t> PeerUserOf(int socket) = 0;
+
   // Whether it has the very file open that our descriptor `file` is of: to
   // read or write it, not only to name it.
   virtual bool HasOpen(const Process& process, int file) = 0;

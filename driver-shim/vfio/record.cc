@@ -19,7 +19,7 @@ using port::RecordReader;
 using port::RecordWriter;
 
 // Counted up with each change of the fields below.
-constexpr uint64_t kFormat = 5;
+constexpr uint64_t kFormat = 6;
 
 absl::Status Damaged(absl::string_view why) {
   return ErrorWithReason(absl::StatusCode::kDataLoss, "RECORD_DAMAGED",

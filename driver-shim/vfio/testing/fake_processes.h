@@ -33,6 +33,7 @@ class FakeProcesses final : public Processes {
   bool launches_fail = false;
   std::optional<core::ProcessFacts> facts = core::ProcessFacts();  // of all
   std::optional<core::ProcessFacts> own_facts = core::ProcessFacts();
+  std::optional<uint32_t> listened_as = std::nullopt;  // not: as it is now
   std::set<std::string> only_for_root = {};
   int reaches_asked = 0;
   size_t fewest = 100;  // that were left when one was killed
@@ -127,6 +128,12 @@ class FakeProcesses final : public Processes {
       if (its && !one.first->ended()) return Find(pid);
     }
     return std::nullopt;
+  }
+
+  std::optional<uint32_t> PeerUserOf(int socket) override {
+    static_cast<void>(socket);
+    const uint32_t now = facts.has_value() ? facts->standing.user : 0;
+    return listened_as.value_or(now);
   }
 
   bool HasOpen(const Process& process, int file) override {
