@@ -26,12 +26,19 @@ def command_of(pid):
     return ""
 
 
+def descriptors_of(pid):
+    """Returns the numbers of a process' descriptors; none if it has ended."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return os.listdir(f"/proc/{pid}/fd")
+    return []
+
+
 def has_locked(pid, path):
     """Whether a descriptor of the process has the file's lock (flock)."""
     wanted = os.stat(path)
-    for number in os.listdir(f"/proc/{pid}/fd"):
-        # Others of its descriptors come and go meanwhile.
-        with contextlib.suppress(FileNotFoundError):
+    for number in descriptors_of(pid):
+        # Others of its descriptors come and go meanwhile, and so does it.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             file = os.stat(f"/proc/{pid}/fd/{number}")
             if (file.st_dev, file.st_ino) != (wanted.st_dev, wanted.st_ino):
                 continue
@@ -77,7 +84,9 @@ class Rig:
                 process.kill()
             process.wait()
         for pid in self.qemus():
-            os.kill(pid, signal.SIGKILL)
+            # Whom the shim ended may be gone by now.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         wait_for("end of every QEMU", lambda: not self.qemus())
         for user in self.users:
             user.end()

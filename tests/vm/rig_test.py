@@ -5,7 +5,7 @@ import unittest
 from unittest import mock
 
 from tests.support import cases
-from tests.vm.rig import command_of, has_locked
+from tests.vm.rig import Rig, command_of, has_locked
 
 NOBODY = 2 ** 22 + 1  # more than any pid, and any descriptor of this process
 
@@ -27,6 +27,17 @@ class LookingAtProcesses(unittest.TestCase):
 
     def test_a_process_that_has_ended(self):
         self.assertEqual(command_of(NOBODY), "")
+        with tempfile.NamedTemporaryFile() as file:
+            self.assertFalse(has_locked(NOBODY, file.name))
+
+    def test_a_qemu_that_has_ended_since_it_was_listed(self):
+        with tempfile.TemporaryDirectory() as folder, \
+                mock.patch("tests.vm.rig.OUT", folder), \
+                mock.patch("tests.vm.rig.kernel"), \
+                mock.patch("tests.vm.rig.shutil.rmtree"), \
+                mock.patch("tests.vm.rig.os.makedirs"), \
+                mock.patch.object(Rig, "qemus", side_effect=[[NOBODY], []]):
+            Rig({}, "test").close()
 
 
 if __name__ == "__main__":

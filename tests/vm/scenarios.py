@@ -11,7 +11,7 @@ import time
 from tests.vm import byhand, kernel
 from tests.vm.baton import Host, blackouts, reason_of, state_of
 from tests.vm.clock import wait_for
-from tests.vm.rig import Rig, expect
+from tests.vm.rig import Rig, descriptors_of, expect
 from tests.vm.users import OPEN_FILES, USER
 
 SCENARIOS = {}
@@ -144,7 +144,7 @@ def to_the_first(host):
 def held_on(rig):
     """Returns how much of everything there is."""
     def descriptors(pid):
-        return len(os.listdir(f"/proc/{pid}/fd"))
+        return len(descriptors_of(pid))
 
     def mappings(pid):
         # An allocator's arenas come and go; what has a name does not.
