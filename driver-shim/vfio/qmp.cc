@@ -3,18 +3,18 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
+#include "driver-shim/vfio/core/shallow_json.h"
 
 namespace baton::vfio {
 namespace {
 
-// How deep an answer's values lie in each other at most: copies and the like
-// take a frame for each.
-constexpr int kDepthMax = 32;
 // How often a migration is asked about.
 constexpr absl::Duration kAskAgain = absl::Milliseconds(2);
 
@@ -51,15 +51,8 @@ absl::StatusOr<std::unique_ptr<Qmp>> Qmp::Connect(const std::string& path,
 
 absl::StatusOr<Json> Qmp::Receive(const Budget& budget) {
   ASSIGN_OR_RETURN(const std::string line, socket_.Receive(budget));
-  bool deep = false;
-  Json json = Json::parse(
-      line,
-      [&](int depth, Json::parse_event_t /*event*/, Json& /*parsed*/) {
-        deep = deep || depth > kDepthMax;
-        return !deep;
-      },
-      false);
-  if (json.is_object() && !deep) return json;
+  std::optional<Json> json = core::ParseShallow(line);
+  if (json.has_value()) return *std::move(json);
   return ErrorWithReason(absl::StatusCode::kUnavailable, "SOCKET_CLOSED",
                          "what answers is no QMP monitor");
 }

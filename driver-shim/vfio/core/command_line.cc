@@ -5,11 +5,13 @@
 #include <optional>
 #include <set>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
+#include "driver-shim/vfio/core/shallow_json.h"
 #include "nlohmann/json.hpp"
 
 namespace baton::vfio::core {
@@ -23,21 +25,11 @@ std::string TextOf(const Json& value) {
   return value.dump();
 }
 
-// Nothing that QEMU takes is nested deeper; printing takes a frame for each.
-constexpr int kDepthMax = 32;
-
 Properties ParseJson(absl::string_view text) {
-  bool deep = false;
-  const Json json = Json::parse(
-      text.begin(), text.end(),
-      [&](int depth, Json::parse_event_t /*event*/, Json& /*parsed*/) {
-        deep = deep || depth > kDepthMax;
-        return !deep;
-      },
-      false);
   Properties properties;
-  if (!json.is_object() || deep) return properties;
-  for (const auto& [name, value] : json.items()) {
+  const std::optional<Json> json = ParseShallow(text);
+  if (!json.has_value()) return properties;
+  for (const auto& [name, value] : json->items()) {
     properties.emplace_back(name, TextOf(value));
   }
   return properties;
@@ -257,6 +249,23 @@ class Reader {
             "its vGPU cannot be saved: add enable-migration=on to its -device");
     }
     JudgeBus();
+    JudgeWords();
+  }
+
+  // A monitor takes text, and what it refuses could not come back.
+  void JudgeWords() {
+    for (const auto& [name, value] : line_.device) {
+      const std::string word = name + value;
+      if (std::all_of(word.begin(), word.end(), [](char c) {
+            return absl::ascii_isprint(static_cast<unsigned char>(c));
+          })) {
+        continue;
+      }
+      Block("MACHINE_DEVICE_ODD",
+            "a property of its vGPU's -device has bytes that are not printable "
+            "ASCII, which its monitor would not take: leave them out");
+      return;
+    }
   }
 
   void JudgeMemory() {

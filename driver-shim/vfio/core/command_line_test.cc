@@ -191,6 +191,8 @@ TEST(CommandLineTest, BearsWordsThatNobodyWouldWrite) {
   const std::string end(100'000, ']');
   EXPECT_THAT(ReasonsOf(Line(absl::StrCat("{\"driver\":", deep, end, "}"))),
               testing::Contains("MACHINE_DEVICE_MISSING"));
+  EXPECT_THAT(ReasonsOf(Line(absl::StrCat(kDevice, ",x-note=\xff"))),
+              testing::ElementsAre("MACHINE_DEVICE_ODD"));
 }
 
 }  // namespace
