@@ -7,6 +7,7 @@
 #include "base/digest.h"
 #include "base/reason.h"
 #include "driver-shim/port/order.h"
+#include "driver-shim/vfio/proc_files.h"
 #include "driver-shim/vfio/testing/fake_world.h"
 #include "driver-shim/vfio/testing/module_bytes.h"
 #include "gmock/gmock.h"
@@ -367,21 +368,74 @@ TEST_F(AdapterTest, OneThatCannotGoOnKeepsNobodyElse) {
   EXPECT_EQ(adapter_->Inspect().state, AdapterState::kResumed);
 }
 
-TEST_F(AdapterTest, OneThatMayNotRunKeepsNobodyElse) {
-  world_->Fail("adopt a", 1000);
+TEST_F(AdapterTest, WhileNobodyMayRunOneThatMayNotSendsAllBackAsTheyWereSaved) {
+  world_->Fail("adopt a");
   EXPECT_EQ(Reason(Walk(AdapterStep::kResume, next_)), "SCRIPTED");
-  EXPECT_FALSE(world_->guests()["a"].runs);
-  EXPECT_TRUE(world_->guests()["b"].runs);
-  EXPECT_EQ(adapter_->Inspect().state, AdapterState::kResumed);
+  EXPECT_FALSE(world_->guests()["b"].runs);
+  EXPECT_EQ(adapter_->Inspect().state, AdapterState::kVerified);
+  ASSERT_TRUE(Try(AdapterStep::kUnload).ok());
+  ASSERT_TRUE(Finish(/*back=*/true).ok());
+  ExpectWell(old_, "after the way back");
 }
 
 TEST_F(AdapterTest, OneThatCannotGoOnKeepsNobodyElseFromACancel) {
-  ASSERT_TRUE(Walk(AdapterStep::kSave, next_).ok());
-  world_->Fail("resume a", 1);
-  EXPECT_EQ(Reason(Try(AdapterStep::kCancel)), "SCRIPTED");
+  for (const char* const call : {"resume a", "adopt a"}) {
+    SetUp();
+    ASSERT_TRUE(Walk(AdapterStep::kSave, next_).ok());
+    world_->Fail(call);
+    EXPECT_EQ(Reason(Try(AdapterStep::kCancel)), "SCRIPTED");
+    EXPECT_TRUE(world_->guests()["b"].runs);
+    EXPECT_TRUE(Try(AdapterStep::kCancel).ok());
+    ExpectWell(old_, call);
+  }
+}
+
+// All others stood until a person came.
+TEST_F(AdapterTest, OneThatCannotBeTakenBackKeepsNobodyElse) {
+  world_->Fail("restore a", 1000);
+  EXPECT_EQ(Reason(Walk(AdapterStep::kRestore, next_)), "SCRIPTED");
+  EXPECT_EQ(adapter_->Inspect().state, AdapterState::kUnloaded);
+  ASSERT_TRUE(Try(AdapterStep::kUnload).ok());
+  ASSERT_TRUE(Try(AdapterStep::kRestore, old_).ok());
+  for (const AdapterStep step :
+       {AdapterStep::kVerify, AdapterStep::kResume, AdapterStep::kConfirm}) {
+    Later();
+    const auto report = Take(step);
+    ASSERT_TRUE(report.ok() && report->status.ok()) << port::Name(step);
+    ASSERT_EQ(report->vgpus.size(), 2u);
+    EXPECT_FALSE(report->vgpus[0].preserved);
+    EXPECT_THAT(
+        report->vgpus[0].difference,
+        testing::AllOf(HasSubstr("was to fail"), HasSubstr("a.stream")));
+    EXPECT_TRUE(report->vgpus[1].preserved);
+  }
+  ASSERT_TRUE(Try(AdapterStep::kCommit).ok());
+  Later();
   EXPECT_TRUE(world_->guests()["b"].runs);
-  EXPECT_TRUE(Try(AdapterStep::kCancel).ok());
-  ExpectWell(old_, "after the second cancel");
+  EXPECT_EQ(ReadFile(directory_ + "/lost/a.stream"),
+            world_->guests()["a"].truth);
+  EXPECT_EQ(world_->loaded, old_.path);
+}
+
+TEST_F(AdapterTest, OneThatCannotBeTakenBackAtOnceIsTakenBackAfterTheOthers) {
+  world_->Fail("restore a", 2);
+  EXPECT_EQ(Reason(Walk(AdapterStep::kRestore, next_)), "SCRIPTED");
+  ASSERT_TRUE(Try(AdapterStep::kUnload).ok());
+  ASSERT_TRUE(Finish(/*back=*/true).ok());
+  ExpectWell(old_, "after the way back");
+}
+
+TEST_F(AdapterTest, WhereNobodyCanBeTakenBackNobodyIsGivenUp) {
+  world_->Fail("restore a", 2);
+  world_->Fail("restore b", 2);
+  EXPECT_EQ(Reason(Walk(AdapterStep::kRestore, next_)), "SCRIPTED");
+  ASSERT_TRUE(Try(AdapterStep::kUnload).ok());
+  EXPECT_EQ(Reason(Try(AdapterStep::kRestore, old_)), "SCRIPTED");
+  EXPECT_EQ(adapter_->Inspect().state, AdapterState::kUnloaded);
+  ASSERT_TRUE(Try(AdapterStep::kUnload).ok());
+  world_->Fail("restore b", 0);
+  ASSERT_TRUE(Finish(/*back=*/true).ok());
+  ExpectWell(old_, "after the second way back");
 }
 
 // One stands restored and was never let go on, one has gone on: the way back

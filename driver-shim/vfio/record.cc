@@ -37,7 +37,7 @@ template <typename Archive, port::Of<VgpuRecord> T>
 void Fields(Archive& archive, T& vgpu) {
   archive(vgpu.phase, vgpu.carried, vgpu.proven, vgpu.saved, vgpu.state,
           vgpu.completed, vgpu.stopped_at, vgpu.blackout, vgpu.access,
-          vgpu.holder);
+          vgpu.lost, vgpu.holder);
 }
 
 template <typename Archive, port::Of<Record> T>

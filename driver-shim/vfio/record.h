@@ -33,6 +33,8 @@ struct VgpuRecord {
   std::optional<absl::Duration> blackout = std::nullopt;    // the longest
   // Who could open it before it was made anew; nothing: nobody looked.
   std::optional<Access> access = std::nullopt;
+  // Why it is kLost, for people; "": its holder has ended by itself.
+  std::string lost = "";
   std::string holder = "";  // the holder's own, see Holder
 
   bool operator==(const VgpuRecord&) const = default;

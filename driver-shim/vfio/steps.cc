@@ -1,5 +1,6 @@
 #include "driver-shim/vfio/steps.h"
 
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -183,19 +184,79 @@ absl::Status Steps::Reach(Goal goal, const port::DriverImage& wanted,
   return absl::OkStatus();
 }
 
-// One that cannot go on, or does not answer, has nobody else stand for it: it
-// takes half of what is left at most while others wait.
-absl::Status Steps::LetAllGoOn(const Budget& budget) {
-  absl::Status failed;
-  core::Sight sight = See(record_.loaded);
-  while (const auto next = core::NextAct(Goal::kRunning, sight)) {
-    sight.vgpus[next->vgpu].phase = Phase::kLost;  // it has its turn
-    const bool last = !core::NextAct(Goal::kRunning, sight).has_value();
+absl::Status Steps::ReachEach(Goal goal, const port::DriverImage& wanted,
+                              const Budget& budget, Failures& failures) {
+  absl::Status first;
+  while (true) {
+    core::Sight sight = See(wanted);
+    for (const auto& [vgpu, why] : failures) {
+      sight.vgpus[vgpu].phase = Phase::kLost;
+    }
+    const auto next = core::NextAct(goal, sight);
+    if (!next.has_value()) return first;
+    // No device of the module may stay held, whosever it is.
+    const bool of_all = next->act == Act::kUnloadModule ||
+                        next->act == Act::kLoadModule ||
+                        next->act == Act::kRelease;
+    if (!of_all) sight.vgpus[next->vgpu].phase = Phase::kLost;
+    const bool others_wait = core::NextAct(goal, sight).has_value();
     const absl::Duration left = budget.Left();
-    failed.Update(
-        Do(*next, record_.loaded, budget.AtMost(last ? left : left / 2)));
+    const absl::Status done = Do(
+        *next, wanted, budget.AtMost(!of_all && others_wait ? left / 2 : left));
+    if (done.ok()) continue;
+    first.Update(done);
+    if (of_all) {
+      failures.clear();
+      return done;
+    }
+    failures[next->vgpu] = done;
+    // Nobody may run yet: all can go back with what was saved.
+    if (record_.state == AdapterState::kVerified &&
+        !AnyCarriedIn({Phase::kResuming, Phase::kRuns})) {
+      return first;
+    }
   }
-  return failed;
+}
+
+absl::Status Steps::LetAllGoOn(const Budget& budget) {
+  Failures failures;
+  return ReachEach(Goal::kRunning, record_.loaded, budget, failures);
+}
+
+// There is no other way left: one whose next QEMU cannot take it back has none
+// of the others stand for it. Where none can be taken back it is the module,
+// and nothing is given up.
+absl::Status Steps::BringBack(const port::DriverImage& image,
+                              const Budget& budget) {
+  Failures failures;
+  absl::Status first = ReachEach(Goal::kRestored, image, budget, failures);
+  if (failures.empty() || !AnyCarriedIn({Phase::kRestored})) return first;
+  // It may have been a moment's trouble.
+  Failures again;
+  if (ReachEach(Goal::kRestored, image, budget, again).ok()) {
+    return absl::OkStatus();
+  }
+  if (again.empty()) again = failures;
+  for (const auto& [vgpu, why] : again) SetAside(vgpus_[vgpu], why);
+  return Keep();
+}
+
+// A person can still start it with what was saved, which is kept.
+void Steps::SetAside(Vgpu& vgpu, const absl::Status& why) {
+  VgpuRecord& record = RecordOf(vgpu);
+  const std::string folder = absl::StrCat(state_directory_, "/lost");
+  const std::string kept =
+      absl::StrCat(folder, "/", vgpu.config.guest, ".stream");
+  mkdir(folder.c_str(), S_IRWXU);
+  if (rename(record.saved.path.c_str(), kept.c_str()) == 0) {
+    record.saved.path = kept;
+  }
+  record.lost = absl::StrCat(
+      "it could not be taken back, and is left out: ", why.message(),
+      "; what was saved of it is in '", record.saved.path, "'");
+  record.phase = Phase::kLost;
+  LogError(absl::StrCat("vGPU of '", vgpu.config.guest, "': ", record.lost));
+  vgpu.holder->Dismiss();
 }
 
 absl::Status Steps::Do(const core::Next& next, const port::DriverImage& wanted,

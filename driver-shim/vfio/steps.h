@@ -93,8 +93,15 @@ class Steps {
   // Acts until the goal is reached. `wanted`: the module to have.
   absl::Status Reach(core::Goal goal, const port::DriverImage& wanted,
                      const Budget& budget);
-  // Lets go on whoever stands, each in its turn; returns the first failure.
+  // The same, but a vGPU that cannot be brought there keeps no other from it:
+  // it takes half of what is left at most while others wait. Returns the first
+  // failure, and which vGPUs failed.
+  using Failures = std::map<size_t, absl::Status>;  // by index
+  absl::Status ReachEach(core::Goal goal, const port::DriverImage& wanted,
+                         const Budget& budget, Failures& failures);
   absl::Status LetAllGoOn(const Budget& budget);
+  absl::Status BringBack(const port::DriverImage& image, const Budget& budget);
+  void SetAside(Vgpu& vgpu, const absl::Status& why);
   // Has everybody let go of their devices, and leaves the module as it is.
   absl::Status ReleaseAll(const Budget& budget);
   core::Sight See(const port::DriverImage& wanted) const;

@@ -155,14 +155,15 @@ std::vector<port::VirtualGpuResult> Steps::Results() const {
     const VgpuRecord* const record = FindRecord(vgpus_[i]);
     if (record == nullptr || !record->carried) continue;
     const bool lost = record->phase == Phase::kLost;
-    results.push_back(
-        {.partition_id = static_cast<uint32_t>(i),
-         .guest = vgpus_[i].config.guest,
-         .preserved = !lost,
-         .blackout = record->blackout,
-         .difference = lost ? "its holder has ended by itself, and "
-                              "its state with it"
-                            : ""});
+    const std::string why =
+        record->lost.empty()
+            ? "its holder has ended by itself, and its state with it"
+            : record->lost;
+    results.push_back({.partition_id = static_cast<uint32_t>(i),
+                       .guest = vgpus_[i].config.guest,
+                       .preserved = !lost,
+                       .blackout = record->blackout,
+                       .difference = lost ? why : ""});
   }
   return results;
 }
@@ -210,6 +211,8 @@ port::StepReport Steps::Restore(const port::StepOrder& order) {
   port::StepReport report;
   report.status = [&] {
     RETURN_IF_ERROR(CheckImage(order.image));
+    const bool back = order.image.digest == record_.previous.digest;
+    if (back) return BringBack(order.image, budget);
     return Reach(Goal::kRestored, order.image, budget);
   }();
   record_.state =
