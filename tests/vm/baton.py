@@ -47,7 +47,7 @@ class Host:
         self.rig, self._module = rig, module
         self._address = f"unix:{rig.run}/batond.sock"
         self.shim_address = f"unix:{rig.run}/shim.sock"
-        self._state = f"{rig.run}/shim"
+        self.state = f"{rig.run}/shim"
         self._config = {
             "model": "Baton test GPU", "pci_id": "1b36:ba70",
             "module": {"name": "bgpu", "parameters": "vram_mb=4"},
@@ -85,7 +85,7 @@ class Host:
         # Started by hand again, it finds the module that it loaded last.
         self.shim = self._serve("shim", [
             self.rig.plan["shim"], "--adapter=vfio", f"--vfio-config={path}",
-            f"--listen={self.shim_address}", f"--state-dir={self._state}",
+            f"--listen={self.shim_address}", f"--state-dir={self.state}",
             "--adapter-name=gpu0", f"--driver={self.rig.module(self._module)}",
             "--driver-name=bgpu", f"--driver-version={self._module[:3]}"],
             env={**self.rig.qemu_environment(), **(environment or {})})

@@ -2,16 +2,19 @@
 everybody computes already; returns what it measured, and raises when something
 is not as it must be."""
 
+import contextlib
 import json
 import os
+import signal
 import statistics
 import subprocess
+import threading
 import time
 
 from tests.vm import byhand, kernel
 from tests.vm.baton import Host, blackouts, reason_of, state_of
 from tests.vm.clock import wait_for
-from tests.vm.rig import Rig, descriptors_of, expect
+from tests.vm.rig import Rig, command_of, descriptors_of, expect
 from tests.vm.users import OPEN_FILES, USER
 
 SCENARIOS = {}
@@ -233,6 +236,50 @@ def holds_on(rig):
     """An old module that cannot be unloaded once it has saved."""
     host = started(rig, module="1.0-holds-on", machines=1)
     return falls_back(host, "2.0", old="1.0-holds-on")
+
+
+@contextlib.contextmanager
+def killed_by_its_user(rig, machine):
+    """Inside it, every QEMU of the machine but the first is killed, once that has
+    ended."""
+    stop, first = threading.Event(), machine.process.pid
+
+    def kill():
+        while not stop.wait(0.01):
+            pids = rig.qemus()
+            for pid in pids if first not in pids else ():
+                if machine.memory_path in command_of(pid):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        killer.join()
+
+
+@on_request
+def spoiled_by_its_user(rig):
+    """A machine's user kills its next QEMUs: it alone does not come back."""
+    host = started(rig)
+    spoiled = rig.machines()[1]
+    with killed_by_its_user(rig, spoiled):
+        update = host.roll_out("2.0")
+    rig.users.remove(spoiled)
+    spoiled.end()
+    expect(state_of(update) == "QUARANTINED",
+           f"the update is {state_of(update)}: {reason_of(update)}")
+    lost = {one["guest"]: one.get("difference", "") for one in update["vgpus"]
+            if not one.get("preserved")}
+    kept = f"lost/{spoiled.name}.stream"
+    expect(list(lost) == [spoiled.name] and kept in lost[spoiled.name], f"lost are {lost}")
+    expect(os.path.exists(f"{host.state}/{kept}"), f"there is no {kept}")
+    rig.check_users(driver=1)
+    rig.check_machines()
+    return {"why": reason_of(update), "silence_ms": silences(rig, 0)}
 
 
 FAIL_POINTS = (
