@@ -113,7 +113,7 @@ std::string ProblemIn(const Order& order) {
 }
 
 // Keeps what the step said of vGPUs. Whether one is preserved is for the steps
-// that look; the longest blackout stays.
+// that look, once it is known at all; the longest blackout stays.
 void Merge(Step step, const Outcome& outcome, Update& update) {
   // A cancel that failed has not looked.
   const bool cancelled =
@@ -121,10 +121,11 @@ void Merge(Step step, const Outcome& outcome, Update& update) {
   const bool looked =
       step == Step::kVerify || step == Step::kConfirm || cancelled;
   for (const VirtualGpuResult& vgpu : outcome.vgpus) {
-    VirtualGpuResult& known = update.vgpus[vgpu.partition_id];
+    const auto [at, is_new] = update.vgpus.try_emplace(vgpu.partition_id);
+    VirtualGpuResult& known = at->second;
     known.partition_id = vgpu.partition_id;
     if (!vgpu.guest.empty()) known.guest = vgpu.guest;
-    if (looked) {
+    if (looked || is_new) {
       known.preserved = vgpu.preserved;
       known.difference = vgpu.difference;
     }
@@ -176,6 +177,18 @@ void TakePrepared(const Outcome& outcome, Update& update) {
   update.one_way = outcome.one_way;
 }
 
+// All went well but for whoever was lost on the way: a person looks before
+// placement is reopened.
+void DoomWhereOneIsLost(Update& update) {
+  for (const auto& [partition_id, vgpu] : update.vgpus) {
+    if (vgpu.preserved) continue;
+    update.doomed = true;
+    Note("VGPU_LOST",
+         absl::StrCat("vGPU of '", vgpu.guest, "' is lost: ", vgpu.difference),
+         update);
+  }
+}
+
 void Succeed(Step step, const Outcome& outcome, Phase to, Update& update) {
   update.failures = 0;
   switch (step) {
@@ -189,6 +202,7 @@ void Succeed(Step step, const Outcome& outcome, Phase to, Update& update) {
                    update);
         return;
       }
+      DoomWhereOneIsLost(update);
       if (update.doomed) {
         Finish(End::kQuarantined, update);
       } else {
@@ -200,6 +214,7 @@ void Succeed(Step step, const Outcome& outcome, Phase to, Update& update) {
       break;
     case Step::kCommit:
       update.phase = to;
+      DoomWhereOneIsLost(update);
       if (update.doomed) Finish(End::kQuarantined, update);
       return;
     case Step::kCloseGate:

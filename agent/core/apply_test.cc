@@ -723,6 +723,54 @@ TEST(ApplyTest, AnotherLifeOfTheShimQuarantinesInEveryPhase) {
   }
 }
 
+// The gate was reopened, and the service said that the report makes no sense.
+TEST(Regression, AVgpuThatIsLostKeepsTheGateClosed) {
+  for (const bool back : {false, true}) {
+    Update update;
+    ASSERT_TRUE(Apply(StartOrdered{3, AnOrder()}, update).ok());
+    std::vector<Step> steps;
+    while (std::optional<Action> action = Plan(update)) {
+      steps.push_back(action->step);
+      const bool fails =
+          back && action->step == Step::kRestore && update.way == Way::kForward;
+      Outcome outcome = fails ? Failure() : Outcome();
+      if (action->step == Step::kConfirm) {
+        outcome.vgpus = {{1, "vm-1", true, std::nullopt, ""},
+                         {2, "vm-2", false, std::nullopt, "it has ended"}};
+      }
+      ASSERT_TRUE(Take(outcome, update));
+    }
+    EXPECT_EQ(steps.back(), Step::kCommit);
+    EXPECT_EQ(update.end, End::kQuarantined);
+    EXPECT_EQ(update.reason, back ? "BROKE" : "VGPU_LOST");
+    EXPECT_THAT(update.message,
+                HasSubstr("vGPU of 'vm-2' is lost: it has ended"));
+    EXPECT_THAT(update.message, testing::Not(HasSubstr("vm-1")));
+  }
+}
+
+TEST(Regression, AVgpuThatIsLostInACancelKeepsTheGateClosed) {
+  Update update = At(Way::kForward, Phase::kCancelling);
+  Outcome outcome;
+  outcome.vgpus = {{2, "vm-2", false, std::nullopt, "it has ended"}};
+  ASSERT_TRUE(Take(outcome, update));
+  EXPECT_EQ(Of(update),
+            Standing(Way::kForward, Phase::kEnded, End::kQuarantined));
+  EXPECT_EQ(update.reason, "VGPU_LOST");
+}
+
+// A Pause that failed tells how long they stood, and Cancel had nothing to look
+// at.
+TEST(Regression, AVgpuThatStoodForAFailedPauseIsNotLost) {
+  Update update = At(Way::kForward, Phase::kGateClosed);
+  Outcome outcome = Failure();
+  outcome.vgpus = {{1, "vm-1", true, absl::Milliseconds(3), ""}};
+  ASSERT_TRUE(Take(outcome, update));
+  while (update.end == End::kNone) ASSERT_TRUE(Take(Outcome(), update));
+  EXPECT_EQ(update.end, End::kCancelled);
+  EXPECT_TRUE(update.vgpus.at(1).preserved);
+}
+
 TEST(ApplyTest, AnotherLifeOfTheShimCancelsBeforePauseWhenAllAreThere) {
   for (const Phase phase :
        {Phase::kUnknown, Phase::kAccepted, Phase::kCancelling}) {
