@@ -78,6 +78,11 @@ bool IsComplaint(absl::string_view line) {
          absl::StrContains(text, "fail");
 }
 
+std::string ItWrote(const std::string& complaints) {
+  return complaints.empty() ? ""
+                            : absl::StrCat("; its QEMU wrote: ", complaints);
+}
+
 // A property's value as QMP wants it, which is strict about types.
 Json Typed(const std::string& value, const std::string& type) {
   if (type == "bool") return value == "on" || value == "true" || value == "yes";
@@ -389,8 +394,8 @@ absl::Status Machine::AwaitMonitor(Qemu& qemu, const Budget& budget) {
     if (!processes_.Alive(qemu.process)) {
       return ErrorWithReason(
           absl::StatusCode::kUnavailable, "PROCESS_NOT_STARTED",
-          absl::StrCat("the next QEMU of '", options_.name.guest,
-                       "' has ended: ", ComplaintsOf(qemu)));
+          absl::StrCat("the next QEMU of '", options_.name.guest, "' has ended",
+                       ItWrote(ComplaintsOf(qemu))));
     }
     if (budget.Left() == absl::ZeroDuration()) {
       return budget.Exceeded("the next QEMU's start");
@@ -558,9 +563,8 @@ absl::Status Machine::Refused(const absl::Status& status) const {
   const std::string complaints = ComplaintsOf(next_);
   return ErrorWithReason(
       absl::StatusCode::kFailedPrecondition, "STREAM_REFUSED",
-      absl::StrCat("machine '", options_.name.guest,
-                   "' cannot be restored: ", status.message(),
-                   complaints.empty() ? "" : "; its QEMU wrote: ", complaints));
+      absl::StrCat("machine '", options_.name.guest, "' cannot be restored: ",
+                   status.message(), ItWrote(complaints)));
 }
 
 absl::Status Machine::Restore(const Stream& stream, const Budget& budget) {
@@ -636,7 +640,7 @@ absl::Status Machine::Confirm(const Budget& budget) {
   return ErrorWithReason(
       absl::StatusCode::kFailedPrecondition, "VGPU_NO_PROGRESS",
       absl::StrCat("machine '", options_.name.guest, "' is '", status, "'",
-                   complaints.empty() ? "" : "; its QEMU wrote: ", complaints));
+                   ItWrote(complaints)));
 }
 
 absl::StatusOr<Device*> Machine::HeldDevice(const Budget& budget) {
