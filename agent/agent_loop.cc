@@ -57,6 +57,11 @@ AgentLoop::AgentLoop(Options options, core::Update update, Ports ports,
 }
 
 AgentLoop::Durable AgentLoop::DurablePart() const {
+  // Once it has committed, the shim knows nothing of them.
+  std::set<uint32_t> lost;
+  for (const auto& [partition_id, vgpu] : update_.vgpus) {
+    if (!vgpu.preserved) lost.insert(partition_id);
+  }
   return {update_.epoch,
           update_.finished_attempt,
           update_.order.attempt,
@@ -65,7 +70,8 @@ AgentLoop::Durable AgentLoop::DurablePart() const {
           update_.way,
           update_.paused,
           update_.doomed,
-          update_.shim_instance};
+          update_.shim_instance,
+          std::move(lost)};
 }
 
 absl::Status AgentLoop::Turn(absl::Duration wait) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -72,8 +73,9 @@ class AgentLoop {
   // rest, and a sync is not for a blackout. Going back changes it in
   // mid-blackout (the way, and whether the end is sealed), which is worth a
   // sync. See ADR 0023.
-  using Durable = std::tuple<uint64_t, uint64_t, uint64_t, bool, bool,
-                             core::Way, bool, bool, std::string>;
+  using Durable =
+      std::tuple<uint64_t, uint64_t, uint64_t, bool, bool, core::Way, bool,
+                 bool, std::string, std::set<uint32_t>>;
 
   void Handle(const Message& message);
   void HandleService(const FromService& news);

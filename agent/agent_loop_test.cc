@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "agent/testing/fakes.h"
 #include "base/digest.h"
 #include "gmock/gmock.h"
@@ -608,6 +609,35 @@ TEST(AgentLoopTest, ACrashOnTheWayBackGoesOnBack) {
     EXPECT_EQ(world.Version(), "1.0");
     EXPECT_TRUE(world.shim.engines_run());
     EXPECT_EQ(world.loop->update().reason, "VGPU_MISSING");
+  }
+}
+
+// The shim had committed, and knows of no update: placement was reopened.
+TEST(AgentLoopTest, ARestartForgetsNobodyWhoWasLost) {
+  for (const bool back : {false, true}) {
+    for (const Step step :
+         {Step::kVerify, Step::kConfirm, Step::kSwitch, Step::kCommit}) {
+      SCOPED_TRACE(absl::StrCat(core::Name(step), back ? " back" : ""));
+      World world;
+      world.shim.loses = true;
+      if (back) world.shim.FailNext(Step::kRestore, {.reason = "BROKE"});
+      world.Post(FromService::Kind::kStart, 1);
+      for (int turn = 0; turn < 300; ++turn) {
+        const core::Update& update = world.loop->update();
+        if ((update.way == core::Way::kBack) == back &&
+            update.running == step) {
+          break;
+        }
+        ASSERT_TRUE(world.loop->Turn(absl::ZeroDuration()).ok());
+        world.clock.Advance(absl::Milliseconds(500));
+      }
+      ASSERT_EQ(world.loop->update().running, step);
+      world.Boot();
+      ASSERT_TRUE(world.Run().ok());
+      EXPECT_EQ(world.loop->update().end, End::kQuarantined);
+      EXPECT_THAT(world.loop->update().message, HasSubstr("'vm-2' is lost"));
+      EXPECT_FALSE(world.gate.open);
+    }
   }
 }
 

@@ -313,9 +313,12 @@ void Recover(const Outcome& seen, Update& update) {
     return;
   }
   update.past_no_return = true;
+  if (standing.phase == Phase::kCommitted) DoomWhereOneIsLost(update);
   if (standing.way == Way::kBack && update.reason.empty()) {
     Note("AGENT_RESTARTED", "the agent was restarted on the way back", update);
   }
+  const bool ends = update.doomed && standing.phase == Phase::kCommitted;
+  if (ends) Finish(End::kQuarantined, update);
 }
 
 bool OfAnotherLife(const Outcome& outcome, const Update& update) {

@@ -884,6 +884,18 @@ TEST(ApplyTest, EndsAnAttemptBeforeItTouchesAnythingWhenAStepIsUnknown) {
   EXPECT_EQ(Plan(update), std::nullopt);
 }
 
+// Its link had failed on the way back, and that was journalled.
+TEST(Regression, ADoomedUpdateIsDoomedAlsoWhereARestartFindsItCommitted) {
+  Update update = At(Way::kBack, Phase::kSwitched);
+  update.doomed = true;
+  ASSERT_TRUE(Apply(Restarted{}, update).ok());
+  Outcome seen;
+  seen.adapter = AdapterState::kRunning;
+  seen.loaded = AnImage("1.0");
+  ASSERT_TRUE(Take(seen, update));
+  EXPECT_EQ(Of(update), Standing(Way::kBack, Phase::kEnded, End::kQuarantined));
+}
+
 TEST(ApplyTest, ARestartFindsAnotherAttemptAndCallsAPerson) {
   Update update = At(Way::kForward, Phase::kPaused);
   ASSERT_TRUE(Apply(Restarted{}, update).ok());

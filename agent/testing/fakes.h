@@ -141,6 +141,7 @@ class FakeShim final : public Shim {
   // Whether it takes what it is to take ahead; one of an older release does
   // not.
   bool runs_ahead = true;
+  bool loses = false;  // another vGPU, whose guest ends by itself
   // Whether the next answer of a call that had something ahead gets lost.
   bool lose_answer = false;
   uint64_t incident_attempt = 0;
@@ -219,6 +220,11 @@ class FakeShim final : public Shim {
     return false;
   }
 
+  void AddLost(core::Outcome& outcome) const {
+    if (!loses) return;
+    outcome.vgpus.push_back({2, "vm-2", false, std::nullopt, "it ended"});
+  }
+
   core::Outcome Carry(const ShimStep& step) {
     core::Outcome outcome;
     switch (step.step) {
@@ -249,6 +255,7 @@ class FakeShim final : public Shim {
       case core::Step::kVerify:
         state_ = State::kVerified;
         outcome.vgpus = {{1, "vm-1", true, std::nullopt, ""}};
+        AddLost(outcome);
         break;
       case core::Step::kResume:
         engines_run_ = true;
@@ -257,6 +264,7 @@ class FakeShim final : public Shim {
         break;
       case core::Step::kConfirm:
         state_ = State::kConfirmed;
+        AddLost(outcome);
         break;
       case core::Step::kCommit:
         state_ = State::kRunning;
