@@ -70,11 +70,12 @@ class QmpTest : public testing::Test {
       while (Heard(fd.get())) {
       }
     });
-    auto qmp = Qmp::Connect(path, Budget(RealClock(), absl::Seconds(20)));
+    auto qmp = Qmp::Connect(path, Enough());
     ASSERT_TRUE(qmp.ok()) << qmp.status();
     qmp_ = *std::move(qmp);
   }
 
+  static Budget Enough() { return Budget(RealClock(), absl::Seconds(20)); }
   static Budget Soon() { return Budget(RealClock(), absl::Milliseconds(200)); }
 
   std::string directory_;
@@ -108,7 +109,7 @@ TEST_F(QmpTest, AnIdThatIsNoNumberIsToNoCommand) {
         "{\"return\": {\"status\": \"other\"}, \"id\": {}}\n"
         "{\"return\": {\"status\": \"paused\"}, \"id\": 2}\n");
   });
-  const auto status = qmp_->Status(Soon());
+  const auto status = qmp_->Status(Enough());
   ASSERT_TRUE(status.ok()) << status.status();
   EXPECT_EQ(*status, "paused");
 }
@@ -119,7 +120,7 @@ TEST_F(QmpTest, BytesThatAreNoTextAreSentAllTheSame) {
     Say(fd, "{\"error\": {\"desc\": \"no such place\"}, \"id\": 2}\n");
   });
   const auto answer =
-      qmp_->Run("device_add", {{"sysfsdev", "/tmp/\xff/../x"}}, Soon());
+      qmp_->Run("device_add", {{"sysfsdev", "/tmp/\xff/../x"}}, Enough());
   EXPECT_THAT(answer.status().message(), HasSubstr("no such place"));
 }
 
@@ -129,9 +130,9 @@ TEST_F(QmpTest, AnAnswerThatIsNestedWithoutEndIsNone) {
     Say(fd, "{\"return\": " + std::string(kDeep, '[') +
                 std::string(kDeep, ']') + ", \"id\": 2}\n");
   });
-  const Budget budget(RealClock(), absl::Seconds(20));
-  EXPECT_EQ(Reason(qmp_->Run("query-status", Json::object(), budget).status()),
-            "SOCKET_CLOSED");
+  EXPECT_EQ(
+      Reason(qmp_->Run("query-status", Json::object(), Enough()).status()),
+      "SOCKET_CLOSED");
 }
 
 // One who sends more than one along had the shim run out of them.
@@ -157,7 +158,7 @@ TEST_F(QmpTest, KeepsNoDescriptorThatNobodyAskedFor) {
     Say(fd, "{\"return\": {\"status\": \"paused\"}, \"id\": 2}\n");
   });
   const size_t before = NamesIn("/proc/self/fd").size();
-  ASSERT_TRUE(qmp_->Status(Soon()).ok());
+  ASSERT_TRUE(qmp_->Status(Enough()).ok());
   EXPECT_LE(NamesIn("/proc/self/fd").size(), before + 1);
 }
 
