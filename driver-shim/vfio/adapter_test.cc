@@ -260,6 +260,25 @@ TEST_F(AdapterTest, CancelsWhereverNobodyWasLetGoOf) {
   }
 }
 
+// It was CANCELLED, and placement reopened, as if all were well.
+TEST_F(AdapterTest, ACancelNamesWhoEndedInAPauseThatFailed) {
+  for (const char* const call : {"stop a", "stop b"}) {
+    SetUp();
+    ASSERT_TRUE(Walk(AdapterStep::kPrepare, next_).ok());
+    world_->on_call = [this, call](const std::string& name) {
+      if (name == call) world_->guests()["a"].there = false;
+    };
+    world_->Fail("stop b");
+    EXPECT_FALSE(Try(AdapterStep::kPause).ok());
+    const auto cancelled = Take(AdapterStep::kCancel);
+    ASSERT_TRUE(cancelled.ok() && cancelled->status.ok()) << call;
+    ASSERT_FALSE(cancelled->vgpus.empty()) << call;
+    EXPECT_EQ(cancelled->vgpus[0].guest, "a");
+    EXPECT_FALSE(cancelled->vgpus[0].preserved);
+    EXPECT_TRUE(world_->guests()["b"].runs);
+  }
+}
+
 // Each module that misbehaves: all guests are back on the old one, with what
 // was saved.
 TEST_F(AdapterTest, OneRefusalSendsAllBack) {

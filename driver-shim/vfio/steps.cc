@@ -589,7 +589,8 @@ port::StepReport Steps::Cancel(const port::StepOrder& order) {
   const bool stood = record_.state != AdapterState::kRunning &&
                      record_.state != AdapterState::kPrepared;
   for (port::VirtualGpuResult& result : Results()) {
-    if (stood || result.blackout.has_value()) {
+    // A Pause that failed stopped some, and one may have ended in it.
+    if (stood || result.blackout.has_value() || !result.preserved) {
       report.vgpus.push_back(std::move(result));
     }
   }

@@ -179,10 +179,10 @@ class FakeHolder final : public Holder {
     });
   }
 
-  absl::Status Restore(const Stream& stream,
-                       const Budget& /*budget*/) override {
+  absl::Status Restore(const Stream& stream, const Budget& budget) override {
     RETURN_IF_ERROR(CheckStream(stream));
     return Call("restore", [&]() -> absl::Status {
+      if (budget.Left() == absl::ZeroDuration()) return budget.Exceeded(name_);
       if (!Guest().there) return Gone();
       if (Guest().runs) return Error("BUG", "restored while it runs");
       Access& access = world_.access[FakeKernel::UuidOf(name_)];
@@ -207,8 +207,9 @@ class FakeHolder final : public Holder {
     });
   }
 
-  absl::Status Resume(const Budget& /*budget*/) override {
+  absl::Status Resume(const Budget& budget) override {
     return Call("resume", [&]() -> absl::Status {
+      if (budget.Left() == absl::ZeroDuration()) return budget.Exceeded(name_);
       if (!Guest().there || !Guest().holds || !Guest().adopted) return Gone();
       if (Guest().runs) return absl::OkStatus();
       if (Guest().state != Guest().truth) return Error("BUG", "it was lost");
@@ -267,6 +268,7 @@ absl::Status FakeWorld::Call(const std::string& name,
   if (dead_) return absl::UnavailableError("this shim is no more");
   const bool cut = static_cast<int>(calls_.size()) == cut_;
   calls_.push_back(name);
+  on_call(name);
   if (cut && !cut_after_) {
     dead_ = true;
     on_cut();

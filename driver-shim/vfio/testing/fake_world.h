@@ -64,6 +64,9 @@ class FakeWorld {
     dead_ = false;
     calls_.clear();
   }
+  // Called before each call, with its name.
+  std::function<void(const std::string& name)> on_call =
+      [](const std::string& /*name*/) {};
   // Called once, at the instant at which a shim is cut off.
   std::function<void()> on_cut = [] {};
 
