@@ -397,6 +397,20 @@ TEST_F(AdapterTest, WhileNobodyMayRunOneThatMayNotSendsAllBackAsTheyWereSaved) {
   ExpectWell(old_, "after the way back");
 }
 
+// There is no other way left: all behind it stood until a person came.
+TEST_F(AdapterTest, OnTheWayBackOneThatMayNotRunKeepsNobodyElse) {
+  world_->Fail("restore a");
+  EXPECT_EQ(Reason(Walk(AdapterStep::kRestore, next_)), "SCRIPTED");
+  ASSERT_TRUE(Try(AdapterStep::kUnload).ok());
+  ASSERT_TRUE(Try(AdapterStep::kRestore, old_).ok());
+  ASSERT_TRUE(Try(AdapterStep::kVerify).ok());
+  world_->Fail("adopt a", 1000);
+  EXPECT_EQ(Reason(Try(AdapterStep::kResume)), "SCRIPTED");
+  EXPECT_FALSE(world_->guests()["a"].runs);
+  EXPECT_TRUE(world_->guests()["b"].runs);
+  EXPECT_EQ(adapter_->Inspect().state, AdapterState::kResumed);
+}
+
 TEST_F(AdapterTest, OneThatCannotGoOnKeepsNobodyElseFromACancel) {
   for (const char* const call : {"resume a", "adopt a"}) {
     SetUp();
@@ -442,6 +456,81 @@ TEST_F(AdapterTest, OneThatCannotBeTakenBackAtOnceIsTakenBackAfterTheOthers) {
   ASSERT_TRUE(Try(AdapterStep::kUnload).ok());
   ASSERT_TRUE(Finish(/*back=*/true).ok());
   ExpectWell(old_, "after the way back");
+}
+
+// Those that got no time any more were given up for lost.
+TEST_F(AdapterTest, NobodyIsSetAsideForWhatOthersTook) {
+  world_->Fail("restore a");
+  EXPECT_EQ(Reason(Walk(AdapterStep::kRestore, next_)), "SCRIPTED");
+  ASSERT_TRUE(Try(AdapterStep::kUnload).ok());
+  world_->on_call = [this](const std::string& name) {
+    if (name == "load") clock_.passed += 2 * kDeadline;
+  };
+  ASSERT_TRUE(Try(AdapterStep::kRestore, old_).ok());
+  ASSERT_TRUE(Try(AdapterStep::kUnload).ok());
+  // Nor where it is the one before that hangs.
+  world_->Fail("restore a", 1000);
+  world_->on_call = [this](const std::string& name) {
+    if (name == "restore a") clock_.passed += 2 * kDeadline;
+  };
+  ASSERT_TRUE(Try(AdapterStep::kRestore, old_).ok());
+  const auto verified = Take(AdapterStep::kVerify);
+  ASSERT_TRUE(verified.ok() && verified->status.ok());
+  EXPECT_FALSE(verified->vgpus[0].preserved);
+  EXPECT_TRUE(verified->vgpus[1].preserved);
+  ASSERT_TRUE(Try(AdapterStep::kResume).ok());
+  EXPECT_TRUE(world_->guests()["b"].runs);
+}
+
+// It was away, and the record said that it was there.
+TEST_F(AdapterTest, WhatWasSavedIsThereForAnotherShimUntilOneIsSetAside) {
+  const std::string record = directory_ + "/record";
+  const std::string copy = record + ".copy";
+  world_->on_cut = [&] { std::filesystem::copy_file(record, copy); };
+  world_->Fail("restore a", 3);
+  EXPECT_EQ(Reason(Walk(AdapterStep::kRestore, next_)), "SCRIPTED");
+  ASSERT_TRUE(Try(AdapterStep::kUnload).ok());
+  // The first try is followed by the other guest's.
+  world_->on_call = [this, tries = 0](const std::string& name) mutable {
+    if (name != "restore a" || ++tries != 2) return;
+    world_->CutOff(static_cast<int>(world_->calls().size()), /*after=*/true);
+  };
+  static_cast<void>(Try(AdapterStep::kRestore, old_));
+  ASSERT_EQ(world_->calls().back(), "dismiss a");
+  std::filesystem::copy_file(copy, record,
+                             std::filesystem::copy_options::overwrite_existing);
+  world_->Revive();
+  ASSERT_TRUE(StartShim("life-2").ok());
+  ASSERT_TRUE(Finish(/*back=*/true).ok());
+  ExpectWell(old_, "in another life");
+}
+
+// The module is there already: what it held keeps nobody from theirs.
+TEST_F(AdapterTest, InAnotherLifeOneThatDoesNotLetGoKeepsNobodyElse) {
+  const std::string record = directory_ + "/record";
+  const std::string copy = record + ".copy";
+  world_->on_cut = [&] { std::filesystem::copy_file(record, copy); };
+  world_->Fail("restore a");
+  EXPECT_EQ(Reason(Walk(AdapterStep::kRestore, next_)), "SCRIPTED");
+  ASSERT_TRUE(Try(AdapterStep::kUnload).ok());
+  // Two vGPUs are made of the module that was loaded.
+  world_->on_call = [this](const std::string& name) {
+    if (name != "load") return;
+    world_->CutOff(static_cast<int>(world_->calls().size()) + 2,
+                   /*after=*/true);
+  };
+  static_cast<void>(Try(AdapterStep::kRestore, old_));
+  ASSERT_EQ(world_->calls().back(), "restore a");
+  std::filesystem::copy_file(copy, record,
+                             std::filesystem::copy_options::overwrite_existing);
+  world_->Revive();
+  world_->Fail("release a", 1000);
+  ASSERT_TRUE(StartShim("life-2").ok());
+  ASSERT_TRUE(Try(AdapterStep::kRestore, old_).ok());
+  ASSERT_TRUE(Try(AdapterStep::kVerify).ok());
+  ASSERT_TRUE(Try(AdapterStep::kResume).ok());
+  EXPECT_FALSE(world_->guests()["a"].runs);
+  EXPECT_TRUE(world_->guests()["b"].runs);
 }
 
 TEST_F(AdapterTest, WhereNobodyCanBeTakenBackNobodyIsGivenUp) {

@@ -40,6 +40,10 @@ constexpr char kUnknownDigest[] = "unknown";
 // Kept free beside a stream, for a machine's other devices, and for the record
 // and logs.
 constexpr uint64_t kReservedBytes = uint64_t{4} << 20;
+// What a vGPU gets of a step in which none may keep another, whatever others
+// took before it; and what it gets at least before it is given up.
+constexpr absl::Duration kTurn = absl::Milliseconds(500);
+constexpr absl::Duration kLastTurn = absl::Seconds(2);
 // To let guests go on after a Pause that failed, whatever its deadline was.
 constexpr absl::Duration kUndoTimeout = absl::Seconds(10);
 
@@ -185,7 +189,11 @@ absl::Status Steps::Reach(Goal goal, const port::DriverImage& wanted,
 }
 
 absl::Status Steps::ReachEach(Goal goal, const port::DriverImage& wanted,
-                              const Budget& budget, Failures& failures) {
+                              const Budget& budget, absl::Duration turn,
+                              Failures& failures) {
+  // On the way back there is nothing that all could go back to.
+  const bool forward = record_.state == AdapterState::kVerified &&
+                       record_.loaded.digest != record_.previous.digest;
   absl::Status first;
   while (true) {
     core::Sight sight = See(wanted);
@@ -194,15 +202,16 @@ absl::Status Steps::ReachEach(Goal goal, const port::DriverImage& wanted,
     }
     const auto next = core::NextAct(goal, sight);
     if (!next.has_value()) return first;
-    // No device of the module may stay held, whosever it is.
-    const bool of_all = next->act == Act::kUnloadModule ||
-                        next->act == Act::kLoadModule ||
-                        next->act == Act::kRelease;
+    // No device of a module that goes may stay held, whosever it is.
+    const bool of_all =
+        next->act == Act::kUnloadModule || next->act == Act::kLoadModule ||
+        (next->act == Act::kRelease && sight.loaded != sight.wanted);
     if (!of_all) sight.vgpus[next->vgpu].phase = Phase::kLost;
     const bool others_wait = core::NextAct(goal, sight).has_value();
     const absl::Duration left = budget.Left();
-    const absl::Status done = Do(
-        *next, wanted, budget.AtMost(!of_all && others_wait ? left / 2 : left));
+    const absl::Duration share = std::max(others_wait ? left / 2 : left, turn);
+    const absl::Status done =
+        Do(*next, wanted, of_all ? budget : Budget(clock_, share));
     if (done.ok()) continue;
     first.Update(done);
     if (of_all) {
@@ -211,8 +220,7 @@ absl::Status Steps::ReachEach(Goal goal, const port::DriverImage& wanted,
     }
     failures[next->vgpu] = done;
     // Nobody may run yet: all can go back with what was saved.
-    if (record_.state == AdapterState::kVerified &&
-        !AnyCarriedIn({Phase::kResuming, Phase::kRuns})) {
+    if (forward && !AnyCarriedIn({Phase::kResuming, Phase::kRuns})) {
       return first;
     }
   }
@@ -220,7 +228,7 @@ absl::Status Steps::ReachEach(Goal goal, const port::DriverImage& wanted,
 
 absl::Status Steps::LetAllGoOn(const Budget& budget) {
   Failures failures;
-  return ReachEach(Goal::kRunning, record_.loaded, budget, failures);
+  return ReachEach(Goal::kRunning, record_.loaded, budget, kTurn, failures);
 }
 
 // There is no other way left: one whose next QEMU cannot take it back has none
@@ -229,11 +237,12 @@ absl::Status Steps::LetAllGoOn(const Budget& budget) {
 absl::Status Steps::BringBack(const port::DriverImage& image,
                               const Budget& budget) {
   Failures failures;
-  absl::Status first = ReachEach(Goal::kRestored, image, budget, failures);
+  absl::Status first =
+      ReachEach(Goal::kRestored, image, budget, kTurn, failures);
   if (failures.empty() || !AnyCarriedIn({Phase::kRestored})) return first;
-  // It may have been a moment's trouble.
+  // It may have been a moment's trouble, or no time.
   Failures again;
-  if (ReachEach(Goal::kRestored, image, budget, again).ok()) {
+  if (ReachEach(Goal::kRestored, image, budget, kLastTurn, again).ok()) {
     return absl::OkStatus();
   }
   if (again.empty()) again = failures;
@@ -248,7 +257,9 @@ void Steps::SetAside(Vgpu& vgpu, const absl::Status& why) {
   const std::string kept =
       absl::StrCat(folder, "/", vgpu.config.guest, ".stream");
   mkdir(folder.c_str(), S_IRWXU);
-  if (rename(record.saved.path.c_str(), kept.c_str()) == 0) {
+  // A shim that dies before this is on record finds it where it was.
+  unlink(kept.c_str());
+  if (link(record.saved.path.c_str(), kept.c_str()) == 0) {
     record.saved.path = kept;
   }
   record.lost = absl::StrCat(

@@ -94,11 +94,13 @@ class Steps {
   absl::Status Reach(core::Goal goal, const port::DriverImage& wanted,
                      const Budget& budget);
   // The same, but a vGPU that cannot be brought there keeps no other from it:
-  // it takes half of what is left at most while others wait. Returns the first
-  // failure, and which vGPUs failed.
+  // it takes half of what is left at most while others wait, and `turn` at
+  // least, also where nothing is left. Returns the first failure, and which
+  // vGPUs failed.
   using Failures = std::map<size_t, absl::Status>;  // by index
   absl::Status ReachEach(core::Goal goal, const port::DriverImage& wanted,
-                         const Budget& budget, Failures& failures);
+                         const Budget& budget, absl::Duration turn,
+                         Failures& failures);
   absl::Status LetAllGoOn(const Budget& budget);
   absl::Status BringBack(const port::DriverImage& image, const Budget& budget);
   void SetAside(Vgpu& vgpu, const absl::Status& why);
