@@ -253,7 +253,10 @@ class LinuxProcesses final : public Processes {
     const Word word = Hear(heard.get());
     Reap(child);
     if (word.error != 0) {
-      if (const auto stuck = Find(word.pid); stuck.has_value()) Kill(*stuck);
+      // Only one that hangs is it still, and no other with its number.
+      const auto stuck =
+          word.error == ETIMEDOUT ? Find(word.pid) : std::nullopt;
+      if (stuck.has_value()) Kill(*stuck);
       return NotStarted(name,
                         absl::StrCat(word.what, ": ", TextOf(word.error)));
     }

@@ -43,7 +43,7 @@ constexpr uint64_t kReservedBytes = uint64_t{4} << 20;
 // What a vGPU gets of a step in which none may keep another, whatever others
 // took before it; and what it gets at least before it is given up.
 constexpr absl::Duration kTurn = absl::Milliseconds(500);
-constexpr absl::Duration kLastTurn = absl::Seconds(2);
+constexpr absl::Duration kLastTurnLeast = absl::Seconds(2);
 // To let guests go on after a Pause that failed, whatever its deadline was.
 constexpr absl::Duration kUndoTimeout = absl::Seconds(10);
 
@@ -234,15 +234,17 @@ absl::Status Steps::LetAllGoOn(const Budget& budget) {
 // There is no other way left: one whose next QEMU cannot take it back has none
 // of the others stand for it. Where none can be taken back it is the module,
 // and nothing is given up.
-absl::Status Steps::BringBack(const port::DriverImage& image,
+absl::Status Steps::BringBack(const port::StepOrder& order,
                               const Budget& budget) {
   Failures failures;
+  const port::DriverImage& image = order.image;
   absl::Status first =
       ReachEach(Goal::kRestored, image, budget, kTurn, failures);
   if (failures.empty() || !AnyCarriedIn({Phase::kRestored})) return first;
   // It may have been a moment's trouble, or no time.
   Failures again;
-  if (ReachEach(Goal::kRestored, image, budget, kLastTurn, again).ok()) {
+  const absl::Duration turn = std::max(order.deadline, kLastTurnLeast);
+  if (ReachEach(Goal::kRestored, image, budget, turn, again).ok()) {
     return absl::OkStatus();
   }
   if (again.empty()) again = failures;

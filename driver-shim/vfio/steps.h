@@ -102,7 +102,7 @@ class Steps {
                          const Budget& budget, absl::Duration turn,
                          Failures& failures);
   absl::Status LetAllGoOn(const Budget& budget);
-  absl::Status BringBack(const port::DriverImage& image, const Budget& budget);
+  absl::Status BringBack(const port::StepOrder& order, const Budget& budget);
   void SetAside(Vgpu& vgpu, const absl::Status& why);
   // Has everybody let go of their devices, and leaves the module as it is.
   absl::Status ReleaseAll(const Budget& budget);

@@ -212,7 +212,7 @@ port::StepReport Steps::Restore(const port::StepOrder& order) {
   report.status = [&] {
     RETURN_IF_ERROR(CheckImage(order.image));
     const bool back = order.image.digest == record_.previous.digest;
-    if (back) return BringBack(order.image, budget);
+    if (back) return BringBack(order, budget);
     return Reach(Goal::kRestored, order.image, budget);
   }();
   record_.state =
