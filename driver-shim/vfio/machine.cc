@@ -597,6 +597,14 @@ absl::Status Machine::Restore(const Stream& stream, const Budget& budget) {
 
 absl::Status Machine::Adopt(const Budget& budget) {
   if (!given_) return absl::OkStatus();
+  // It never ran, so what was saved is still all of it.
+  if (!processes_.Alive(next_.process)) {
+    return ErrorWithReason(
+        absl::StatusCode::kUnavailable, "SOCKET_CLOSED",
+        absl::StrCat("the next QEMU of '", options_.name.guest,
+                     "' has ended before it ran",
+                     ItWrote(ComplaintsOf(next_))));
+  }
   // It may have been renamed by a shim that died then.
   if (access(next_.socket.c_str(), F_OK) != 0) {
     next_.socket = options_.name.qmp;

@@ -616,6 +616,19 @@ TEST_F(Regression, OneThatHasBecomeAnotherUserIsNotStartedAsThat) {
   EXPECT_EQ(processes_.launched_as->user, 1000u);
 }
 
+// It was adopted, and taken for one that had run and ended by itself.
+TEST_F(Regression, ANextQemuThatEndsBeforeItRunsIsNotTheMachineYet) {
+  ASSERT_TRUE(GoOut().ok());
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  processes_.Kill({.pid = processes_.LastPid(), .start = 1});
+  EXPECT_EQ(Reason(machine_->Adopt(budget_())), "SOCKET_CLOSED");
+  ASSERT_TRUE(machine_->Release(budget_()).ok());
+  ASSERT_TRUE(machine_->Restore(stream_, budget_()).ok());
+  ASSERT_TRUE(machine_->Adopt(budget_()).ok());
+  ASSERT_TRUE(machine_->Resume(budget_()).ok());
+  EXPECT_EQ(processes_.Last()->status(), "running");
+}
+
 // That was found out once others had been stopped.
 TEST_F(Regression, OneThatCannotBeStoppedIsNotMadeReady) {
   Replace(
