@@ -39,9 +39,7 @@ __attribute__((target("avx2"))) void StreamCopy(std::byte* to,
     const auto* const in = reinterpret_cast<const __m256i*>(from);
     auto* const out = reinterpret_cast<__m256i*>(to);
     // Past the end it is a hint that the processor does not take.
-    _mm_prefetch(reinterpret_cast<const void*>(
-                     reinterpret_cast<uintptr_t>(from) + kAheadBytes),
-                 _MM_HINT_T0);
+    _mm_prefetch(from + kAheadBytes, _MM_HINT_T0);
     const __m256i low = _mm256_loadu_si256(in);
     const __m256i high = _mm256_loadu_si256(in + 1);
     _mm256_stream_si256(out, low);

@@ -210,7 +210,7 @@ absl::Status Steps::ReachEach(Goal goal, const port::DriverImage& wanted,
     const bool others_wait = core::NextAct(goal, sight).has_value();
     const absl::Duration left = budget.Left();
     const absl::Duration share = std::max(others_wait ? left / 2 : left, turn);
-    const absl::Status done =
+    absl::Status done =
         Do(*next, wanted, of_all ? budget : Budget(clock_, share));
     if (done.ok()) continue;
     first.Update(done);

@@ -63,7 +63,7 @@ void Judge(const Fleet& fleet, const Rollout& rollout, const Driver& driver,
                        prediction.blackout,
                        !rollout.spec.require.rollback_path &&
                            !HasWayBack(fleet, host, driver.manifest),
-                       std::move(runs)};
+                       runs};
   candidate.duration = prediction.duration;
 }
 
