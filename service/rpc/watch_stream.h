@@ -78,12 +78,13 @@ class WatchStream final
   static grpc::ServerWriteReactor<Response>* Open(absl::StatusOr<View> view,
                                                   runtime::FleetLoop& loop,
                                                   OpenStreams& streams) {
+    const absl::Status refused = view.status();
     auto stream = std::shared_ptr<WatchStream>(
         new WatchStream(view.ok() ? *std::move(view) : nullptr, loop, streams));
     stream->self_ = stream;
     grpc::ServerWriteReactor<Response>* const reactor = stream.get();
     streams.Add(stream);
-    if (!view.ok()) stream->End(view.status());
+    if (!refused.ok()) stream->End(refused);
     stream->Start();
     return reactor;
   }
