@@ -450,6 +450,17 @@ TEST_F(AdapterTest, OneThatCannotBeTakenBackKeepsNobodyElse) {
   EXPECT_EQ(world_->loaded, old_.path);
 }
 
+TEST_F(AdapterTest, WhatCouldNotBeKeptIsNotSaidToBeThere) {
+  std::ofstream(directory_ + "/lost") << "no folder";
+  world_->Fail("restore a", 1000);
+  EXPECT_EQ(Reason(Walk(AdapterStep::kRestore, next_)), "SCRIPTED");
+  ASSERT_TRUE(Try(AdapterStep::kUnload).ok());
+  ASSERT_TRUE(Try(AdapterStep::kRestore, old_).ok());
+  const auto report = Take(AdapterStep::kVerify);
+  ASSERT_TRUE(report.ok());
+  EXPECT_THAT(report->vgpus[0].difference, HasSubstr("could not be kept in"));
+}
+
 TEST_F(AdapterTest, OneThatCannotBeTakenBackAtOnceIsTakenBackAfterTheOthers) {
   world_->Fail("restore a", 2);
   EXPECT_EQ(Reason(Walk(AdapterStep::kRestore, next_)), "SCRIPTED");

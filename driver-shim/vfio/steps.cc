@@ -261,12 +261,13 @@ void Steps::SetAside(Vgpu& vgpu, const absl::Status& why) {
   mkdir(folder.c_str(), S_IRWXU);
   // A shim that dies before this is on record finds it where it was.
   unlink(kept.c_str());
-  if (link(record.saved.path.c_str(), kept.c_str()) == 0) {
-    record.saved.path = kept;
-  }
+  const bool is_kept = link(record.saved.path.c_str(), kept.c_str()) == 0;
+  if (is_kept) record.saved.path = kept;
   record.lost = absl::StrCat(
       "it could not be taken back, and is left out: ", why.message(),
-      "; what was saved of it is in '", record.saved.path, "'");
+      is_kept ? "; what was saved of it is in '"
+              : "; what was saved of it could not be kept in '",
+      kept, "'");
   record.phase = Phase::kLost;
   LogError(absl::StrCat("vGPU of '", vgpu.config.guest, "': ", record.lost));
   vgpu.holder->Dismiss();
